@@ -1,0 +1,144 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * The Java client under test. Commands, all ending with one line on standard output:
+ *
+ * <pre>
+ *   create    BOOTSTRAP TOPIC PARTITIONS
+ *   produce   BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
+ *   digest    BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
+ *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
+ *   describe  BOOTSTRAP                           cluster id and broker count
+ * </pre>
+ */
+public final class Client {
+    public static void main(String[] args) throws Exception {
+        System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+        switch (args[0]) {
+            case "create" -> create(args[1], args[2], Integer.parseInt(args[3]));
+            case "produce" -> produce(args[1], args[2], Integer.parseInt(args[3]), args[4]);
+            case "digest" -> digest(args[1], args[2], Integer.parseInt(args[3]));
+            case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            case "describe" -> describe(args[1]);
+            default -> throw new IllegalArgumentException("unknown command: " + args[0]);
+        }
+    }
+
+    private static void create(String bootstrap, String topic, int partitions) throws Exception {
+        try (Admin admin = Admin.create(base(bootstrap))) {
+            admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+            System.out.println("created " + topic);
+        }
+    }
+
+    private static void describe(String bootstrap) throws Exception {
+        try (Admin admin = Admin.create(base(bootstrap))) {
+            var cluster = admin.describeCluster();
+            System.out.println(cluster.clusterId().get() + " " + cluster.nodes().get().size());
+        }
+    }
+
+    private static void produce(String bootstrap, String topic, int partition, String codec) throws Exception {
+        Properties config = base(bootstrap);
+        config.put("compression.type", codec);
+        config.put("enable.idempotence", "true");
+        config.put("linger.ms", "5");
+        config.put("key.serializer", ByteArraySerializer.class.getName());
+        config.put("value.serializer", ByteArraySerializer.class.getName());
+        AtomicReference<Exception> failure = new AtomicReference<>();
+        long count = 0;
+        try (var producer = new KafkaProducer<byte[], byte[]>(config);
+                var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.ISO_8859_1))) {
+            for (String line = input.readLine(); line != null; line = input.readLine()) {
+                byte[] value = line.getBytes(StandardCharsets.ISO_8859_1);
+                producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, error) -> {
+                    if (error != null) failure.compareAndSet(null, error);
+                });
+                count++;
+            }
+        }
+        if (failure.get() != null) throw failure.get();
+        System.out.println("produced " + count);
+    }
+
+    private static void digest(String bootstrap, String topic, int partition) throws Exception {
+        Properties config = consumer(bootstrap);
+        TopicPartition tp = new TopicPartition(topic, partition);
+        MessageDigest sha = MessageDigest.getInstance("SHA-256");
+        long count = 0;
+        try (var consumer = new KafkaConsumer<byte[], byte[]>(config)) {
+            consumer.assign(List.of(tp));
+            consumer.seekToBeginning(List.of(tp));
+            long end = consumer.endOffsets(List.of(tp)).get(tp);
+            long next = consumer.position(tp);
+            while (next < end) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
+                    if (record.offset() != next) {
+                        throw new IllegalStateException("offset " + record.offset() + " where " + next + " was due");
+                    }
+                    sha.update(record.value());
+                    sha.update((byte) '\n');
+                    next++;
+                    count++;
+                }
+            }
+        }
+        System.out.println(count + " " + HexFormat.of().formatHex(sha.digest()));
+    }
+
+    private static void group(String bootstrap, String topic, String group, int max) {
+        Properties config = consumer(bootstrap);
+        config.put("group.id", group);
+        config.put("group.protocol", "classic");
+        config.put("max.poll.records", Integer.toString(max));
+        Map<Integer, Long> first = new TreeMap<>();
+        Map<Integer, Long> last = new TreeMap<>();
+        int count = 0;
+        try (var consumer = new KafkaConsumer<byte[], byte[]>(config)) {
+            consumer.subscribe(List.of(topic));
+            while (count < max) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
+                    first.putIfAbsent(record.partition(), record.offset());
+                    last.put(record.partition(), record.offset());
+                    count++;
+                }
+            }
+            consumer.commitSync();
+        }
+        System.out.println(count + " " + first + " " + last);
+    }
+
+    private static Properties consumer(String bootstrap) {
+        Properties config = base(bootstrap);
+        config.put("auto.offset.reset", "earliest");
+        config.put("enable.auto.commit", "false");
+        config.put("key.deserializer", ByteArrayDeserializer.class.getName());
+        config.put("value.deserializer", ByteArrayDeserializer.class.getName());
+        return config;
+    }
+
+    private static Properties base(String bootstrap) {
+        Properties config = new Properties();
+        config.put("bootstrap.servers", bootstrap);
+        return config;
+    }
+}

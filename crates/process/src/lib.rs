@@ -1,1 +1,13 @@
-//! placeholder
+//! What every role's process needs, and nothing of what any role does:
+//!
+//! - [`Clock`]: the wall clock, which tests and simulation can set;
+//! - [`Drain`]: every task hangs on one, and shutdown waits for it;
+//! - [`admin`]: the HTTP listener for metrics, liveness and readiness.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+mod clock;
+mod drain;
+
+pub use clock::Clock;
+pub use drain::Drain;

@@ -1,0 +1,136 @@
+//! HTTP/1 on the admin listener: three GET paths, few connections, short patience.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{ALLOW, CONTENT_TYPE},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use super::{MetricsHandle, Readiness};
+use crate::Drain;
+
+/// Probes and scrapers are few; more connections than this is somebody else's mistake.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A request head that takes longer is not a probe.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After `accept` fails (usually no file descriptors): long enough not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers admin requests until `drain`, then lets requests under way end.
+///
+/// Give it a drain that outlives the roles' (their parent): probes should see `/readyz`
+/// turn to 503 while the roles drain, not a refused connection.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: MetricsHandle,
+    readiness: Readiness,
+    drain: Drain,
+) {
+    let site = Site { metrics, readiness };
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let draining = drain.draining();
+    tokio::pin!(draining);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut draining => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+                let connection = connection(stream, site.clone(), drain.clone());
+                drain.spawn("admin connection", async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, site: Site, drain: Drain) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = site.answer(request.method(), request.uri().path());
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let draining = drain.draining();
+    tokio::pin!(connection, draining);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = draining => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "admin connection ended");
+    }
+}
+
+/// What the paths answer from.
+#[derive(Clone)]
+struct Site {
+    metrics: MetricsHandle,
+    readiness: Readiness,
+}
+
+impl Site {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        if method != Method::GET && method != Method::HEAD {
+            let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+            refused
+                .headers_mut()
+                .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match path {
+            "/metrics" => text(StatusCode::OK, self.metrics.render()),
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" => self.ready(),
+            _ => text(StatusCode::NOT_FOUND, "try /metrics, /healthz or /readyz\n"),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let waiting_for = self.readiness.waiting_for();
+        if waiting_for.is_empty() {
+            text(StatusCode::OK, "ready\n")
+        } else {
+            let reason = format!("waiting for: {}\n", waiting_for.join(", "));
+            text(StatusCode::SERVICE_UNAVAILABLE, reason)
+        }
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(status)
+        // The version is what Prometheus asks of its text format; browsers ignore it.
+        .header(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")
+        .body(Full::new(body.into()))
+        .expect("a static header and a status make a valid response")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The front: where a batch becomes durable, and with that acknowledged.
+//!
+//! In: batches whose offsets the partition has assigned, in the order of [`Front::append`].
+//! Out: [`CommitTarget::committed`], strictly in that order, once the bytes cannot be lost.
+//! Never: uploads, offsets of its own, partition state.
+//!
+//! ```text
+//!   append ──► queue ──► assemble ──► write ──► complete ──► CommitTarget
+//!   (any thread)         one at a     up to W   lowest LSN    the slices handed out are
+//!                        time         at once   first (R15)   the written block itself
+//! ```
+//!
+//! A front is one stream of entries for all partitions of a node incarnation. Its positions are
+//! [`Lsn`]s: the entries tile the stream from 0 without a gap, whatever a front puts around them
+//! (padding, blocks, objects), so "everything below this LSN is uploaded" means the same for every
+//! kind of front:
+//!
+//! ```text
+//!   0          trimmed                 durable            end of what was accepted
+//!   ├─ uploaded ─┼─ acknowledged, here only ─┼─ in flight or queued ─┤
+//! ```
+//!
+//! [`DiskFront`] is the first implementation. The object front (one conditional PUT per group) and
+//! the replicated front (the disk format on three acceptors) implement the same trait.
+
+pub mod disk;
+pub mod recover;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use protocol::ids::PartitionId;
+use tokio::sync::watch;
+
+pub use self::disk::{DiskFront, DiskFrontConfig, OpenError};
+pub use self::recover::{RecoverError, Recovered, recover};
+
+/// A position in the front's stream of entries. Every incarnation starts at 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The part of the stream one entry occupies: from `start` to just before `end`.
+///
+/// `end` is the `start` of the next entry. Whoever has uploaded this entry and all before it trims
+/// to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LsnRange {
+    /// The entry's first position.
+    pub start: Lsn,
+    /// The first position after it.
+    pub end: Lsn,
+}
+
+/// A batch on its way into the log.
+#[derive(Clone)]
+pub struct Entry {
+    /// Whose batch.
+    pub partition: PartitionId,
+    /// The offset assigned to its first record; the front patches it into the batch header.
+    pub base_offset: i64,
+    /// The epoch of the owner; patched into the batch header too.
+    pub leader_epoch: i32,
+    /// The offset of its last record.
+    pub last_offset: i64,
+    /// One record batch as the client sent it.
+    pub batch: Bytes,
+    /// True for partitions of internal topics, which may use the last of the space (R28).
+    pub internal: bool,
+    /// Who hears about the outcome.
+    pub target: Arc<dyn CommitTarget>,
+}
+
+/// Hears what became of accepted entries.
+///
+/// Calls come from a thread of the front, strictly in LSN order (R15), one at a time for the whole
+/// front, and never while a lock of the front is held. So an implementation may take the lock under
+/// which [`Front::append`] is called, must be quick, and must not block on anything slower.
+pub trait CommitTarget: Send + Sync {
+    /// The entry is durable: from now on it may be acknowledged and read.
+    ///
+    /// `batch` has its base offset and leader epoch set. It is a slice of the written block, which
+    /// stays in memory until the last such slice is dropped.
+    fn committed(&self, lsn: LsnRange, base_offset: i64, last_offset: i64, batch: Bytes);
+
+    /// The entry will never be acknowledged by this incarnation. It may nevertheless come back in
+    /// recovery: the outcome is unknown, not negative.
+    fn failed(&self, base_offset: i64);
+}
+
+/// Durable, ordered storage for the batches not yet in the object store.
+///
+/// Guarantees: the order of successful `append` calls is the order of the log and of the
+/// [`CommitTarget`] calls; a committed entry survives whatever this kind of front promises to
+/// survive; after the first error of the storage below nothing is committed any more (R68). An
+/// entry that was accepted but neither committed nor trimmed may or may not be found by recovery.
+pub trait Front: Send + Sync {
+    /// Takes an entry into the log. Never blocks; returns the place the entry will have.
+    ///
+    /// On error the entry was not taken and its target will not be called.
+    fn append(&self, entry: Entry) -> Result<LsnRange, FrontError>;
+
+    /// Gives up everything below `upto`.
+    ///
+    /// Only for what the caller's own successful uploads cover (R25). Space comes back later, when
+    /// the new start of the log is itself durable.
+    fn trim(&self, upto: Lsn);
+
+    /// How full the front is and how far it got.
+    fn usage(&self) -> FrontUsage;
+
+    /// Follows the state of the front; the first value is the present one.
+    fn state(&self) -> watch::Receiver<FrontState>;
+
+    /// Ends the log: refuses appends from now on, waits for those in flight, and returns the end of
+    /// the log. Safe to repeat.
+    fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>>;
+
+    /// Reads entries of a sealed log from `from` on, about `bytes_max` of them but at least one.
+    ///
+    /// An empty chunk means the end of the log. What lies below the trim point is gone.
+    fn read_sealed(
+        &self,
+        from: Lsn,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>>;
+}
+
+/// What makes an acknowledgement legal besides durability (R4).
+///
+/// Asked after the bytes are durable and before anybody is told. A front on a device that fences
+/// its old owner itself needs none: [`NoPromise`].
+pub trait Promise: Send + Sync {
+    /// May this incarnation acknowledge what is durable now?
+    fn state(&self) -> PromiseState;
+}
+
+/// The answer of a [`Promise`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromiseState {
+    /// The deadline lies ahead: acknowledge.
+    Held,
+    /// The deadline has passed but may still be extended: hold the acknowledgement back.
+    Expired,
+    /// Fenced: this incarnation never acknowledges again.
+    Lost,
+}
+
+/// The promise of a node that nobody but its own device can replace.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoPromise;
+
+impl Promise for NoPromise {
+    fn state(&self) -> PromiseState {
+        PromiseState::Held
+    }
+}
+
+/// A snapshot of the front's bookkeeping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontUsage {
+    /// Bytes the front can hold.
+    pub capacity_bytes: u64,
+    /// Bytes not yet given back, including padding and what is queued.
+    pub used_bytes: u64,
+    /// Bytes accepted and not yet durable.
+    pub pending_bytes: u64,
+    /// Everything below was trimmed by the caller.
+    pub trimmed: Lsn,
+    /// Everything below is durable.
+    pub durable: Lsn,
+    /// The end of what was accepted.
+    pub end: Lsn,
+}
+
+impl FrontUsage {
+    /// The used share of the capacity, 0 to 1. Producers are throttled from 0.7 on (R28).
+    pub fn used_share(&self) -> f64 {
+        self.used_bytes as f64 / self.capacity_bytes as f64
+    }
+}
+
+/// Where the front is in its life. Both ends are final.
+///
+/// ```text
+///   Open ──► Sealed
+///     └────► Poisoned
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrontState {
+    /// Takes appends.
+    Open,
+    /// Ended by [`Front::seal`]; the log goes up to this position.
+    Sealed(Lsn),
+    /// Ended by an error; the incarnation is over (R68).
+    Poisoned(Arc<str>),
+}
+
+/// Why an entry was not taken, or the log could not be sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrontError {
+    /// Not enough space until more is uploaded and trimmed (R28, R70).
+    #[error("the log is full: {used_bytes} of {capacity_bytes} bytes wait for upload")]
+    Full {
+        /// Bytes in use.
+        used_bytes: u64,
+        /// Bytes there are.
+        capacity_bytes: u64,
+    },
+    /// The device does not keep up: too many bytes wait to be written.
+    #[error("the log is busy: {pending_bytes} bytes wait to be written")]
+    Busy {
+        /// Bytes accepted and not yet durable.
+        pending_bytes: u64,
+    },
+    /// The batch is no batch, or larger than this front takes.
+    #[error("a batch of {bytes} bytes does not fit: this log takes {bytes_min} to {bytes_max}")]
+    BatchSize {
+        /// The length of the batch.
+        bytes: usize,
+        /// The least: a batch header.
+        bytes_min: usize,
+        /// The most.
+        bytes_max: usize,
+    },
+    /// The log was sealed.
+    #[error("the log is sealed")]
+    Sealed,
+    /// An earlier error ended the log.
+    #[error("the log has failed: {0}")]
+    Poisoned(Arc<str>),
+}
+
+/// One entry read back from a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEntry {
+    /// Its place.
+    pub lsn: LsnRange,
+    /// Whose batch.
+    pub partition: PartitionId,
+    /// The offset of the first record.
+    pub base_offset: i64,
+    /// The offset of the last record.
+    pub last_offset: i64,
+    /// The epoch under which it was written.
+    pub leader_epoch: i32,
+    /// The batch, with offset and epoch set in its header.
+    pub batch: Bytes,
+}
+
+/// A piece of a sealed log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedChunk {
+    /// Entries in LSN order, without a gap.
+    pub entries: Vec<LoggedEntry>,
+    /// Where to read on.
+    pub next: Lsn,
+}

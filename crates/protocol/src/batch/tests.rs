@@ -1,0 +1,1 @@
+//! Views, validation, patches and the builder agree with each other and with Kafka.

@@ -1,0 +1,44 @@
+//! Every bound on what a peer may send, with its source.
+//!
+//! A limit is checked before the memory it guards is allocated. Operators set the ones that Kafka
+//! lets them set; the rest are constants.
+
+/// Largest frame after authentication: Kafka's `socket.request.max.bytes` default.
+pub const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Largest frame of a connection that has not said who it is. SASL messages and ApiVersions are a
+/// few hundred bytes; OAuth tokens reach some KiB.
+pub const FRAME_BYTES_MAX_BEFORE_AUTHENTICATION: usize = 64 * 1024;
+
+/// Smallest frame: API key, version and correlation id.
+pub const FRAME_BYTES_MIN: usize = 8;
+
+/// Array elements and tagged fields in one request. Decoded, an element of one byte takes up to
+/// 232 bytes, so this bounds what a request may allocate to some 23 MiB besides its frame. Ten
+/// times the partitions a request may name.
+pub const REQUEST_ELEMENTS_MAX: usize = 100_000;
+
+/// Partitions in one Produce, Fetch, ListOffsets or offset request: our own bound on the work one
+/// request can start. The Java client fetches at most the partitions assigned to it.
+pub const REQUEST_PARTITIONS_MAX: usize = 10_000;
+
+/// Largest record batch a topic may allow: a batch and its header fit into one frame with room to
+/// spare. `max.message.bytes` is refused above it.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Default of a topic's `max.message.bytes`: Kafka's 1 MiB plus the batch overhead.
+pub const BATCH_BYTES_MAX_DEFAULT: usize = 1024 * 1024 + 12;
+
+/// What a compressed batch may inflate to when we look inside it. Eight times the batch default is
+/// beyond any text; above it the batch counts as one record for timestamp search, never as an error
+/// for its producer.
+pub const BATCH_INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Topic name length: Kafka's `Topic.MAX_NAME_LENGTH`.
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+
+const _: () = assert!(FRAME_BYTES_MAX_BEFORE_AUTHENTICATION < FRAME_BYTES_MAX);
+const _: () = assert!(REQUEST_PARTITIONS_MAX * 10 <= REQUEST_ELEMENTS_MAX);
+const _: () = assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX <= i32::MAX as usize);

@@ -1,0 +1,64 @@
+//! The Kafka messages we speak, re-exported from `kafka-protocol`.
+//!
+//! Nested structures stand in a module per message, as there: two messages may both call a
+//! structure `TopicData`. Decoding any of these from client bytes is [`crate::request`]'s business
+//! only: the generated decoders allocate what the wire claims (see [`crate::preflight`]).
+
+pub use kafka_protocol::messages::{
+    ApiKey, BrokerId, GroupId, ProducerId, RequestHeader, ResponseHeader, TopicName,
+    TransactionalId,
+};
+
+macro_rules! messages {
+    ($($module:ident :: $message:ident)*) => {
+        $(pub use kafka_protocol::messages::{$module, $message};)*
+    };
+}
+
+messages! {
+    api_versions_request::ApiVersionsRequest
+    api_versions_response::ApiVersionsResponse
+    create_partitions_request::CreatePartitionsRequest
+    create_partitions_response::CreatePartitionsResponse
+    create_topics_request::CreateTopicsRequest
+    create_topics_response::CreateTopicsResponse
+    delete_groups_request::DeleteGroupsRequest
+    delete_groups_response::DeleteGroupsResponse
+    delete_topics_request::DeleteTopicsRequest
+    delete_topics_response::DeleteTopicsResponse
+    describe_cluster_request::DescribeClusterRequest
+    describe_cluster_response::DescribeClusterResponse
+    describe_configs_request::DescribeConfigsRequest
+    describe_configs_response::DescribeConfigsResponse
+    describe_groups_request::DescribeGroupsRequest
+    describe_groups_response::DescribeGroupsResponse
+    fetch_request::FetchRequest
+    find_coordinator_request::FindCoordinatorRequest
+    find_coordinator_response::FindCoordinatorResponse
+    heartbeat_request::HeartbeatRequest
+    heartbeat_response::HeartbeatResponse
+    init_producer_id_request::InitProducerIdRequest
+    init_producer_id_response::InitProducerIdResponse
+    join_group_request::JoinGroupRequest
+    join_group_response::JoinGroupResponse
+    leave_group_request::LeaveGroupRequest
+    leave_group_response::LeaveGroupResponse
+    list_groups_request::ListGroupsRequest
+    list_groups_response::ListGroupsResponse
+    list_offsets_request::ListOffsetsRequest
+    list_offsets_response::ListOffsetsResponse
+    metadata_request::MetadataRequest
+    metadata_response::MetadataResponse
+    offset_commit_request::OffsetCommitRequest
+    offset_commit_response::OffsetCommitResponse
+    offset_delete_request::OffsetDeleteRequest
+    offset_delete_response::OffsetDeleteResponse
+    offset_fetch_request::OffsetFetchRequest
+    offset_fetch_response::OffsetFetchResponse
+    offset_for_leader_epoch_request::OffsetForLeaderEpochRequest
+    offset_for_leader_epoch_response::OffsetForLeaderEpochResponse
+    produce_request::ProduceRequest
+    produce_response::ProduceResponse
+    sync_group_request::SyncGroupRequest
+    sync_group_response::SyncGroupResponse
+}

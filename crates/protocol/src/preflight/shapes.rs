@@ -1,0 +1,44 @@
+//! The shapes of all requests we serve, transcribed from Kafka's message schemas.
+//!
+//! A test draws bytes from each shape in each version and has the generated decoder read and write
+//! them again: a field too many, too few or of another kind does not survive that.
+
+use kafka_protocol::messages::ApiKey;
+
+use super::shape::Shape;
+
+mod admin;
+mod data;
+mod groups;
+
+/// The shape of a request, if we serve it.
+pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
+    Some(match key {
+        ApiKey::Produce => &data::PRODUCE,
+        ApiKey::Fetch => &data::FETCH,
+        ApiKey::ListOffsets => &data::LIST_OFFSETS,
+        ApiKey::OffsetForLeaderEpoch => &data::OFFSET_FOR_LEADER_EPOCH,
+        ApiKey::InitProducerId => &data::INIT_PRODUCER_ID,
+
+        ApiKey::FindCoordinator => &groups::FIND_COORDINATOR,
+        ApiKey::JoinGroup => &groups::JOIN_GROUP,
+        ApiKey::SyncGroup => &groups::SYNC_GROUP,
+        ApiKey::Heartbeat => &groups::HEARTBEAT,
+        ApiKey::LeaveGroup => &groups::LEAVE_GROUP,
+        ApiKey::OffsetCommit => &groups::OFFSET_COMMIT,
+        ApiKey::OffsetFetch => &groups::OFFSET_FETCH,
+        ApiKey::OffsetDelete => &groups::OFFSET_DELETE,
+        ApiKey::DescribeGroups => &groups::DESCRIBE_GROUPS,
+        ApiKey::ListGroups => &groups::LIST_GROUPS,
+        ApiKey::DeleteGroups => &groups::DELETE_GROUPS,
+
+        ApiKey::ApiVersions => &admin::API_VERSIONS,
+        ApiKey::Metadata => &admin::METADATA,
+        ApiKey::DescribeCluster => &admin::DESCRIBE_CLUSTER,
+        ApiKey::CreateTopics => &admin::CREATE_TOPICS,
+        ApiKey::DeleteTopics => &admin::DELETE_TOPICS,
+        ApiKey::CreatePartitions => &admin::CREATE_PARTITIONS,
+        ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
+        _ => return None,
+    })
+}

@@ -1,0 +1,96 @@
+//! Client requests: the only place where bytes of a client become a message.
+
+use bytes::Bytes;
+use kafka_protocol::protocol::Decodable;
+
+use crate::error::{DecodeError, ProtocolError};
+use crate::header::RequestHeader;
+use crate::messages::{
+    ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest,
+};
+use crate::{preflight, versions};
+
+macro_rules! client_requests {
+    ($($api:ident($message:ident))*) => {
+        /// A request of a client, decoded. Record sets in it are slices of the frame.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "the names are Kafka's")]
+        pub enum ClientRequest {
+            $($api($message),)*
+        }
+
+        impl ClientRequest {
+            /// Which API this is a request of.
+            pub fn api(&self) -> ApiKey {
+                match self {
+                    $(Self::$api(_) => ApiKey::$api,)*
+                }
+            }
+
+            /// Only for bodies that passed the preflight.
+            fn decode_walked(api: ApiKey, version: i16, body: &mut Bytes) -> Option<Result<Self, DecodeError>> {
+                match api {
+                    $(ApiKey::$api => Some(
+                        $message::decode(body, version)
+                            .map(Self::$api)
+                            .map_err(DecodeError::from_generated),
+                    ),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$message> for ClientRequest {
+            fn from(message: $message) -> Self {
+                Self::$api(message)
+            }
+        })*
+    };
+}
+
+client_requests! {
+    Produce(ProduceRequest)
+    Fetch(FetchRequest)
+    ListOffsets(ListOffsetsRequest)
+    Metadata(MetadataRequest)
+    OffsetCommit(OffsetCommitRequest)
+    OffsetFetch(OffsetFetchRequest)
+    FindCoordinator(FindCoordinatorRequest)
+    JoinGroup(JoinGroupRequest)
+    Heartbeat(HeartbeatRequest)
+    LeaveGroup(LeaveGroupRequest)
+    SyncGroup(SyncGroupRequest)
+    DescribeGroups(DescribeGroupsRequest)
+    ListGroups(ListGroupsRequest)
+    ApiVersions(ApiVersionsRequest)
+    CreateTopics(CreateTopicsRequest)
+    DeleteTopics(DeleteTopicsRequest)
+    InitProducerId(InitProducerIdRequest)
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest)
+    DescribeConfigs(DescribeConfigsRequest)
+    CreatePartitions(CreatePartitionsRequest)
+    DeleteGroups(DeleteGroupsRequest)
+    OffsetDelete(OffsetDeleteRequest)
+    DescribeCluster(DescribeClusterRequest)
+}
+
+/// Reads the body of a request: looked up in the version table, walked, decoded, and nothing left.
+pub fn decode(header: &RequestHeader, mut body: Bytes) -> Result<ClientRequest, ProtocolError> {
+    let RequestHeader { api_key, api_version, .. } = *header;
+    let entry = versions::find(api_key).ok_or(ProtocolError::UnsupportedApi { api_key })?;
+    if !entry.serves(api_version) {
+        return Err(ProtocolError::UnsupportedVersion { api_key, api_version });
+    }
+    preflight::walk(api_key, api_version, &body)?;
+    let request = ClientRequest::decode_walked(entry.key, api_version, &mut body)
+        .ok_or(ProtocolError::UnsupportedApi { api_key })??;
+    if !body.is_empty() {
+        return Err(DecodeError::from_generated("bytes follow the request").into());
+    }
+    Ok(request)
+}

@@ -1,0 +1,117 @@
+//! Answers to clients: header, body and length in one rope.
+
+use bytes::BufMut;
+
+use crate::error::EncodeError;
+use crate::fetch::FetchResponse;
+use crate::messages::{
+    ApiKey, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteGroupsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeGroupsResponse, FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse,
+    JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, ListOffsetsResponse,
+    MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
+    OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+};
+use crate::rope::{Rope, RopeMut};
+use crate::versions;
+
+/// Room for the fields of most answers; larger ones grow.
+const FIELD_BYTES: usize = 256;
+
+macro_rules! client_responses {
+    ($($api:ident($message:ident))*) => {
+        /// An answer to a client.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "the names are Kafka's")]
+        pub enum ClientResponse {
+            Fetch(FetchResponse),
+            $($api($message),)*
+        }
+
+        impl ClientResponse {
+            /// Which API this answers.
+            pub fn api(&self) -> ApiKey {
+                match self {
+                    Self::Fetch(_) => ApiKey::Fetch,
+                    $(Self::$api(_) => ApiKey::$api,)*
+                }
+            }
+
+            fn encode_body(&self, version: i16, rope: &mut RopeMut) -> Result<(), EncodeError> {
+                match self {
+                    Self::Fetch(response) => response.encode(version, rope),
+                    $(Self::$api(response) => rope.message(response, version),)*
+                }
+            }
+        }
+
+        $(impl From<$message> for ClientResponse {
+            fn from(message: $message) -> Self {
+                Self::$api(message)
+            }
+        })*
+    };
+}
+
+client_responses! {
+    Produce(ProduceResponse)
+    ListOffsets(ListOffsetsResponse)
+    Metadata(MetadataResponse)
+    OffsetCommit(OffsetCommitResponse)
+    OffsetFetch(OffsetFetchResponse)
+    FindCoordinator(FindCoordinatorResponse)
+    JoinGroup(JoinGroupResponse)
+    Heartbeat(HeartbeatResponse)
+    LeaveGroup(LeaveGroupResponse)
+    SyncGroup(SyncGroupResponse)
+    DescribeGroups(DescribeGroupsResponse)
+    ListGroups(ListGroupsResponse)
+    ApiVersions(ApiVersionsResponse)
+    CreateTopics(CreateTopicsResponse)
+    DeleteTopics(DeleteTopicsResponse)
+    InitProducerId(InitProducerIdResponse)
+    OffsetForLeaderEpoch(OffsetForLeaderEpochResponse)
+    DescribeConfigs(DescribeConfigsResponse)
+    CreatePartitions(CreatePartitionsResponse)
+    DeleteGroups(DeleteGroupsResponse)
+    OffsetDelete(OffsetDeleteResponse)
+    DescribeCluster(DescribeClusterResponse)
+}
+
+impl From<FetchResponse> for ClientResponse {
+    fn from(response: FetchResponse) -> Self {
+        Self::Fetch(response)
+    }
+}
+
+impl ClientResponse {
+    /// The whole frame that answers a request of this version and correlation id.
+    pub fn encode(&self, version: i16, correlation_id: i32) -> Result<Rope, EncodeError> {
+        let version = self.body_version(version);
+        let mut rope = RopeMut::frame(FIELD_BYTES);
+        rope.fields().put_i32(correlation_id);
+        if self.header_version(version) >= 1 {
+            rope.fields().put_u8(0); // no tagged fields
+        }
+        self.encode_body(version, &mut rope)?;
+        rope.finish_frame()
+    }
+
+    /// ApiVersions answers a version it does not know in version 0; any other API refuses it.
+    fn body_version(&self, version: i16) -> i16 {
+        let api = self.api();
+        if api == ApiKey::ApiVersions && !versions::is_served(api as i16, version) {
+            return 0;
+        }
+        version
+    }
+
+    /// ApiVersions answers with header version 0 always: the client does not know yet whether we
+    /// speak flexible versions (KIP-511).
+    fn header_version(&self, version: i16) -> i16 {
+        match self.api() {
+            ApiKey::ApiVersions => 0,
+            api => api.response_header_version(version),
+        }
+    }
+}

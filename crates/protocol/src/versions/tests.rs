@@ -1,0 +1,1 @@
+//! The table agrees with the messages, the shapes and the documentation.

@@ -1,0 +1,36 @@
+//! What an operator may set about groups. Names and defaults follow Kafka's broker configuration.
+
+/// Bounds and delays of the group coordinator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `group.min.session.timeout.ms`: a JoinGroup below it gets INVALID_SESSION_TIMEOUT.
+    pub session_timeout_min_ms: i32,
+    /// `group.max.session.timeout.ms`: a JoinGroup above it gets INVALID_SESSION_TIMEOUT.
+    pub session_timeout_max_ms: i32,
+    /// `group.initial.rebalance.delay.ms`: how long the first generation of an empty group waits
+    /// for more members. Zero forms it from the first member alone, which suits development.
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.max.size`: members a group may have. Kafka sets no bound; we do.
+    pub group_size_max: usize,
+    /// `offset.metadata.max.bytes`: length of the text committed with an offset. Counted like
+    /// Kafka in UTF-16 units, whatever the name says.
+    pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes`: offsets outlive their last use by this.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for.
+    pub offsets_retention_check_ms: i64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            session_timeout_min_ms: 6_000,
+            session_timeout_max_ms: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            group_size_max: 10_000,
+            offset_metadata_max: 4_096,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
+            offsets_retention_check_ms: 600_000,
+        }
+    }
+}

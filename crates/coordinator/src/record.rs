@@ -1,0 +1,164 @@
+//! The records of the group log: every durable fact about groups, typed.
+//!
+//! The log of an internal partition is a sequence of these. Replayed in order they give back the
+//! [`crate::Coordinator`]'s durable state; [`crate::Coordinator::snapshot`] gives a short sequence
+//! with the same effect. Each record replaces what an older one said about the same key, so that
+//! replaying a suffix twice, or a snapshot on top of what it was taken from, changes nothing.
+
+use bytes::Bytes;
+use protocol::StrBytes;
+use protocol::ids::{TenantId, TopicId};
+use thiserror::Error;
+
+mod wire;
+
+/// A group: tenants may use the same names without seeing each other (R56).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey {
+    /// Whose group.
+    pub tenant: TenantId,
+    /// The group id as clients write it; may be empty for offsets (KIP-289).
+    pub group: StrBytes,
+}
+
+/// A partition of one of the tenant's topics, as offsets are keyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: TopicId,
+    /// The partition of it.
+    pub index: i32,
+}
+
+/// A committed position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// Where to read on.
+    pub offset: i64,
+    /// Leader epoch of the last record consumed, or -1 (KIP-320).
+    pub leader_epoch: i32,
+    /// The client's own text, given back as it came.
+    pub metadata: StrBytes,
+    /// When it was committed, in Unix milliseconds: retention counts from here.
+    pub committed_at_ms: i64,
+}
+
+/// The members of a classic group's generation, once their assignment is settled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Membership {
+    /// Counts the group's rebalances.
+    pub generation: i32,
+    /// Class of protocols, such as `consumer`.
+    pub protocol_type: StrBytes,
+    /// The protocol voted for; none in an empty group.
+    pub protocol_name: Option<StrBytes>,
+    /// The member that computes assignments; none in an empty group.
+    pub leader: Option<StrBytes>,
+    /// When the group came into this state, in Unix milliseconds.
+    pub since_ms: i64,
+    /// The members in the order of their ids; none means that the group is empty.
+    pub members: Vec<MemberRecord>,
+}
+
+/// One member as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberRecord {
+    /// The id that the coordinator gave it.
+    pub id: StrBytes,
+    /// `group.instance.id` of a static member (KIP-345).
+    pub instance_id: Option<StrBytes>,
+    /// The client's own name.
+    pub client_id: StrBytes,
+    /// The client's address.
+    pub client_host: StrBytes,
+    /// Silence after which the member counts as gone.
+    pub session_timeout_ms: i32,
+    /// How long a rebalance waits for this member.
+    pub rebalance_timeout_ms: i32,
+    /// The protocols it speaks with its metadata for each, in the order it prefers them.
+    pub protocols: Vec<(StrBytes, Bytes)>,
+    /// What the leader gave it.
+    pub assignment: Bytes,
+}
+
+/// One durable fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A classic group has these members from now on.
+    Membership {
+        /// The group.
+        group: GroupKey,
+        /// All of them.
+        membership: Membership,
+    },
+    /// Members were told this generation. It must never be given out again, even if it does not
+    /// reach a [`Record::Membership`]: two sets of members could hold the same number (C2).
+    GenerationPromised {
+        /// The group.
+        group: GroupKey,
+        /// The generation.
+        generation: i32,
+    },
+    /// The group is gone with all its offsets.
+    GroupDeleted {
+        /// The group.
+        group: GroupKey,
+    },
+    /// Positions were committed.
+    OffsetsCommitted {
+        /// The group.
+        group: GroupKey,
+        /// The positions.
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    },
+    /// Positions were deleted, or expired.
+    OffsetsDeleted {
+        /// The group.
+        group: GroupKey,
+        /// Whose positions.
+        partitions: Vec<TopicPartition>,
+    },
+}
+
+/// A record of the log cannot be understood. Nothing may be skipped: the state would be wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// Written by a newer version of this software.
+    #[error("group record has version {version}, newest known is {newest}", newest = wire::VERSION)]
+    Version {
+        /// The version found.
+        version: u8,
+    },
+    /// Nothing there.
+    #[error("group record is empty")]
+    Empty,
+    /// The bytes are not the message they claim to be.
+    #[error("group record is malformed: {0}")]
+    Malformed(&'static str),
+    /// Protobuf cannot read the bytes.
+    #[error("group record is malformed")]
+    Protobuf(#[from] prost::DecodeError),
+}
+
+impl Record {
+    /// The group that the record is about.
+    pub fn group(&self) -> &GroupKey {
+        match self {
+            Self::Membership { group, .. }
+            | Self::GenerationPromised { group, .. }
+            | Self::GroupDeleted { group }
+            | Self::OffsetsCommitted { group, .. }
+            | Self::OffsetsDeleted { group, .. } => group,
+        }
+    }
+
+    /// The record as the log stores it.
+    pub fn encode(&self) -> Bytes {
+        wire::encode(self)
+    }
+
+    /// The record that [`Record::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        wire::decode(bytes)
+    }
+}

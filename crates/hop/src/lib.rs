@@ -1,1 +1,38 @@
-//! placeholder
+//! The internal hop: how gateways, storage nodes, cold readers and control ask each other.
+//!
+//! In: a [`HopRequest`], Kafka's own message at the one version pinned for its API, or one
+//! of ours ([`internal`]). Out: the [`Response`] of the same name, or a [`HopError`] that
+//! says what may be concluded. Never: retries (only the caller knows what is idempotent).
+//!
+//! ```text
+//!   Peer::call_ordered ─ encode ─▶ lane ─▶ writer ══ TCP ══▶ reader ─ decode ─▶ Handler::call
+//!                                                                                   │
+//!   caller ◀──── decode ◀── reader ◀══ TCP ══ writer ◀── encode ◀── as they complete ┘
+//! ```
+//!
+//! Requests of one lane reach the handler in the order they were called (R45); answers come
+//! back as they are ready. Where both ends share a process, the call is a function call.
+#![forbid(unsafe_code)]
+
+mod api;
+mod error;
+pub mod expected_epoch;
+pub mod internal;
+mod peers;
+mod request;
+mod secret;
+mod server;
+
+mod caller;
+mod frame;
+mod handshake;
+mod limits;
+mod wire;
+
+pub use api::{Api, Call, Request, Response};
+pub use error::HopError;
+pub use handshake::Role;
+pub use peers::{Peer, Peers};
+pub use request::{Handler, HopHeader, HopRequest};
+pub use secret::ClusterSecret;
+pub use server::serve;

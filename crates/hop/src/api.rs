@@ -1,0 +1,204 @@
+//! The hop's APIs: one row each, one version each.
+//!
+//! Clients speak many versions of an API; the gateway translates at the edge, and behind it
+//! there is only the version pinned here (R48). Changing a pinned version, a key or a
+//! message is a change of the wire between processes of different releases: add a new row
+//! instead, and remove the old one a release later.
+
+use bytes::Bytes;
+use protocol::{
+    DecodeError, EncodeError,
+    fetch::FetchResponse,
+    messages::{
+        CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest,
+        HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse,
+    },
+    rope::{Rope, RopeMut},
+};
+
+use crate::{
+    internal::{
+        AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
+        ColdFetchResponse, OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest,
+        PlanResponse,
+    },
+    wire::Wire,
+};
+
+/// A message that asks for something over the hop, and the type of its answer.
+pub trait Call: Sized {
+    /// What answers it.
+    type Answer;
+
+    /// As a member of the set of all requests.
+    fn into_request(self) -> Request;
+
+    /// The answer out of the set of all responses; `None` if it answers another API.
+    fn answer(response: Response) -> Option<Self::Answer>;
+}
+
+macro_rules! apis {
+    ($($(#[doc = $doc:literal])* $name:ident = $key:literal v $version:literal:
+        $request:ty => $response:ty,)*) => {
+        /// An API of the hop.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Api {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Api {
+            /// Every API, in the order of the table.
+            pub const ALL: &'static [Api] = &[$(Api::$name,)*];
+
+            /// The key on the wire: Kafka's own below 10,000, ours from there on.
+            pub const fn key(self) -> i16 {
+                match self { $(Api::$name => $key,)* }
+            }
+
+            /// The one version that request and response have behind the gateway.
+            pub const fn version(self) -> i16 {
+                match self { $(Api::$name => $version,)* }
+            }
+
+            /// The name, for metrics and logs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Api::$name => stringify!($name),)* }
+            }
+
+            /// The API of this key, if this is its pinned version.
+            pub fn from_wire(key: i16, version: i16) -> Option<Self> {
+                match (key, version) {
+                    $(($key, $version) => Some(Api::$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// What is asked.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Request {
+            $($(#[doc = $doc])* $name($request),)*
+        }
+
+        /// What is answered: always the variant of the same name as the request.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Response {
+            $($(#[doc = $doc])* $name($response),)*
+        }
+
+        impl Request {
+            /// Which API this calls.
+            pub const fn api(&self) -> Api {
+                match self { $(Request::$name(_) => Api::$name,)* }
+            }
+
+            pub(crate) fn encode(&self) -> Result<Rope, EncodeError> {
+                let mut rope = RopeMut::new();
+                match self {
+                    $(Request::$name(message) => message.encode_wire($version, &mut rope)?,)*
+                }
+                Ok(rope.finish())
+            }
+
+            pub(crate) fn decode(api: Api, body: Bytes) -> Result<Self, DecodeError> {
+                Ok(match api {
+                    $(Api::$name => Request::$name(Wire::decode_wire($version, body)?),)*
+                })
+            }
+        }
+
+        impl Response {
+            /// Which API this answers.
+            pub const fn api(&self) -> Api {
+                match self { $(Response::$name(_) => Api::$name,)* }
+            }
+
+            pub(crate) fn encode(&self) -> Result<Rope, EncodeError> {
+                let mut rope = RopeMut::new();
+                match self {
+                    $(Response::$name(message) => message.encode_wire($version, &mut rope)?,)*
+                }
+                Ok(rope.finish())
+            }
+
+            pub(crate) fn decode(api: Api, body: Bytes) -> Result<Self, DecodeError> {
+                Ok(match api {
+                    $(Api::$name => Response::$name(Wire::decode_wire($version, body)?),)*
+                })
+            }
+        }
+
+        $(
+            impl Call for $request {
+                type Answer = $response;
+
+                fn into_request(self) -> Request {
+                    Request::$name(self)
+                }
+
+                fn answer(response: Response) -> Option<$response> {
+                    match response {
+                        Response::$name(answer) => Some(answer),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
+}
+
+apis! {
+    /// Append record batches. By topic id; the expected epoch is in [`crate::expected_epoch`].
+    Produce = 0 v 13: ProduceRequest => ProduceResponse,
+    /// Read record batches that the owner still holds. By topic id.
+    Fetch = 1 v 17: FetchRequest => FetchResponse,
+    /// Offset of a timestamp. The name field carries the topic id.
+    ListOffsets = 2 v 9: ListOffsetsRequest => ListOffsetsResponse,
+    /// Commit a group's offsets. The name field carries the topic id.
+    OffsetCommit = 8 v 9: OffsetCommitRequest => OffsetCommitResponse,
+    /// Read a group's offsets. The name field carries the topic id.
+    OffsetFetch = 9 v 9: OffsetFetchRequest => OffsetFetchResponse,
+    /// Join a group.
+    JoinGroup = 11 v 9: JoinGroupRequest => JoinGroupResponse,
+    /// Stay in a group.
+    Heartbeat = 12 v 4: HeartbeatRequest => HeartbeatResponse,
+    /// Leave a group.
+    LeaveGroup = 13 v 5: LeaveGroupRequest => LeaveGroupResponse,
+    /// Hand out or receive a group's assignment.
+    SyncGroup = 14 v 5: SyncGroupRequest => SyncGroupResponse,
+    /// Describe groups.
+    DescribeGroups = 15 v 6: DescribeGroupsRequest => DescribeGroupsResponse,
+    /// List the groups of one coordinator.
+    ListGroups = 16 v 5: ListGroupsRequest => ListGroupsResponse,
+    /// Create topics; control only. By name.
+    CreateTopics = 19 v 7: CreateTopicsRequest => CreateTopicsResponse,
+    /// Delete topics; control only.
+    DeleteTopics = 20 v 6: DeleteTopicsRequest => DeleteTopicsResponse,
+    /// Give a producer its id.
+    InitProducerId = 22 v 5: InitProducerIdRequest => InitProducerIdResponse,
+    /// Where an epoch ended. The name field carries the topic id.
+    OffsetForLeaderEpoch = 23 v 4: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
+    /// Add partitions to topics; control only. By name.
+    CreatePartitions = 37 v 3: CreatePartitionsRequest => CreatePartitionsResponse,
+    /// Delete groups.
+    DeleteGroups = 42 v 2: DeleteGroupsRequest => DeleteGroupsResponse,
+    /// Delete a group's offsets. The name field carries the topic id.
+    OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
+    /// Ask the owner for a plan to read offsets that it no longer holds.
+    Plan = 10_000 v 0: PlanRequest => PlanResponse,
+    /// Read along a plan, from a cold reader.
+    ColdFetch = 10_001 v 0: ColdFetchRequest => ColdFetchResponse,
+    /// Control tells a node that partitions are its own now.
+    OpenPartitions = 10_002 v 0: OpenPartitionsRequest => OpenPartitionsResponse,
+    /// A node asks control for a block of producer ids.
+    AllocateProducerIds = 10_003 v 0:
+        AllocateProducerIdsRequest => AllocateProducerIdsResponse,
+}

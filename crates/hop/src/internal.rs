@@ -1,0 +1,194 @@
+//! The messages that Kafka does not have: plans for cold reads, and what control and the
+//! nodes say to each other. Protobuf, so that a later release can add fields.
+
+use bytes::Bytes;
+use protocol::ids::{PartitionId, TenantId, TopicId};
+
+/// Asks a partition's owner how to read from `fetch_offset` without it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PlanRequest {
+    /// The topic id's 16 bytes; see [`PlanRequest::partition`].
+    #[prost(bytes = "bytes", tag = "1")]
+    pub topic: Bytes,
+    /// The partition's index.
+    #[prost(int32, tag = "2")]
+    pub index: i32,
+    /// The first offset wanted.
+    #[prost(int64, tag = "3")]
+    pub fetch_offset: i64,
+    /// Whether aborted transactions must be listed and open ones held back.
+    #[prost(bool, tag = "4")]
+    pub read_committed: bool,
+    /// About how many bytes the plan should cover.
+    #[prost(int32, tag = "5")]
+    pub max_bytes: i32,
+}
+
+/// A plan, or why there is none.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PlanResponse {
+    /// Kafka error code; 0 if there is a plan.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+    /// The sealed plan, for a cold reader only (R36).
+    #[prost(bytes = "bytes", tag = "2")]
+    pub plan: Bytes,
+    /// The first offset the plan covers.
+    #[prost(int64, tag = "3")]
+    pub start_offset: i64,
+    /// The first offset the plan no longer covers.
+    #[prost(int64, tag = "4")]
+    pub end_offset: i64,
+    /// When readers stop accepting it, Unix milliseconds.
+    #[prost(int64, tag = "5")]
+    pub expires_at_ms: i64,
+    /// The lowest offset the owner serves itself.
+    #[prost(int64, tag = "6")]
+    pub hot_floor: i64,
+    /// The partition's high watermark when the plan was made.
+    #[prost(int64, tag = "7")]
+    pub high_watermark: i64,
+    /// The partition's last stable offset when the plan was made.
+    #[prost(int64, tag = "8")]
+    pub last_stable_offset: i64,
+    /// The partition's first offset.
+    #[prost(int64, tag = "9")]
+    pub log_start_offset: i64,
+}
+
+/// Asks a cold reader for the bytes of a plan.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ColdFetchRequest {
+    /// The sealed plan, as the owner gave it.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub plan: Bytes,
+    /// The first offset wanted; within the plan.
+    #[prost(int64, tag = "2")]
+    pub fetch_offset: i64,
+    /// At most about this many bytes, but always one whole batch.
+    #[prost(int32, tag = "3")]
+    pub max_bytes: i32,
+}
+
+/// What a cold reader read. On the wire the records follow the protobuf part as they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColdFetchResponse {
+    /// Kafka error code; 0 if the records are to be used.
+    pub error_code: i16,
+    /// As in the plan.
+    pub high_watermark: i64,
+    /// As in the plan.
+    pub last_stable_offset: i64,
+    /// As in the plan.
+    pub log_start_offset: i64,
+    /// Aborted transactions that touch the records.
+    pub aborted: Vec<Aborted>,
+    /// Whole record batches in offset order, in as many pieces as they came in.
+    pub records: Vec<Bytes>,
+}
+
+/// An aborted transaction, as a consumer with `read_committed` needs to know it.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Aborted {
+    /// Whose transaction.
+    #[prost(int64, tag = "1")]
+    pub producer_id: i64,
+    /// Where it began in this partition.
+    #[prost(int64, tag = "2")]
+    pub first_offset: i64,
+}
+
+/// Control tells a node which partitions it owns now, so that they serve before a client asks.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OpenPartitionsRequest {
+    /// The partitions, of any tenants.
+    #[prost(message, repeated, tag = "1")]
+    pub partitions: Vec<OpenPartition>,
+}
+
+/// One partition to open.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OpenPartition {
+    /// Whose topic.
+    #[prost(uint32, tag = "1")]
+    pub tenant: u32,
+    /// The topic id's 16 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub topic: Bytes,
+    /// The partition's index.
+    #[prost(int32, tag = "3")]
+    pub index: i32,
+}
+
+/// The outcome of each partition of the request, in its order.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct OpenPartitionsResponse {
+    /// Kafka error codes; 0 if the partition serves.
+    #[prost(int32, repeated, tag = "1")]
+    pub error_codes: Vec<i32>,
+}
+
+/// Asks control for a block of producer ids that nobody else will ever get.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct AllocateProducerIdsRequest {}
+
+/// A block of producer ids, or why there is none.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct AllocateProducerIdsResponse {
+    /// Kafka error code; 0 if there is a block.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+    /// The first id of the block.
+    #[prost(int64, tag = "2")]
+    pub first: i64,
+    /// How many ids it has.
+    #[prost(int32, tag = "3")]
+    pub count: i32,
+}
+
+// === impl PlanRequest ===
+
+impl PlanRequest {
+    /// A request for `partition`; its tenant travels in the hop header.
+    pub fn new(partition: PartitionId, fetch_offset: i64) -> Self {
+        Self {
+            topic: topic_bytes(partition.topic),
+            index: partition.index,
+            fetch_offset,
+            read_committed: false,
+            max_bytes: 0,
+        }
+    }
+
+    /// The partition asked about, given the tenant of the hop header. `None` if the topic
+    /// field does not hold an id.
+    pub fn partition(&self, tenant: TenantId) -> Option<PartitionId> {
+        partition(tenant, &self.topic, self.index)
+    }
+}
+
+// === impl OpenPartition ===
+
+impl OpenPartition {
+    /// The partition as it travels.
+    pub fn new(partition: PartitionId) -> Self {
+        Self {
+            tenant: partition.tenant.0,
+            topic: topic_bytes(partition.topic),
+            index: partition.index,
+        }
+    }
+
+    /// The partition; `None` if the topic field does not hold an id.
+    pub fn partition(&self) -> Option<PartitionId> {
+        partition(TenantId(self.tenant), &self.topic, self.index)
+    }
+}
+
+fn topic_bytes(topic: TopicId) -> Bytes {
+    Bytes::copy_from_slice(topic.as_bytes())
+}
+
+fn partition(tenant: TenantId, topic: &[u8], index: i32) -> Option<PartitionId> {
+    Some(PartitionId::new(tenant, TopicId::from_slice(topic)?, index))
+}

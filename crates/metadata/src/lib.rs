@@ -1,1 +1,33 @@
-//! placeholder
+//! The cluster's metadata: where things are, not what was acknowledged.
+//!
+//! ```text
+//! In:    keys and typed records from control (topics, assignments) and from every process
+//!        (its own registration)
+//! Out:   lookups from memory, through ClusterView
+//! Never: anything an acknowledgement depends on (R1). All of it can be rebuilt from the
+//!        object store.
+//! ```
+//!
+//! The modules, from the outside in: [`view`] is what most of the system uses; [`keys`],
+//! [`model`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
+//! stores.
+
+#![forbid(unsafe_code)]
+
+pub mod keys;
+pub mod limits;
+pub mod model;
+pub mod store;
+pub mod topic_config;
+pub mod txn;
+pub mod view;
+
+mod embedded;
+mod memory;
+
+pub use memory::MemoryStore;
+pub use store::{
+    Entry, Event, LeaseId, Listing, MetadataError, MetadataStore, WatchBatch, WatchStream, Watched,
+};
+pub use txn::{Compare, Expected, Op, Txn, TxnOutcome};
+pub use view::{ClusterView, Topic};

@@ -1,0 +1,3 @@
+//! History and leases of the engine, with time as a number.
+
+use super::*;

@@ -1,0 +1,165 @@
+//! What the keys hold. The bytes are in [`wire`]; everyone else sees these types.
+//!
+//! Each value is one version byte and then a protobuf message, so that fields may be added
+//! without a new version and an incompatible change is refused instead of misread.
+
+mod wire;
+
+use std::{collections::BTreeMap, fmt};
+
+use bytes::Bytes;
+use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
+
+/// A value of the metadata store.
+pub trait Record: Sized {
+    /// The bytes to store.
+    fn encode(&self) -> Bytes;
+
+    /// Reads stored bytes.
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError>;
+}
+
+/// Why a stored value is not readable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer version, or not by us.
+    #[error("version {0} is not known")]
+    Version(u8),
+    /// Cut short.
+    #[error("no version byte")]
+    Empty,
+    /// Not the message it should be.
+    #[error("not a {record}: {reason}")]
+    Malformed {
+        /// The kind of record.
+        record: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Identity of the cluster, written once when it is born.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterRecord {
+    /// What clients see: 22 characters, as Kafka makes them.
+    pub cluster_id: String,
+    /// Raised whenever the metadata is rebuilt or taken over; part of every id handed out (R9).
+    pub generation: u16,
+    /// Key of the internal ports and of plans (R36).
+    pub secret: [u8; 32],
+    /// The internal topic that keeps group state.
+    pub group_state_topic: TopicId,
+    /// Its partition count. Never changes: groups are hashed onto it.
+    pub group_state_partitions: i32,
+}
+
+impl fmt::Debug for ClusterRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterRecord")
+            .field("cluster_id", &self.cluster_id)
+            .field("generation", &self.generation)
+            .field("group_state_topic", &self.group_state_topic)
+            .field("group_state_partitions", &self.group_state_partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who leads control. The key's create_revision is the term (R11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaderRecord {
+    /// The control process.
+    pub control_id: String,
+    /// Its internal address.
+    pub address: String,
+}
+
+/// How far a node's incarnation has come. It only ever moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NodeState {
+    /// The incarnation may acknowledge.
+    Live,
+    /// Somebody is ending it; its log has no END yet.
+    Fenced,
+    /// Its log carries END: its partitions may be claimed (R2, R3).
+    Ended,
+}
+
+/// A storage node's incarnation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The node.
+    pub node: NodeId,
+    /// Counts the node's starts.
+    pub incarnation: u64,
+    /// The incarnation's data log.
+    pub log_id: String,
+    /// Whether its partitions may be claimed.
+    pub state: NodeState,
+    /// Its internal address, `host:port`.
+    pub address: String,
+    /// Where it stands; empty when nobody said.
+    pub zone: String,
+    /// The front it acknowledges from: kind and whatever recovery needs.
+    pub front: String,
+}
+
+/// A gateway, as clients reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayRecord {
+    /// Its broker id.
+    pub broker_id: BrokerId,
+    /// The host clients connect to.
+    pub host: String,
+    /// The port clients connect to.
+    pub port: u16,
+    /// Where it stands.
+    pub zone: String,
+    /// Its internal address; empty when it has none.
+    pub address: String,
+}
+
+/// A cold reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReaderRecord {
+    /// The reader.
+    pub reader: ReaderId,
+    /// Its internal address.
+    pub address: String,
+    /// Where it stands.
+    pub zone: String,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// Whose topic.
+    pub tenant: TenantId,
+    /// Its id, never used again.
+    pub id: TopicId,
+    /// Its name within the tenant.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// The configs that were set; all others have their defaults.
+    pub configs: BTreeMap<String, String>,
+    /// Whether the cluster itself made it.
+    pub internal: bool,
+    /// When, in Unix milliseconds.
+    pub created_ms: i64,
+}
+
+/// Which node should own a partition. An intent: the manifest on the object store decides (R1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Assignment {
+    /// The node.
+    pub node: NodeId,
+    /// The least leader epoch it may claim the partition with.
+    pub epoch: i32,
+}
+
+/// How far producer ids are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerIdRecord {
+    /// The next id to hand out (R43).
+    pub next: i64,
+}

@@ -1,0 +1,256 @@
+//! The bytes of the records: one version byte, then protobuf.
+//!
+//! Persisted, keep stable: tags are never reused, a new meaning takes a new tag. The messages
+//! are private; [`super`] has the types that the rest of the system sees.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
+
+use super::{
+    Assignment, ClusterRecord, DecodeError, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
+    ProducerIdRecord, ReaderRecord, Record, TopicRecord,
+};
+
+const VERSION: u8 = 1;
+
+/// Declares a record's message and both directions of the conversion.
+macro_rules! record {
+    (
+        $record:ident as $wire:ident { $($(#[$attribute:meta])+ $field:ident: $type:ty,)* }
+        to: |$from:ident| $to_wire:expr;
+        from: |$message:ident| $from_wire:expr;
+    ) => {
+        #[derive(Clone, PartialEq, Message)]
+        struct $wire { $($(#[$attribute])+ $field: $type,)* }
+
+        impl Record for $record {
+            fn encode(&self) -> Bytes {
+                let $from = self;
+                seal(&$to_wire)
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                let malformed = |reason: String| {
+                    DecodeError::Malformed { record: stringify!($record), reason }
+                };
+                let body = open(bytes)?;
+                let $message = $wire::decode(body).map_err(|error| malformed(error.to_string()))?;
+                let convert = || -> Result<Self, String> { $from_wire };
+                convert().map_err(malformed)
+            }
+        }
+    };
+}
+
+record! {
+    ClusterRecord as WireCluster {
+        #[prost(string, tag = "1")] cluster_id: String,
+        #[prost(uint32, tag = "2")] generation: u32,
+        #[prost(bytes = "vec", tag = "3")] secret: Vec<u8>,
+        #[prost(bytes = "vec", tag = "4")] group_state_topic: Vec<u8>,
+        #[prost(int32, tag = "5")] group_state_partitions: i32,
+    }
+    to: |record| WireCluster {
+        cluster_id: record.cluster_id.clone(),
+        generation: u32::from(record.generation),
+        secret: record.secret.to_vec(),
+        group_state_topic: record.group_state_topic.as_bytes().to_vec(),
+        group_state_partitions: record.group_state_partitions,
+    };
+    from: |wire| Ok(Self {
+        cluster_id: wire.cluster_id,
+        generation: u16::try_from(wire.generation).map_err(|_| "generation".to_owned())?,
+        secret: wire.secret.try_into().map_err(|_| "secret is not 32 bytes".to_owned())?,
+        group_state_topic: topic_id(&wire.group_state_topic)?,
+        group_state_partitions: positive(wire.group_state_partitions, "partitions")?,
+    });
+}
+
+record! {
+    LeaderRecord as WireLeader {
+        #[prost(string, tag = "1")] control_id: String,
+        #[prost(string, tag = "2")] address: String,
+    }
+    to: |record| WireLeader {
+        control_id: record.control_id.clone(),
+        address: record.address.clone(),
+    };
+    from: |wire| Ok(Self { control_id: wire.control_id, address: wire.address });
+}
+
+record! {
+    NodeRecord as WireNode {
+        #[prost(int32, tag = "1")] node: i32,
+        #[prost(uint64, tag = "2")] incarnation: u64,
+        #[prost(string, tag = "3")] log_id: String,
+        #[prost(enumeration = "WireNodeState", tag = "4")] state: i32,
+        #[prost(string, tag = "5")] address: String,
+        #[prost(string, tag = "6")] zone: String,
+        #[prost(string, tag = "7")] front: String,
+    }
+    to: |record| WireNode {
+        node: record.node.0,
+        incarnation: record.incarnation,
+        log_id: record.log_id.clone(),
+        state: WireNodeState::from(record.state) as i32,
+        address: record.address.clone(),
+        zone: record.zone.clone(),
+        front: record.front.clone(),
+    };
+    from: |wire| Ok(Self {
+        node: NodeId(wire.node),
+        incarnation: wire.incarnation,
+        state: node_state(wire.state)?,
+        log_id: wire.log_id,
+        address: wire.address,
+        zone: wire.zone,
+        front: wire.front,
+    });
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+enum WireNodeState {
+    // 0 is what a message without the field says: never a state.
+    Unspecified = 0,
+    Live = 1,
+    Fenced = 2,
+    Ended = 3,
+}
+
+impl From<NodeState> for WireNodeState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Live => Self::Live,
+            NodeState::Fenced => Self::Fenced,
+            NodeState::Ended => Self::Ended,
+        }
+    }
+}
+
+fn node_state(value: i32) -> Result<NodeState, String> {
+    match WireNodeState::try_from(value) {
+        Ok(WireNodeState::Live) => Ok(NodeState::Live),
+        Ok(WireNodeState::Fenced) => Ok(NodeState::Fenced),
+        Ok(WireNodeState::Ended) => Ok(NodeState::Ended),
+        Ok(WireNodeState::Unspecified) | Err(_) => Err(format!("state {value}")),
+    }
+}
+
+record! {
+    GatewayRecord as WireGateway {
+        #[prost(int32, tag = "1")] broker_id: i32,
+        #[prost(string, tag = "2")] host: String,
+        #[prost(uint32, tag = "3")] port: u32,
+        #[prost(string, tag = "4")] zone: String,
+        #[prost(string, tag = "5")] address: String,
+    }
+    to: |record| WireGateway {
+        broker_id: record.broker_id.0,
+        host: record.host.clone(),
+        port: u32::from(record.port),
+        zone: record.zone.clone(),
+        address: record.address.clone(),
+    };
+    from: |wire| Ok(Self {
+        broker_id: BrokerId(wire.broker_id),
+        host: wire.host,
+        port: u16::try_from(wire.port).map_err(|_| "port".to_owned())?,
+        zone: wire.zone,
+        address: wire.address,
+    });
+}
+
+record! {
+    ReaderRecord as WireReader {
+        #[prost(int32, tag = "1")] reader: i32,
+        #[prost(string, tag = "2")] address: String,
+        #[prost(string, tag = "3")] zone: String,
+    }
+    to: |record| WireReader {
+        reader: record.reader.0,
+        address: record.address.clone(),
+        zone: record.zone.clone(),
+    };
+    from: |wire| Ok(Self {
+        reader: ReaderId(wire.reader),
+        address: wire.address,
+        zone: wire.zone,
+    });
+}
+
+record! {
+    TopicRecord as WireTopic {
+        #[prost(uint32, tag = "1")] tenant: u32,
+        #[prost(bytes = "vec", tag = "2")] id: Vec<u8>,
+        #[prost(string, tag = "3")] name: String,
+        #[prost(int32, tag = "4")] partitions: i32,
+        #[prost(btree_map = "string, string", tag = "5")] configs: BTreeMap<String, String>,
+        #[prost(bool, tag = "6")] internal: bool,
+        #[prost(int64, tag = "7")] created_ms: i64,
+    }
+    to: |record| WireTopic {
+        tenant: record.tenant.0,
+        id: record.id.as_bytes().to_vec(),
+        name: record.name.clone(),
+        partitions: record.partitions,
+        configs: record.configs.clone(),
+        internal: record.internal,
+        created_ms: record.created_ms,
+    };
+    from: |wire| Ok(Self {
+        tenant: TenantId(wire.tenant),
+        id: topic_id(&wire.id)?,
+        name: wire.name,
+        partitions: positive(wire.partitions, "partitions")?,
+        configs: wire.configs,
+        internal: wire.internal,
+        created_ms: wire.created_ms,
+    });
+}
+
+record! {
+    Assignment as WireAssignment {
+        #[prost(int32, tag = "1")] node: i32,
+        #[prost(int32, tag = "2")] epoch: i32,
+    }
+    to: |record| WireAssignment { node: record.node.0, epoch: record.epoch };
+    from: |wire| Ok(Self { node: NodeId(wire.node), epoch: wire.epoch });
+}
+
+record! {
+    ProducerIdRecord as WireProducerIds {
+        #[prost(int64, tag = "1")] next: i64,
+    }
+    to: |record| WireProducerIds { next: record.next };
+    from: |wire| Ok(Self { next: wire.next });
+}
+
+fn seal(message: &impl Message) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(1 + message.encoded_len());
+    bytes.put_u8(VERSION);
+    message.encode(&mut bytes).expect("the buffer grows as needed");
+    bytes.freeze()
+}
+
+fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    match bytes.split_first() {
+        None => Err(DecodeError::Empty),
+        Some((&VERSION, body)) => Ok(body),
+        Some((&version, _)) => Err(DecodeError::Version(version)),
+    }
+}
+
+fn topic_id(bytes: &[u8]) -> Result<TopicId, String> {
+    TopicId::from_slice(bytes).filter(|id| !id.is_nil()).ok_or_else(|| "topic id".to_owned())
+}
+
+fn positive(value: i32, field: &str) -> Result<i32, String> {
+    if value > 0 { Ok(value) } else { Err(format!("{field}: {value}")) }
+}
+
+#[cfg(test)]
+mod tests;

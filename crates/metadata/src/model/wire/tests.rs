@@ -1,0 +1,121 @@
+//! Records read back, golden bytes stay readable, and any other bytes are refused.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn topic() -> TopicRecord {
+    TopicRecord {
+        tenant: TenantId(1),
+        id: TopicId::from_slice(&[7; 16]).unwrap(),
+        name: "orders".to_owned(),
+        partitions: 3,
+        configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
+        internal: false,
+        created_ms: 1_700_000_000_000,
+    }
+}
+
+fn reads_back<R: Record + PartialEq + std::fmt::Debug>(record: R) {
+    assert_eq!(R::decode(&record.encode()), Ok(record));
+}
+
+#[test]
+fn every_record_reads_back() {
+    reads_back(topic());
+    reads_back(ClusterRecord {
+        cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+        generation: u16::MAX,
+        secret: [9; 32],
+        group_state_topic: TopicId::random(),
+        group_state_partitions: 50,
+    });
+    reads_back(LeaderRecord { control_id: "a".to_owned(), address: "b:1".to_owned() });
+    for state in [NodeState::Live, NodeState::Fenced, NodeState::Ended] {
+        reads_back(NodeRecord {
+            node: NodeId(1),
+            incarnation: u64::MAX,
+            log_id: "1-0-1-00ff".to_owned(),
+            state,
+            address: "127.0.0.1:1".to_owned(),
+            zone: String::new(),
+            front: "disk".to_owned(),
+        });
+    }
+    reads_back(GatewayRecord {
+        broker_id: BrokerId(0),
+        host: "h".to_owned(),
+        port: u16::MAX,
+        zone: "z".to_owned(),
+        address: String::new(),
+    });
+    reads_back(ReaderRecord {
+        reader: ReaderId(2),
+        address: "r:1".to_owned(),
+        zone: "z".to_owned(),
+    });
+    reads_back(Assignment { node: NodeId(0), epoch: 0 });
+    reads_back(ProducerIdRecord { next: i64::MAX });
+}
+
+#[test]
+fn version_one_stays_readable() {
+    // Golden bytes: a store written by the first release must open for ever.
+    let mut golden = vec![1, 0x08, 1, 0x12, 16];
+    golden.extend([7; 16]);
+    golden.extend([0x1a, 6]);
+    golden.extend(b"orders");
+    golden.extend([0x20, 3, 0x2a, 20, 0x0a, 12]);
+    golden.extend(b"retention.ms");
+    golden.extend([0x12, 4]);
+    golden.extend(b"1000");
+    golden.extend([0x38, 0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31]);
+    assert_eq!(TopicRecord::decode(&golden), Ok(topic()));
+    assert_eq!(topic().encode(), golden);
+}
+
+#[test]
+fn unknown_fields_are_skipped_and_unknown_versions_refused() {
+    let mut bytes = Assignment { node: NodeId(4), epoch: 2 }.encode().to_vec();
+    bytes.extend([0x78, 1]); // tag 15, varint 1
+    assert_eq!(Assignment::decode(&bytes), Ok(Assignment { node: NodeId(4), epoch: 2 }));
+    bytes[0] = 2;
+    assert_eq!(Assignment::decode(&bytes), Err(DecodeError::Version(2)));
+    assert_eq!(Assignment::decode(&[]), Err(DecodeError::Empty));
+}
+
+#[test]
+fn fields_without_a_legal_value_are_refused() {
+    let nothing = [VERSION];
+    assert!(TopicRecord::decode(&nothing).is_err(), "a topic has an id");
+    assert!(NodeRecord::decode(&nothing).is_err(), "a node has a state");
+    assert!(ClusterRecord::decode(&nothing).is_err(), "a cluster has a secret");
+}
+
+#[test]
+fn the_secret_is_not_printed() {
+    let record = ClusterRecord {
+        cluster_id: "x".to_owned(),
+        generation: 0,
+        secret: [0x5a; 32],
+        group_state_topic: TopicId::random(),
+        group_state_partitions: 1,
+    };
+    let text = format!("{record:?}");
+    assert!(!text.contains("90") && !text.contains("secret"), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        for version in [VERSION, 2] {
+            if let Some(first) = bytes.first_mut() {
+                *first = version;
+            }
+            let _ = TopicRecord::decode(&bytes);
+            let _ = NodeRecord::decode(&bytes);
+            let _ = ClusterRecord::decode(&bytes);
+            let _ = GatewayRecord::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the view makes of listings and changes.
+
+use super::*;

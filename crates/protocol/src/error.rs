@@ -38,7 +38,7 @@ pub enum ProtocolError {
     Decode(#[from] DecodeError),
 }
 
-/// A message's generated decoder refused the bytes.
+/// The bytes are not the message they should be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("message is malformed: {reason}")]
 pub struct DecodeError {
@@ -47,9 +47,15 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// Wraps the error of a generated decoder.
+    /// With a reason, most often the error of a generated decoder.
     pub fn from_generated(error: impl std::fmt::Display) -> Self {
         Self { reason: error.to_string() }
+    }
+}
+
+impl From<crate::preflight::PreflightError> for DecodeError {
+    fn from(error: crate::preflight::PreflightError) -> Self {
+        Self::from_generated(error)
     }
 }
 

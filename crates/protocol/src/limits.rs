@@ -29,9 +29,9 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Default of a topic's `max.message.bytes`: Kafka's 1 MiB plus the batch overhead.
 pub const BATCH_BYTES_MAX_DEFAULT: usize = 1024 * 1024 + 12;
 
-/// What a compressed batch may inflate to when we look inside it. Eight times the batch default is
-/// beyond any text; above it the batch counts as one record for timestamp search, never as an error
-/// for its producer.
+/// What a compressed batch may inflate to when we look inside it: a hundred times the default
+/// batch. Nobody needs to look inside for a batch to be stored and fetched, so a larger one is not
+/// refused; only a search by timestamp stops at it.
 pub const BATCH_INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Topic name length: Kafka's `Topic.MAX_NAME_LENGTH`.

@@ -1,9 +1,20 @@
 //! The records inside a batch, for the few who must look: search by timestamp, internal topics,
 //! the inspector. Never on the data path.
+//!
+//! Bytes come from clients (the CRC only says that they arrived as sent), so inflating is capped and
+//! every length is checked.
+
+use std::borrow::Cow;
 
 use thiserror::Error;
 
-use super::{BatchError, BatchView};
+use super::{BatchError, BatchView, TimestampType};
+use crate::limits::BATCH_INFLATED_BYTES_MAX;
+
+mod inflate;
+mod reader;
+
+use reader::Reader;
 
 /// Why the records of a batch cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,7 +42,59 @@ pub enum RecordsError {
     },
 }
 
-/// One record; key, value and headers are slices of the batch.
+/// The first record of `batch` with a timestamp of `timestamp` or later: its offset and timestamp.
+///
+/// Record granularity, as Kafka's ListOffsets has it. With the batch's own max timestamp it finds
+/// the record that has it (KIP-734).
+pub fn first_at_or_after(
+    batch: &BatchView<'_>,
+    timestamp: i64,
+) -> Result<Option<(i64, i64)>, RecordsError> {
+    if batch.max_timestamp() < timestamp {
+        return Ok(None);
+    }
+    let records = RecordSet::open(batch, BATCH_INFLATED_BYTES_MAX)?;
+    for record in records.iter() {
+        let record = record?;
+        if record.timestamp >= timestamp {
+            return Ok(Some((record.offset, record.timestamp)));
+        }
+    }
+    Ok(None)
+}
+
+/// The records of one batch, decompressed.
+#[derive(Debug, Clone)]
+pub struct RecordSet<'a> {
+    payload: Cow<'a, [u8]>,
+    count: i32,
+    base_offset: i64,
+    base_timestamp: i64,
+    /// The timestamp of all records, if it is the log's.
+    log_append_time: Option<i64>,
+}
+
+impl<'a> RecordSet<'a> {
+    /// Decompresses the records of `batch` into at most `max` bytes. Copies nothing if they are not
+    /// compressed.
+    pub fn open(batch: &BatchView<'a>, max: usize) -> Result<Self, RecordsError> {
+        Ok(Self {
+            payload: inflate::inflate(batch.compression()?, batch.payload(), max)?,
+            count: batch.record_count(),
+            base_offset: batch.base_offset(),
+            base_timestamp: batch.base_timestamp(),
+            log_append_time: (batch.timestamp_type() == TimestampType::LogAppendTime)
+                .then(|| batch.max_timestamp()),
+        })
+    }
+
+    /// The records in order. Ends after the first error, which includes bytes after the last one.
+    pub fn iter(&self) -> Records<'_> {
+        Records { set: self, reader: Reader::new(&self.payload), left: self.count }
+    }
+}
+
+/// One record; key, value and headers are slices of its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its offset.
@@ -42,17 +105,65 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; null is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Its headers, as on the wire after their count.
-    pub headers: &'a [u8],
-    /// How many headers there are.
-    pub header_count: i32,
+    header_count: i32,
+    headers: &'a [u8],
 }
 
-/// The first record of `batch` with a timestamp of `timestamp` or later: its offset and timestamp.
-pub fn first_at_or_after(
-    batch: &BatchView<'_>,
-    timestamp: i64,
-) -> Result<Option<(i64, i64)>, RecordsError> {
-    let _ = (batch, timestamp);
-    Ok(None)
+impl<'a> Record<'a> {
+    /// Its headers in order: keys may repeat. Ends at the first that is malformed.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let mut reader = Reader::new(self.headers);
+        (0..self.header_count).map_while(move |_| {
+            let key = reader.nullable().ok()??;
+            Some((key, reader.nullable().ok()?))
+        })
+    }
 }
+
+/// Iterator of [`RecordSet::iter`].
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    set: &'a RecordSet<'a>,
+    reader: Reader<'a>,
+    left: i32,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, RecordsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left <= 0 {
+            let rest_at = self.reader.rest_at()?;
+            self.reader = Reader::new(&[]);
+            return Some(Err(RecordsError::Malformed { at: rest_at }));
+        }
+        self.left -= 1;
+        let record = self.record();
+        if record.is_err() {
+            (self.left, self.reader) = (0, Reader::new(&[]));
+        }
+        Some(record)
+    }
+}
+
+impl<'a> Records<'a> {
+    fn record(&mut self) -> Result<Record<'a>, RecordsError> {
+        let set = self.set;
+        let mut body = self.reader.sized()?;
+        body.skip_attributes()?;
+        // Wrapping, for the deltas are the client's.
+        let timestamp = set.base_timestamp.wrapping_add(body.varlong()?);
+        let offset = set.base_offset.wrapping_add(i64::from(body.varint()?));
+        Ok(Record {
+            offset,
+            timestamp: set.log_append_time.unwrap_or(timestamp),
+            key: body.nullable()?,
+            value: body.nullable()?,
+            header_count: body.varint()?,
+            headers: body.rest(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use uuid::Uuid;
+
 use super::PreflightError;
 
-/// A reader of Kafka's primitive types that only skips.
+/// A reader of Kafka's primitive types.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -41,6 +43,22 @@ impl<'a> Cursor<'a> {
         chunk.copied().ok_or(PreflightError::Truncated { at })
     }
 
+    pub(crate) fn i16(&mut self) -> Result<i16, PreflightError> {
+        self.take().map(i16::from_be_bytes)
+    }
+
+    pub(crate) fn i32(&mut self) -> Result<i32, PreflightError> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, PreflightError> {
+        self.take().map(i64::from_be_bytes)
+    }
+
+    pub(crate) fn uuid(&mut self) -> Result<Uuid, PreflightError> {
+        self.take().map(Uuid::from_bytes)
+    }
+
     /// An unsigned varint of at most 32 bits. The fifth byte has room for four of them.
     pub(crate) fn varint(&mut self) -> Result<u32, PreflightError> {
         let at = self.position;
@@ -61,14 +79,14 @@ impl<'a> Cursor<'a> {
     /// A length or count of `i16`; -1 means null.
     pub(crate) fn length_i16(&mut self) -> Result<Option<usize>, PreflightError> {
         let at = self.position;
-        let length = i16::from_be_bytes(self.take()?);
+        let length = self.i16()?;
         nullable(at, i32::from(length))
     }
 
     /// A length or count of `i32`; -1 means null.
     pub(crate) fn length_i32(&mut self) -> Result<Option<usize>, PreflightError> {
         let at = self.position;
-        let length = i32::from_be_bytes(self.take()?);
+        let length = self.i32()?;
         nullable(at, length)
     }
 

@@ -1,0 +1,1 @@
+//! Every codec is read back, none inflates beyond its cap, and nothing panics.

@@ -45,8 +45,8 @@ fuzz-smoke: ## bounded fuzzing of the parsers (FUZZ_ITERATIONS=n)
 
 bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS=n]
 	@tests/scripts/setup build
-	@$(CARGO) build --quiet --release --bin thermocline --bin thermocline-bench
-	@target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
+	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
+	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
 
 chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|object SECONDS=n)
 	@echo "make chaos: not built yet; it belongs to the storage-engine issue" >&2; exit 2

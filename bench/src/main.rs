@@ -1,2 +1,40 @@
-//! placeholder
-fn main() {}
+//! `thermocline-bench SCENARIO [--seconds n]`: one scenario with its peers in the same run,
+//! interleaved, reported as a table, `bench/results/SCENARIO.json` and `.html`.
+
+mod clock;
+mod frames;
+mod histogram;
+mod load;
+mod peers;
+mod procfs;
+mod report;
+mod sample;
+mod scenario;
+mod subject;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(about = "Runs one benchmark scenario and writes bench/results/SCENARIO.{json,html}")]
+struct Arguments {
+    /// Which scenario; see docs/benchmarks.md.
+    scenario: String,
+    /// Seconds of load per repetition.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Repetitions of each side, interleaved.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+}
+
+#[expect(clippy::print_stdout, reason = "the table is this program's output")]
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let options = scenario::Options { seconds: arguments.seconds, repeats: arguments.repeats };
+    let report = scenario::run(&arguments.scenario, &options)?;
+    let folder = thermocline_tests::root().join("bench/results");
+    println!("{}", report.write(&folder)?);
+    println!("written to {}", folder.display());
+    Ok(())
+}

@@ -41,8 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "segment",
         ],
     ),
-    ("thermocline-tests", &["protocol"]),
-    ("thermocline-bench", &["protocol"]),
+    ("thermocline-tests", &[]),
+    ("thermocline-bench", &["thermocline-tests"]),
 ];
 
 /// Libraries with exactly one home: one place to change when they change.

@@ -1,0 +1,168 @@
+//! The few bytes of the Kafka protocol a load generator needs, built once before the clock starts:
+//! Produce version 7 with one pre-encoded record batch, and CreateTopics version 2.
+
+use crc32c::crc32c;
+
+/// Where the variable fields of a produce frame lie, so that a frame is reused for every request.
+#[derive(Debug, Clone)]
+pub(crate) struct ProduceFrame {
+    bytes: Vec<u8>,
+    partition_at: usize,
+    batch_len: usize,
+}
+
+/// Correlation id of a request frame: after the length, API key and version.
+const CORRELATION_AT: usize = 8;
+
+impl ProduceFrame {
+    /// A frame with one batch of `records` records of `record_len` random bytes each.
+    pub(crate) fn new(topic: &str, records: u32, record_len: usize) -> Self {
+        let batch = record_batch(records, record_len);
+        let mut bytes = request_header(0, 7);
+        put_string(&mut bytes, None); // transactional id
+        bytes.extend((-1_i16).to_be_bytes()); // acks=all
+        bytes.extend(30_000_i32.to_be_bytes()); // timeout in ms
+        bytes.extend(1_i32.to_be_bytes()); // topics
+        put_string(&mut bytes, Some(topic));
+        bytes.extend(1_i32.to_be_bytes()); // partitions
+        let partition_at = bytes.len();
+        bytes.extend(0_i32.to_be_bytes());
+        bytes.extend(to_i32(batch.len()).to_be_bytes());
+        bytes.extend(&batch);
+        Self { bytes: framed(bytes), partition_at, batch_len: batch.len() }
+    }
+
+    /// The frame's bytes for one request.
+    pub(crate) fn request(&mut self, correlation: i32, partition: i32) -> &[u8] {
+        self.bytes[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation.to_be_bytes());
+        self.bytes[self.partition_at..self.partition_at + 4]
+            .copy_from_slice(&partition.to_be_bytes());
+        &self.bytes
+    }
+
+    /// Bytes of the record batch, which is what throughput counts.
+    pub(crate) fn batch_len(&self) -> usize {
+        self.batch_len
+    }
+}
+
+/// The error code in a Produce v7 answer (without its length prefix) for one partition.
+pub(crate) fn produce_error(answer: &[u8]) -> Option<i16> {
+    let name_len = usize::from(u16::from_be_bytes(answer.get(8..10)?.try_into().ok()?));
+    let at = 4 + 4 + 2 + name_len + 4 + 4;
+    Some(i16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// CreateTopics version 2 for one topic with default replication.
+pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
+    let mut bytes = request_header(19, 2);
+    bytes.extend(1_i32.to_be_bytes());
+    put_string(&mut bytes, Some(topic));
+    bytes.extend(partitions.to_be_bytes());
+    bytes.extend(1_i16.to_be_bytes()); // replication factor
+    bytes.extend(0_i32.to_be_bytes()); // assignments
+    bytes.extend(0_i32.to_be_bytes()); // configs
+    bytes.extend(30_000_i32.to_be_bytes());
+    bytes.push(0); // validate only
+    framed(bytes)
+}
+
+fn request_header(api_key: i16, version: i16) -> Vec<u8> {
+    let mut bytes = vec![0; 4]; // length, filled by `framed`
+    bytes.extend(api_key.to_be_bytes());
+    bytes.extend(version.to_be_bytes());
+    bytes.extend(0_i32.to_be_bytes());
+    put_string(&mut bytes, Some("bench"));
+    bytes
+}
+
+fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let len = to_i32(bytes.len() - 4);
+    bytes[..4].copy_from_slice(&len.to_be_bytes());
+    bytes
+}
+
+fn put_string(bytes: &mut Vec<u8>, text: Option<&str>) {
+    let len = text.map_or(-1, |text| i16::try_from(text.len()).expect("short names only"));
+    bytes.extend(len.to_be_bytes());
+    bytes.extend(text.unwrap_or_default().as_bytes());
+}
+
+/// A record batch (magic 2) of incompressible values.
+fn record_batch(records: u32, record_len: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for index in 0..records {
+        let mut record = vec![0]; // attributes
+        put_varint(&mut record, 0); // timestamp delta
+        put_varint(&mut record, i64::from(index));
+        put_varint(&mut record, -1); // no key
+        put_varint(&mut record, i64::try_from(record_len).expect("small records"));
+        for _ in 0..record_len {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            record.push(state.to_le_bytes()[3]);
+        }
+        put_varint(&mut record, 0); // headers
+        put_varint(&mut body, i64::try_from(record.len()).expect("small records"));
+        body.extend(record);
+    }
+    let mut checked = Vec::new();
+    checked.extend(0_i16.to_be_bytes()); // attributes: no compression
+    checked.extend((records - 1).to_be_bytes()); // last offset delta
+    checked.extend(TIMESTAMP_MS.to_be_bytes());
+    checked.extend(TIMESTAMP_MS.to_be_bytes());
+    checked.extend((-1_i64).to_be_bytes()); // producer id
+    checked.extend((-1_i16).to_be_bytes()); // producer epoch
+    checked.extend((-1_i32).to_be_bytes()); // base sequence
+    checked.extend(records.to_be_bytes());
+    checked.extend(body);
+    let mut batch = Vec::with_capacity(checked.len() + 21);
+    batch.extend(0_i64.to_be_bytes()); // base offset
+    batch.extend(to_i32(checked.len() + 9).to_be_bytes());
+    batch.extend((-1_i32).to_be_bytes()); // leader epoch
+    batch.push(2);
+    batch.extend(crc32c(&checked).to_be_bytes());
+    batch.extend(checked);
+    batch
+}
+
+/// Any past moment: brokers only refuse timestamps from the far future.
+const TIMESTAMP_MS: i64 = 1_760_000_000_000;
+
+fn put_varint(bytes: &mut Vec<u8>, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        bytes.push((zigzag & 0x7f) as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    bytes.push(zigzag as u8);
+}
+
+fn to_i32(len: usize) -> i32 {
+    i32::try_from(len).expect("frames are far below 2 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_says_its_own_length_and_checksum() {
+        let batch = record_batch(3, 100);
+        let length = i32::from_be_bytes(batch[8..12].try_into().expect("four bytes"));
+        assert_eq!(usize::try_from(length).expect("positive") + 12, batch.len());
+        let crc = u32::from_be_bytes(batch[17..21].try_into().expect("four bytes"));
+        assert_eq!(crc, crc32c(&batch[21..]));
+    }
+
+    #[test]
+    fn a_frame_changes_only_its_variable_fields() {
+        let mut frame = ProduceFrame::new("topic", 1, 10);
+        let first = frame.request(1, 0).to_vec();
+        let second = frame.request(2, 7).to_vec();
+        let differing = first.iter().zip(&second).filter(|(a, b)| a != b).count();
+        assert_eq!((first.len(), differing), (second.len(), 2));
+    }
+}

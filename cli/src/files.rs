@@ -1,0 +1,109 @@
+//! What a role's configuration file may contain: the shared tables and the role's own.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+/// `[metadata]`: where the cluster's metadata lives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metadata {
+    /// `etcd://host:port,host:port` for a cluster, `redb:///path` for one process.
+    pub(crate) url: String,
+}
+
+/// `[http]`: the admin endpoint with `/metrics`, `/healthz` and `/readyz`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Where it listens. Keep it inside the cluster's network. Default: `127.0.0.1:9644`.
+    #[serde(default = "http_listen")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// `[log]`: what the process says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// `text` for people, `json` for collectors. Default: `text`.
+    pub(crate) format: LogFormat,
+    /// A level (`info`) or filters by module (`info,gateway=debug`). Default: `info`.
+    pub(crate) filter: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One readable line per event.
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: http_listen() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+fn http_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9644))
+}
+
+/// `thermocline gateway --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayFile {
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    pub(crate) gateway: gateway::Config,
+}
+
+/// `thermocline storage-node --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StorageNodeFile {
+    pub(crate) metadata: Metadata,
+    pub(crate) store: segment::StoreConfig,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    pub(crate) storage_node: storage_node::Config,
+}
+
+/// `thermocline cold-reader --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ColdReaderFile {
+    pub(crate) metadata: Metadata,
+    pub(crate) store: segment::StoreConfig,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    pub(crate) cold_reader: cold_reader::Config,
+}
+
+/// `thermocline control --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ControlFile {
+    pub(crate) metadata: Metadata,
+    pub(crate) store: segment::StoreConfig,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    pub(crate) control: control::Config,
+}

@@ -1,0 +1,136 @@
+//! What every role does before its own work: log, metrics, admin endpoint, metadata, store.
+//!
+//! Each step that can fail names the configuration key and the fix (see [`StartError`]).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hop::{ClusterSecret, Peers};
+use metadata::{ClusterView, MetadataStore};
+use process::{Clock, Drain, admin};
+use tokio::net::TcpListener;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::files::{Http, Log, LogFormat, Metadata};
+
+/// How long a role waits for control to have founded the cluster.
+const FOUNDING_WAIT: Duration = Duration::from_secs(60);
+/// How long a process may take to finish what is in flight after SIGTERM.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The parts all roles share.
+pub(crate) struct Process {
+    pub(crate) clock: Clock,
+    pub(crate) readiness: admin::Readiness,
+    /// Roles hang their tasks here; it drains before `plumbing` does.
+    pub(crate) roles: Drain,
+    /// Admin endpoint, metadata view and hop connections: needed until the roles are done.
+    pub(crate) plumbing: Drain,
+}
+
+/// A role's place in its cluster.
+pub(crate) struct Membership {
+    pub(crate) metadata: Arc<dyn MetadataStore>,
+    pub(crate) view: ClusterView,
+    pub(crate) peers: Peers,
+}
+
+impl Process {
+    /// Installs log and metrics and serves the admin endpoint.
+    pub(crate) async fn start(role: &str, http: &Http, log: &Log) -> Result<Self> {
+        install_log(log)?;
+        let plumbing = Drain::new();
+        let metrics = admin::install_metrics(&plumbing)?;
+        let readiness = admin::Readiness::new();
+        let listener = bind(http.listen, "http.listen").await?;
+        let address = listener.local_addr()?;
+        let serve = admin::serve(listener, metrics, readiness.clone(), plumbing.clone());
+        plumbing.spawn("admin endpoint", serve);
+        info!(role, version = env!("CARGO_PKG_VERSION"), http = %address, "starting");
+        Ok(Self { clock: Clock::system(), readiness, roles: Drain::new(), plumbing })
+    }
+
+    /// Waits for SIGTERM or SIGINT, then drains; an error when something had to be left behind.
+    pub(crate) async fn run_to_end(self) -> Result<()> {
+        let signal = termination().await?;
+        info!(signal, deadline = ?DRAIN_DEADLINE, "draining");
+        let clean = self.roles.finish(DRAIN_DEADLINE).await;
+        self.plumbing.finish(Duration::from_secs(2)).await;
+        if !clean {
+            bail!("shutdown: work was still in flight after {DRAIN_DEADLINE:?}");
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+/// Opens the metadata store; an unreachable one is an error that names `metadata.url`.
+pub(crate) async fn open_metadata(section: &Metadata) -> Result<Arc<dyn MetadataStore>> {
+    metadata::open(&section.url)
+        .await
+        .with_context(|| format!("metadata.url = \"{}\" cannot be used", section.url))
+}
+
+/// Joins the cluster that control founded in this metadata store.
+pub(crate) async fn join(
+    store: Arc<dyn MetadataStore>,
+    plumbing: &Drain,
+) -> Result<Membership> {
+    let view = ClusterView::start(Arc::clone(&store), plumbing).await?;
+    let Some(cluster) = view.wait_for_cluster(FOUNDING_WAIT).await else {
+        bail!(
+            "no cluster in the metadata store after {FOUNDING_WAIT:?}; start `thermocline control` \
+             with the same metadata.url"
+        );
+    };
+    let peers = Peers::new(ClusterSecret::new(cluster.secret), plumbing.clone());
+    Ok(Membership { metadata: store, view, peers })
+}
+
+/// Opens the object store and proves that its conditional writes are atomic (R16).
+pub(crate) async fn open_store(
+    config: &segment::StoreConfig,
+    role: &'static str,
+) -> Result<segment::Store> {
+    let store = segment::Store::open(config, role)?;
+    segment::probe(&store, segment::ProbeSize::Quick).await?;
+    Ok(store)
+}
+
+/// Binds a listener; the error names the configuration key.
+pub(crate) async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let fix = match error.kind() {
+            io::ErrorKind::AddrInUse => "another process has this port; choose a free one",
+            io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose a higher one",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+            _ => "choose an address of this machine",
+        };
+        anyhow::anyhow!("{key} = \"{address}\" cannot be bound: {error}; {fix}")
+    })
+}
+
+fn install_log(log: &Log) -> Result<()> {
+    let filter = EnvFilter::try_new(&log.filter)
+        .with_context(|| format!("log.filter = \"{}\" is not a filter; try \"info\"", log.filter))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let installed = match log.format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    installed.map_err(|error| anyhow::anyhow!("log: {error}"))
+}
+
+async fn termination() -> Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

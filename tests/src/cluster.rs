@@ -1,0 +1,255 @@
+//! A whole cluster on loopback: etcd, an object store, and every role in a process of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::process::{Process, free_address, metric};
+use crate::servers::{Etcd, EtcdVersion, S3};
+use crate::thermocline_binary;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Storage nodes.
+    pub nodes: usize,
+    /// Gateways.
+    pub gateways: usize,
+    /// Cold readers.
+    pub readers: usize,
+    /// Which etcd.
+    pub etcd: EtcdVersion,
+    /// Where the bytes end up.
+    pub store: StoreKind,
+    /// Hot cache of each node.
+    pub hot_cache: String,
+    /// Write-ahead log of each node.
+    pub wal_size: String,
+}
+
+/// The object store of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// SeaweedFS over its S3 API.
+    S3,
+    /// A directory: light enough not to distort a benchmark on two cores.
+    Directory,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            gateways: 2,
+            readers: 2,
+            etcd: EtcdVersion::Debian,
+            store: StoreKind::S3,
+            hot_cache: "64MiB".to_owned(),
+            wal_size: "64MiB".to_owned(),
+        }
+    }
+}
+
+/// A running cluster; everything ends when it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Control, one process.
+    pub control: Role,
+    /// Storage nodes, by index.
+    pub nodes: Vec<Role>,
+    /// Cold readers, by index.
+    pub readers: Vec<Role>,
+    /// Gateways, by index.
+    pub gateways: Vec<Role>,
+    /// The metadata store.
+    pub etcd: Etcd,
+    /// The object store, unless it is a directory.
+    pub s3: Option<S3>,
+}
+
+/// One role's process with what is needed to start it again.
+#[derive(Debug)]
+pub struct Role {
+    name: String,
+    subcommand: &'static str,
+    dir: PathBuf,
+    config: PathBuf,
+    address: SocketAddr,
+    http: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Cluster {
+    /// Starts everything below `dir` and waits until all roles are ready.
+    pub fn start(dir: &Path, spec: &Spec) -> Result<Self> {
+        let etcd = Etcd::start(dir, spec.etcd)?;
+        let s3 = match spec.store {
+            StoreKind::S3 => Some(S3::start(dir)?),
+            StoreKind::Directory => None,
+        };
+        let store = match &s3 {
+            Some(server) => server.config_section(),
+            None => format!("[store]\nurl = \"file://{}\"\n", dir.join("objects").display()),
+        };
+        let mut cluster = Self {
+            control: Role::new(dir, "control", 1, |role| control_text(role, &etcd, &store))?,
+            nodes: roles(dir, "storage-node", spec.nodes, |role| {
+                node_text(role, &etcd, &store, spec)
+            })?,
+            readers: roles(dir, "cold-reader", spec.readers, |role| {
+                reader_text(role, &etcd, &store)
+            })?,
+            gateways: roles(dir, "gateway", spec.gateways, |role| gateway_text(role, &etcd))?,
+            etcd,
+            s3,
+        };
+        cluster.control.start()?;
+        let followers = [&mut cluster.nodes, &mut cluster.readers, &mut cluster.gateways];
+        for role in followers.into_iter().flatten() {
+            role.start()?;
+        }
+        Ok(cluster)
+    }
+
+    /// All gateways, as clients are given them.
+    pub fn bootstrap(&self) -> String {
+        let addresses: Vec<String> = self.gateways.iter().map(|g| g.address.to_string()).collect();
+        addresses.join(",")
+    }
+
+    /// A metric's sum over all storage nodes that run.
+    pub fn metric_of_nodes(&self, name: &str, label: &str) -> Result<f64> {
+        self.nodes.iter().map(|role| metric(role.http, name, label)).sum()
+    }
+
+    /// A metric's sum over all cold readers that run.
+    pub fn metric_of_readers(&self, name: &str, label: &str) -> Result<f64> {
+        self.readers.iter().map(|role| metric(role.http, name, label)).sum()
+    }
+
+    /// A control configuration with the given `[store]` table, for tests of refusals.
+    pub fn control_config(etcd: &Etcd, store: &str) -> Result<String> {
+        let (address, http) = (free_address()?, free_address()?);
+        Ok(control_text(&Addresses { id: 1, address, http, dir: PathBuf::new() }, etcd, store))
+    }
+}
+
+/// What a role's configuration text is made of.
+struct Addresses {
+    id: usize,
+    address: SocketAddr,
+    http: SocketAddr,
+    dir: PathBuf,
+}
+
+fn common(role: &Addresses, etcd: &Etcd) -> String {
+    format!("[metadata]\nurl = \"{}\"\n[http]\nlisten = \"{}\"\n", etcd.url(), role.http)
+}
+
+fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
+    let Addresses { id, address, .. } = role;
+    format!("{}{store}[control]\ncontrol_id = {id}\nlisten = \"{address}\"\n", common(role, etcd))
+}
+
+fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {
+    let Addresses { id, address, dir, .. } = role;
+    format!(
+        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ndata_dir = \"{}\"\n\
+         wal_size = \"{}\"\nhot_cache = \"{}\"\n",
+        common(role, etcd),
+        dir.display(),
+        spec.wal_size,
+        spec.hot_cache
+    )
+}
+
+fn reader_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
+    let Addresses { id, address, .. } = role;
+    format!(
+        "{}{store}[cold_reader]\nreader_id = {id}\nlisten = \"{address}\"\n",
+        common(role, etcd)
+    )
+}
+
+fn gateway_text(role: &Addresses, etcd: &Etcd) -> String {
+    let Addresses { id, address, .. } = role;
+    format!(
+        "{}[gateway]\nbroker_id = {id}\n[gateway.listener]\nbind = \"{address}\"\n",
+        common(role, etcd)
+    )
+}
+
+fn roles(
+    dir: &Path,
+    subcommand: &'static str,
+    count: usize,
+    config: impl Fn(&Addresses) -> String,
+) -> Result<Vec<Role>> {
+    (1..=count).map(|id| Role::new(dir, subcommand, id, &config)).collect()
+}
+
+impl Role {
+    fn new(
+        dir: &Path,
+        subcommand: &'static str,
+        id: usize,
+        config: impl Fn(&Addresses) -> String,
+    ) -> Result<Self> {
+        let name = format!("{subcommand}-{id}");
+        let data = dir.join(&name);
+        let addresses =
+            Addresses { id, address: free_address()?, http: free_address()?, dir: data };
+        let path = dir.join(format!("{name}.toml"));
+        fs::write(&path, config(&addresses))?;
+        Ok(Self {
+            name,
+            subcommand,
+            dir: dir.to_owned(),
+            config: path,
+            address: addresses.address,
+            http: addresses.http,
+            process: None,
+        })
+    }
+
+    /// Starts the role and waits until it says that it is ready.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = Command::new(thermocline_binary());
+        command.arg(self.subcommand).arg("--config").arg(&self.config);
+        let mut process = Process::spawn(&self.name, command, &self.dir)?;
+        process.wait_for_ready(self.http)?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// SIGTERM and a clean exit.
+    pub fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the role runs")?;
+        let status = process.terminate()?;
+        anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
+    }
+
+    /// Where the role serves its own protocol.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The admin endpoint.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The process while it runs.
+    pub fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+}

@@ -1,0 +1,9 @@
+//! End to end: real processes, a real etcd, a real S3 server, real clients.
+//!
+//! `make e2e` builds what these need. Each test starts its own servers on free loopback ports in its
+//! own temporary folder, so they run side by side.
+
+mod bad_config;
+mod cluster;
+mod dev;
+mod hostile;

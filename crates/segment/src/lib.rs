@@ -1,1 +1,36 @@
-//! placeholder
+//! Bytes in the object store: the one authority for acknowledged records.
+//!
+//! In: record batches that a front made durable, and changes of ownership.
+//! Out: immutable objects, and the proof of who may write what.
+//! Never: a network protocol, a clock, a cache.
+//!
+//! From the bottom up: [`store`] gives conditional writes whose answer can be
+//! trusted, and [`probe`] refuses stores that cannot give them; [`keys`] names
+//! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
+//! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
+//! partition's records are and who owns it; [`plan`] lets a cold reader fetch them.
+
+pub mod store;
+
+pub mod keys;
+pub mod probe;
+pub mod token;
+
+pub mod log_id;
+pub mod seqlog;
+
+pub mod extent;
+pub mod object;
+
+pub mod envelope;
+pub mod index;
+pub mod manifest;
+pub mod plan;
+
+pub use extent::{Extent, Location};
+pub use keys::{Family, Key};
+pub use log_id::LogId;
+pub use manifest::{Manifest, ManifestStore, ManifestVersion};
+pub use plan::Plan;
+pub use probe::probe;
+pub use store::{Store, StoreConfig, StoreError};

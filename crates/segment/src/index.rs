@@ -1,0 +1,81 @@
+//! Index snapshot of an ended log: what each of its partitions has in it.
+//!
+//! In: the footers of a log's segments, or a node's memory at its end.
+//! Out: per partition its offsets, extents and producers: what the next owner
+//! needs before its first append (T1, R26).
+//! Never: the truth. It is a cache over the footers, and is rebuilt from them
+//! when it is missing or its checksum fails (RELIABILITY §4.5 step 4).
+
+mod fold;
+mod load;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use protocol::ids::PartitionId;
+
+use crate::extent::Extent;
+use crate::log_id::LogId;
+
+pub use load::{IndexError, load, rebuild, write};
+
+/// Kafka keeps the last five batches of a producer: `max.in.flight` is at most five.
+pub const PRODUCER_BATCHES_MAX: usize = 5;
+
+/// The index of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSnapshot {
+    /// Which log.
+    pub log: LogId,
+    /// The partitions that have, or had, records in it.
+    pub partitions: BTreeMap<PartitionId, PartitionIndex>,
+    /// True when the producers include those known from earlier logs: the node
+    /// wrote this snapshot. False when it was rebuilt from this log's footers;
+    /// then the producers of earlier links of the manifest's chain are merged
+    /// below it ([`PartitionIndex::inherit_producers`]).
+    pub producers_complete: bool,
+}
+
+/// One partition in one log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PartitionIndex {
+    /// Leader epoch of its last batch.
+    pub leader_epoch: i32,
+    /// Its first offset in this log.
+    pub start_offset: i64,
+    /// The offset after its last in this log: the next epoch starts there.
+    pub end_offset: i64,
+    /// Its blocks, in offset order.
+    pub extents: Vec<Extent>,
+    /// Its idempotent producers, by id.
+    pub producers: Vec<ProducerState>,
+}
+
+/// What is known of one idempotent producer on one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerState {
+    /// Its id.
+    pub producer_id: i64,
+    /// Its latest epoch.
+    pub producer_epoch: i16,
+    /// Its latest batches of that epoch, oldest first, at most [`PRODUCER_BATCHES_MAX`].
+    pub batches: Vec<ProducerBatch>,
+}
+
+/// One batch of an idempotent producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerBatch {
+    /// Sequence of its first record.
+    pub base_sequence: i32,
+    /// Sequence of its last record.
+    pub last_sequence: i32,
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// Its largest timestamp.
+    pub timestamp: i64,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Block: one partition's batches, with everything needed to refuse the wrong bytes.
+//!
+//! ```text
+//! offset size field
+//!      0    4 magic "TCLB"
+//!      4    1 version, 1
+//!      5    3 zero
+//!      8    4 tenant
+//!     12   16 topic UUID
+//!     28    4 partition index
+//!     32    8 base offset: of the first record
+//!     40    8 last offset: of the last record
+//!     48    4 leader epoch of every batch
+//!     52    8 max timestamp of any record
+//!     60    4 length of the batches
+//!     64    4 CRC32C of bytes 0..64 and the batches
+//!     68      Kafka record batches (magic 2), one after the other
+//! ```
+//! Integers are big-endian. A shared object holds many tenants' blocks, and a
+//! wrong range is a tenant's data in another's hands: so a reader says what it
+//! expects and gets it or an error (R27).
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use protocol::ids::{PartitionId, TenantId, TopicId};
+
+/// Length of the header; the batches follow at once.
+pub const BLOCK_HEADER_LEN: usize = 68;
+
+const MAGIC: [u8; 4] = *b"TCLB";
+const VERSION: u8 = 1;
+const CRC_AT: usize = BLOCK_HEADER_LEN - 4;
+
+/// Which records a block holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockHeader {
+    /// Whose records.
+    pub partition: PartitionId,
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// Leader epoch of every batch.
+    pub leader_epoch: i32,
+    /// Largest timestamp of any record.
+    pub max_timestamp: i64,
+}
+
+/// A verified block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its header.
+    pub header: BlockHeader,
+    /// Its batches, a slice of the bytes that were verified.
+    pub batches: Bytes,
+}
+
+/// Bytes that are not the block the reader asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// Fewer bytes than a header, or than the header says.
+    #[error("block is cut short: {have} bytes of {want}")]
+    Short {
+        /// Bytes there.
+        have: usize,
+        /// Bytes needed.
+        want: usize,
+    },
+    /// More bytes than the header says.
+    #[error("block is {want} bytes, range holds {have}")]
+    Long {
+        /// Bytes there.
+        have: usize,
+        /// Bytes of the block.
+        want: usize,
+    },
+    /// Another format or a newer version.
+    #[error("no block of version {VERSION}")]
+    Magic,
+    /// Damaged.
+    #[error("block fails its CRC")]
+    Crc,
+    /// Intact, but of another partition.
+    #[error("block belongs to partition {0}")]
+    Partition(PartitionId),
+    /// Intact, but of other offsets.
+    #[error("block holds offsets {base}..={last}")]
+    Offsets {
+        /// Its first offset.
+        base: i64,
+        /// Its last offset.
+        last: i64,
+    },
+}
+
+impl BlockHeader {
+    /// The header over `batches`, as bytes.
+    pub(super) fn encode(&self, batches: &[Bytes]) -> Bytes {
+        let length: usize = batches.iter().map(Bytes::len).sum();
+        let mut out = BytesMut::with_capacity(BLOCK_HEADER_LEN);
+        out.put_slice(&MAGIC);
+        out.put_u8(VERSION);
+        out.put_slice(&[0; 3]);
+        self.put(&mut out);
+        out.put_u32(u32::try_from(length).expect("an object is smaller than 4 GiB"));
+        let crc = crc32c::crc32c(&out);
+        out.put_u32(batches.iter().fold(crc, |crc, chunk| crc32c::crc32c_append(crc, chunk)));
+        assert_eq!(out.len(), BLOCK_HEADER_LEN);
+        out.freeze()
+    }
+
+    /// The fields that the footer repeats: 52 bytes.
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        out.put_u32(self.partition.tenant.0);
+        out.put_slice(self.partition.topic.as_bytes());
+        out.put_i32(self.partition.index);
+        out.put_i64(self.base_offset);
+        out.put_i64(self.last_offset);
+        out.put_i32(self.leader_epoch);
+        out.put_i64(self.max_timestamp);
+    }
+
+    /// The inverse of [`BlockHeader::put`]; the caller made sure of 52 bytes.
+    pub(super) fn get(fields: &mut &[u8]) -> Self {
+        let tenant = TenantId(fields.get_u32());
+        let mut topic = [0; 16];
+        fields.copy_to_slice(&mut topic);
+        let topic = TopicId(uuid::Uuid::from_bytes(topic));
+        Self {
+            partition: PartitionId { tenant, topic, index: fields.get_i32() },
+            base_offset: fields.get_i64(),
+            last_offset: fields.get_i64(),
+            leader_epoch: fields.get_i32(),
+            max_timestamp: fields.get_i64(),
+        }
+    }
+}
+
+/// Checks that `bytes` are exactly the block of `partition` that starts at
+/// `base_offset`, undamaged, and returns it without copying (R27).
+pub fn verify_block(
+    bytes: &Bytes,
+    partition: PartitionId,
+    base_offset: i64,
+) -> Result<Block, BlockError> {
+    let (have, want) = (bytes.len(), BLOCK_HEADER_LEN);
+    let head = bytes.get(..BLOCK_HEADER_LEN).ok_or(BlockError::Short { have, want })?;
+    if head[..4] != MAGIC || head[4] != VERSION {
+        return Err(BlockError::Magic);
+    }
+    let mut fields = &head[8..];
+    let header = BlockHeader::get(&mut fields);
+    let want = BLOCK_HEADER_LEN + fields.get_u32() as usize;
+    let crc = fields.get_u32();
+    if have < want {
+        return Err(BlockError::Short { have, want });
+    }
+    if have > want {
+        return Err(BlockError::Long { have, want });
+    }
+    let actual = crc32c::crc32c_append(crc32c::crc32c(&head[..CRC_AT]), &bytes[BLOCK_HEADER_LEN..]);
+    if actual != crc {
+        return Err(BlockError::Crc);
+    }
+    if header.partition != partition {
+        return Err(BlockError::Partition(header.partition));
+    }
+    if header.base_offset != base_offset {
+        let (base, last) = (header.base_offset, header.last_offset);
+        return Err(BlockError::Offsets { base, last });
+    }
+    Ok(Block { header, batches: bytes.slice(BLOCK_HEADER_LEN..) })
+}

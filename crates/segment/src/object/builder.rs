@@ -1,0 +1,168 @@
+//! Building a segment object without copying a record.
+//!
+//! Batches come in any order of partitions, each partition's in offset order;
+//! the object lists them sorted. The payload is a list of the very `Bytes` that
+//! were added, with small headers between them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use protocol::batch::{BatchError, BatchView};
+use protocol::ids::PartitionId;
+
+use super::block::{BLOCK_HEADER_LEN, BlockHeader};
+use super::footer::{BatchMeta, BlockEntry, Footer};
+use crate::seqlog;
+
+/// A block is cut before it exceeds this; a larger batch is a block by itself.
+/// A cold read of a few megabytes then covers whole blocks.
+pub const BLOCK_BYTES_MAX: usize = 4 << 20;
+
+/// A batch was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// The bytes are not one whole batch.
+    #[error("not a record batch: {0}")]
+    Batch(#[from] BatchError),
+    /// Offsets of a partition must grow.
+    #[error("batch at offset {base} follows offset {last} of partition {partition}")]
+    Order {
+        /// Whose.
+        partition: PartitionId,
+        /// Last offset added before.
+        last: i64,
+        /// First offset of the refused batch.
+        base: i64,
+    },
+}
+
+/// Collects batches for one segment object.
+#[derive(Debug, Default)]
+pub struct ObjectBuilder {
+    blocks: Vec<PendingBlock>,
+    /// The block that each partition's next batch goes to.
+    open: HashMap<PartitionId, usize>,
+    batches: usize,
+    batch_bytes: usize,
+}
+
+#[derive(Debug)]
+struct PendingBlock {
+    header: BlockHeader,
+    bytes: usize,
+    chunks: Vec<Bytes>,
+    batches: Vec<BatchMeta>,
+}
+
+impl ObjectBuilder {
+    /// An object without blocks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// True when nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Length of the payload that [`ObjectBuilder::finish`] would return.
+    pub fn payload_len(&self) -> usize {
+        self.batch_bytes
+            + self.blocks.len() * BLOCK_HEADER_LEN
+            + Footer::encoded_len(self.blocks.len(), self.batches)
+    }
+
+    /// Adds one batch as it is to be stored: base offset and leader epoch patched.
+    pub fn add(&mut self, partition: PartitionId, batch: Bytes) -> Result<(), AddError> {
+        let view = BatchView::whole(&batch)?;
+        let meta = BatchMeta::of(&view);
+        let leader_epoch = view.leader_epoch();
+        let open = self.open.get(&partition).map(|&position| &self.blocks[position]);
+        if let Some(last) = open.map(|block| block.header.last_offset)
+            && meta.base_offset <= last
+        {
+            return Err(AddError::Order { partition, last, base: meta.base_offset });
+        }
+        let fits = open.is_some_and(|block| block.takes(&meta, leader_epoch, batch.len()));
+        if !fits {
+            self.open.insert(partition, self.blocks.len());
+            self.blocks.push(PendingBlock::starting_with(partition, leader_epoch, &meta));
+        }
+        self.batches += 1;
+        self.batch_bytes += batch.len();
+        self.blocks[self.open[&partition]].push(meta, batch);
+        Ok(())
+    }
+
+    /// The payload of the slot, and its footer with the places in the stored object.
+    ///
+    /// `lsn` is the part of the front that this object covers.
+    pub fn finish(mut self, lsn: Range<u64>) -> (Vec<Bytes>, Footer) {
+        self.blocks.sort_by_key(|block| (block.header.partition, block.header.base_offset));
+        let chunks = self.batches + self.blocks.len() + 1;
+        let mut payload = Vec::with_capacity(chunks);
+        let mut footer = Footer {
+            lsn_start: lsn.start,
+            lsn_end: lsn.end,
+            entries: Vec::with_capacity(self.blocks.len()),
+        };
+        let mut byte_offset = seqlog::HEADER_LEN as u64;
+        for block in self.blocks {
+            let byte_len = BLOCK_HEADER_LEN + block.bytes;
+            payload.push(block.header.encode(&block.chunks));
+            payload.extend(block.chunks);
+            footer.entries.push(BlockEntry {
+                header: block.header,
+                byte_offset,
+                byte_len: u32::try_from(byte_len).expect("an object is smaller than 4 GiB"),
+                batches: block.batches,
+            });
+            byte_offset += byte_len as u64;
+        }
+        payload.push(footer.encode());
+        (payload, footer)
+    }
+}
+
+impl PendingBlock {
+    fn starting_with(partition: PartitionId, leader_epoch: i32, first: &BatchMeta) -> Self {
+        let header = BlockHeader {
+            partition,
+            base_offset: first.base_offset,
+            last_offset: first.base_offset - 1,
+            leader_epoch,
+            max_timestamp: first.max_timestamp,
+        };
+        Self { header, bytes: 0, chunks: Vec::new(), batches: Vec::new() }
+    }
+
+    /// A block has one epoch and no gaps, so that its header says all about it.
+    fn takes(&self, batch: &BatchMeta, leader_epoch: i32, length: usize) -> bool {
+        self.header.leader_epoch == leader_epoch
+            && self.header.last_offset + 1 == batch.base_offset
+            && self.bytes + length <= BLOCK_BYTES_MAX
+    }
+
+    fn push(&mut self, meta: BatchMeta, batch: Bytes) {
+        self.header.last_offset = meta.last_offset();
+        self.header.max_timestamp = self.header.max_timestamp.max(meta.max_timestamp);
+        self.bytes += batch.len();
+        self.batches.push(meta);
+        self.chunks.push(batch);
+    }
+}
+
+impl BatchMeta {
+    fn of(view: &BatchView<'_>) -> Self {
+        Self {
+            base_offset: view.base_offset(),
+            last_offset_delta: view.last_offset_delta(),
+            producer_id: view.producer_id(),
+            producer_epoch: view.producer_epoch(),
+            attributes: view.attributes(),
+            base_sequence: view.base_sequence(),
+            max_timestamp: view.max_timestamp(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The object store as this system uses it: one prefix, counted requests,
+//! conditional writes with trustworthy answers.
+//!
+//! In: keys from [`crate::keys`] and payloads of several `Bytes`, which are
+//! uploaded as they are, without being copied together.
+//! Out: whole objects, exact byte ranges, versions for compare-and-swap.
+//! Never: a conditional write outside [`conditional`] — the client library
+//! answers 409 and 412 alike, and both may hide our own write (R13, R17).
+
+mod backend;
+mod conditional;
+mod config;
+mod error;
+mod local;
+mod metrics;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, PutPayload, UpdateVersion,
+};
+
+use crate::keys::Key;
+
+pub use backend::OpenError;
+pub use conditional::{Created, Updated};
+pub use config::{Secret, StoreConfig};
+pub use error::{StoreError, StoreErrorKind};
+pub use metrics::{Op, describe as describe_metrics};
+
+/// A handle on the object store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<backend::Backend>,
+    /// As configured, for error texts.
+    url: Arc<str>,
+    role: &'static str,
+    write_deadline: Duration,
+}
+
+/// Version of an object, for [`Store::update`]. Opaque, and never the same for two contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(UpdateVersion);
+
+impl Version {
+    fn of(e_tag: Option<String>, version: Option<String>) -> Option<Self> {
+        (e_tag.is_some() || version.is_some()).then_some(Self(UpdateVersion { e_tag, version }))
+    }
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: Key,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// Opens the store of a role. Sends no request: [`crate::probe`] does that.
+    pub fn open(config: &StoreConfig, role: &'static str) -> Result<Self, OpenError> {
+        Ok(Self {
+            backend: Arc::new(backend::open(config)?),
+            url: Arc::from(config.url.as_str()),
+            role,
+            write_deadline: config.write_deadline,
+        })
+    }
+
+    /// An empty store in memory, for tests.
+    pub fn memory(role: &'static str) -> Self {
+        Self::open(&StoreConfig::new("memory:"), role).expect("memory needs nothing that can fail")
+    }
+
+    /// The same store, counted for another role of this process.
+    pub fn for_role(&self, role: &'static str) -> Self {
+        Self { role, ..self.clone() }
+    }
+
+    /// The store's URL, for log lines.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The whole object.
+    pub async fn get(&self, key: &Key) -> Result<Bytes, StoreError> {
+        let (bytes, _) = self.fetch(Op::Get, key, None).await?;
+        Ok(bytes)
+    }
+
+    /// The whole object and its version, or `None` when there is none.
+    pub async fn get_versioned(&self, key: &Key) -> Result<Option<(Bytes, Version)>, StoreError> {
+        match self.fetch(Op::Get, key, None).await {
+            Ok((bytes, meta)) => {
+                let version = Version::of(meta.e_tag, meta.version)
+                    .ok_or_else(|| StoreError::damaged(Op::Get, key, "answered without an ETag"))?;
+                Ok(Some((bytes, version)))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Exactly the bytes of `range`; an object that ends before is damaged (R27).
+    pub async fn get_range(&self, key: &Key, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let wanted = range.end - range.start;
+        let (bytes, meta) =
+            self.fetch(Op::GetRange, key, Some(GetRange::Bounded(range.clone()))).await?;
+        if bytes.len() as u64 == wanted {
+            return Ok(bytes);
+        }
+        let what = format!("bytes {range:?} wanted, got {} of {}", bytes.len(), meta.size);
+        Err(StoreError::damaged(Op::GetRange, key, what))
+    }
+
+    /// The last `length` bytes, or all of a shorter object, and the object's size.
+    pub async fn get_suffix(&self, key: &Key, length: u64) -> Result<(Bytes, u64), StoreError> {
+        let (bytes, meta) = self.fetch(Op::GetRange, key, Some(GetRange::Suffix(length))).await?;
+        Ok((bytes, meta.size))
+    }
+
+    /// Size and version of the object, or `None` when there is none.
+    pub async fn head(&self, key: &Key) -> Result<Option<(u64, Version)>, StoreError> {
+        let path = self.path(Op::Head, key)?;
+        metrics::request(self.role, Op::Head);
+        match self.backend.retrying.head(&path).await {
+            Ok(meta) => {
+                let version = Version::of(meta.e_tag, meta.version).ok_or_else(|| {
+                    StoreError::damaged(Op::Head, key, "answered without an ETag")
+                })?;
+                Ok(Some((meta.size, version)))
+            }
+            Err(error) => {
+                let error = self.failed(Op::Head, key, &error);
+                if error.is_not_found() { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Objects whose keys lie below `prefix` (whole path segments), by key.
+    ///
+    /// A listing is a hint: it finds garbage and gives a good first guess, and
+    /// nothing is concluded from what it leaves out (R20).
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        let path = self.path(Op::List, &Key::from_text(prefix.trim_end_matches('/')))?;
+        metrics::request(self.role, Op::List);
+        let listed = self.backend.retrying.list(Some(&path)).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|error| self.failed(Op::List, prefix, &error))?;
+        let mut objects: Vec<Listed> = listed
+            .into_iter()
+            .filter_map(|meta| {
+                let key = self.key_of(&meta.location)?;
+                Some(Listed { key, size: meta.size })
+            })
+            .collect();
+        // A directory lists in any order.
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    /// Writes an object whose key nobody else writes: one with a unique name.
+    pub async fn put_unconditional(
+        &self,
+        key: &Key,
+        payload: Vec<Bytes>,
+    ) -> Result<(), StoreError> {
+        let path = self.path(Op::Put, key)?;
+        let payload = PutPayload::from_iter(payload);
+        let length = payload.content_length() as u64;
+        metrics::request(self.role, Op::Put);
+        let result = self.backend.retrying.put(&path, payload).await;
+        result.map_err(|error| self.failed(Op::Put, key, &error))?;
+        metrics::bytes(self.role, Op::Put, length);
+        Ok(())
+    }
+
+    /// Removes an object; one that is not there is removed already. Never for
+    /// keys that may be written again (R17), never for END (R8).
+    pub async fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let path = self.path(Op::Delete, key)?;
+        metrics::request(self.role, Op::Delete);
+        match self.backend.retrying.delete(&path).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let error = self.failed(Op::Delete, key, &error);
+                if error.is_not_found() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        op: Op,
+        key: &Key,
+        range: Option<GetRange>,
+    ) -> Result<(Bytes, object_store::ObjectMeta), StoreError> {
+        let path = self.path(op, key)?;
+        metrics::request(self.role, op);
+        let read = async {
+            let options = GetOptions { range, ..GetOptions::default() };
+            let result = self.backend.retrying.get_opts(&path, options).await?;
+            let meta = result.meta.clone();
+            Ok((result.bytes().await?, meta))
+        };
+        let (bytes, meta) = read.await.map_err(|error| self.failed(op, key, &error))?;
+        metrics::bytes(self.role, op, bytes.len() as u64);
+        Ok((bytes, meta))
+    }
+
+    fn failed(&self, op: Op, key: impl fmt::Display, error: &object_store::Error) -> StoreError {
+        let error = StoreError::new(op, key, error);
+        if !error.is_not_found() {
+            metrics::error(self.role, op);
+        }
+        error
+    }
+
+    fn path(&self, op: Op, key: &Key) -> Result<Path, StoreError> {
+        let key_path = Path::parse(key.as_str())
+            .map_err(|error| StoreError::damaged(op, key, error.to_string()))?;
+        Ok(self.backend.prefix.parts().chain(key_path.parts()).collect())
+    }
+
+    fn key_of(&self, path: &Path) -> Option<Key> {
+        let parts: Vec<_> = path.prefix_match(&self.backend.prefix)?.collect();
+        let parts: Vec<&str> = parts.iter().map(|part| part.as_ref()).collect();
+        Some(Key::from_text(&parts.join("/")))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("url", &self.url).field("role", &self.role).finish()
+    }
+}

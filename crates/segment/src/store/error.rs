@@ -1,0 +1,100 @@
+//! Store errors, sorted by what the caller should do about them.
+
+use std::error::Error as _;
+use std::fmt;
+
+use object_store::client::{HttpError, HttpErrorKind};
+
+use super::metrics::Op;
+
+/// What the caller can do about a [`StoreError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The object is not there. Never a proof that nothing was stored: whoever
+    /// holds a reference to it treats this as damage (R31).
+    NotFound,
+    /// The bucket is not there.
+    NoBucket,
+    /// The store refuses the credentials or the operation.
+    Denied,
+    /// No connection.
+    Unreachable,
+    /// Overload, time-out, broken connection: try again.
+    Unavailable,
+    /// The object is there but is not what its reference says.
+    Damaged,
+}
+
+/// A request to the object store failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{op} `{key}`: {cause}")]
+pub struct StoreError {
+    /// Which request.
+    pub op: Op,
+    /// On which key.
+    pub key: String,
+    /// What to do about it.
+    pub kind: StoreErrorKind,
+    /// The store's own words.
+    pub cause: String,
+}
+
+impl StoreError {
+    pub(crate) fn new(op: Op, key: impl fmt::Display, error: &object_store::Error) -> Self {
+        Self { op, key: key.to_string(), kind: classify(error), cause: chain(error) }
+    }
+
+    /// An object whose content contradicts the reference to it.
+    pub fn damaged(op: Op, key: impl fmt::Display, what: impl fmt::Display) -> Self {
+        let kind = StoreErrorKind::Damaged;
+        Self { op, key: key.to_string(), kind, cause: what.to_string() }
+    }
+
+    /// True when the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, StoreErrorKind::Unreachable | StoreErrorKind::Unavailable)
+    }
+
+    /// True when the object is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind == StoreErrorKind::NotFound
+    }
+}
+
+fn classify(error: &object_store::Error) -> StoreErrorKind {
+    match error {
+        // The bucket's absence answers 404 too, and only the body tells them apart.
+        object_store::Error::NotFound { .. } if mentions(error, "NoSuchBucket") => {
+            StoreErrorKind::NoBucket
+        }
+        object_store::Error::NotFound { .. } => StoreErrorKind::NotFound,
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => StoreErrorKind::Denied,
+        object_store::Error::InvalidPath { .. } => StoreErrorKind::Damaged,
+        _ if connection_failed(error) => StoreErrorKind::Unreachable,
+        _ => StoreErrorKind::Unavailable,
+    }
+}
+
+fn connection_failed(error: &object_store::Error) -> bool {
+    std::iter::successors(error.source(), |&inner| inner.source())
+        .filter_map(|inner| inner.downcast_ref::<HttpError>())
+        .any(|http| http.kind() == HttpErrorKind::Connect)
+}
+
+fn mentions(error: &object_store::Error, code: &str) -> bool {
+    chain(error).contains(code)
+}
+
+/// All causes in one line: the outermost text alone often hides the reason.
+fn chain(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    for inner in std::iter::successors(error.source(), |&inner| inner.source()) {
+        let inner = inner.to_string();
+        if !text.contains(&inner) {
+            text.push_str(": ");
+            text.push_str(&inner);
+        }
+    }
+    text
+}

@@ -78,3 +78,84 @@ fn is_future_api_versions(header: &RequestHeader) -> bool {
     header.api() == Some(ApiKey::ApiVersions)
         && !crate::versions::is_served(header.api_key, header.api_version)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use kafka_protocol::messages::RequestHeader as KafkaHeader;
+    use kafka_protocol::protocol::Encodable;
+    use proptest::prelude::{any, prop};
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::versions::APIS;
+
+    proptest! {
+        #[test]
+        fn every_header_kafka_encodes_is_read(
+            correlation_id in any::<i32>(),
+            client_id in prop::option::of("\\PC{0,20}"),
+            body in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            for api in APIS {
+                for version in api.served_min..=api.max {
+                    let header_version = api.key.request_header_version(version);
+                    let mut header = KafkaHeader::default()
+                        .with_request_api_key(api.key as i16)
+                        .with_request_api_version(version)
+                        .with_correlation_id(correlation_id)
+                        .with_client_id(client_id.clone().map(StrBytes::from_string));
+                    if header_version >= 2 {
+                        header = header.with_unknown_tagged_field(9, Bytes::from_static(b"later"));
+                    }
+                    let mut frame = BytesMut::new();
+                    header.encode(&mut frame, header_version).unwrap();
+                    frame.extend_from_slice(&body);
+                    let mut frame = frame.freeze();
+                    let read = parse(&mut frame);
+                    prop_assert_eq!(read, Ok(RequestHeader {
+                        api_key: api.key as i16,
+                        api_version: version,
+                        correlation_id,
+                        client_id: header.client_id,
+                    }));
+                    prop_assert_eq!(&frame[..], &body[..]);
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse(&mut Bytes::from(bytes));
+        }
+    }
+
+    fn fixed(api_key: i16, api_version: i16, rest: &[u8]) -> Bytes {
+        let mut frame = BytesMut::new();
+        frame.extend_from_slice(&api_key.to_be_bytes());
+        frame.extend_from_slice(&api_version.to_be_bytes());
+        frame.extend_from_slice(&7i32.to_be_bytes());
+        frame.extend_from_slice(rest);
+        frame.freeze()
+    }
+
+    #[test]
+    fn an_api_versions_request_of_the_future_keeps_its_correlation_id() {
+        // A header version 3 that we know nothing about follows the fixed part.
+        let mut frame = fixed(18, 99, &[0x7f, 0xff, 1, 2]);
+        let header = parse(&mut frame).unwrap();
+        assert_eq!((header.api_version, header.correlation_id), (99, 7));
+        assert!(frame.is_empty());
+    }
+
+    #[test]
+    fn other_broken_headers_are_refused() {
+        assert_eq!(parse(&mut Bytes::from_static(b"\0\0\0")), Err(ProtocolError::TruncatedHeader));
+        let truncated = parse(&mut fixed(3, 1, &[0x7f, 0xff, 1, 2]));
+        assert!(matches!(truncated, Err(ProtocolError::Preflight(_))), "{truncated:?}");
+        let not_utf8 = parse(&mut fixed(3, 1, &[0, 1, 0xff]));
+        assert!(matches!(not_utf8, Err(ProtocolError::MalformedHeader(_))), "{not_utf8:?}");
+        let unknown = parse(&mut fixed(9999, 0, &[0xff, 0xff])).unwrap();
+        assert_eq!((unknown.api(), unknown.client_id), (None, None));
+    }
+}

@@ -45,3 +45,6 @@ pub fn encode_request(
     wire::put_unknown_tags(rope.fields(), &request.unknown_tagged_fields, flexible);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::protocol::Decodable;
 
-use crate::error::{DecodeError, ProtocolError};
+use crate::error::{DecodeError, EncodeError, ProtocolError};
 use crate::header::RequestHeader;
 use crate::messages::{
     ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
@@ -13,6 +13,7 @@ use crate::messages::{
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
     ProduceRequest, SyncGroupRequest,
 };
+use crate::rope::RopeMut;
 use crate::{preflight, versions};
 
 macro_rules! client_requests {
@@ -29,6 +30,13 @@ macro_rules! client_requests {
             pub fn api(&self) -> ApiKey {
                 match self {
                     $(Self::$api(_) => ApiKey::$api,)*
+                }
+            }
+
+            /// Appends the body as a client would send it: for our own clients and tests.
+            pub fn encode_body(&self, version: i16, rope: &mut RopeMut) -> Result<(), EncodeError> {
+                match self {
+                    $(Self::$api(message) => rope.message(message, version),)*
                 }
             }
 

@@ -115,3 +115,48 @@ impl ClientResponse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::protocol::Decodable;
+
+    use super::*;
+    use crate::versions::{APIS, api_versions_response};
+
+    fn frame(response: &ClientResponse, version: i16) -> Vec<u8> {
+        response.encode(version, 7).unwrap().into_bytes().to_vec()
+    }
+
+    #[test]
+    fn an_unknown_version_of_api_versions_is_answered_as_kafka_does() {
+        // Length 16, correlation id 7, error 35, one entry: key 18, versions 0 to 4.
+        let expected = [0, 0, 0, 16, 0, 0, 0, 7, 0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4];
+        for version in [5, 99, i16::MAX, -1] {
+            let answer = ClientResponse::ApiVersions(api_versions_response(version));
+            assert_eq!(frame(&answer, version), expected);
+        }
+    }
+
+    #[test]
+    fn api_versions_never_has_tags_in_its_header() {
+        for version in 0..=4 {
+            let answer = frame(&api_versions_response(version).into(), version);
+            assert_eq!(answer[4..8], 7i32.to_be_bytes());
+            let mut body = &answer[8..];
+            let read = ApiVersionsResponse::decode(&mut body, version).unwrap();
+            assert!(body.is_empty());
+            assert_eq!(read.api_keys.len(), APIS.len());
+            let produce = &read.api_keys[0];
+            assert_eq!((produce.api_key, produce.min_version, produce.max_version), (0, 0, 13));
+        }
+    }
+
+    #[test]
+    fn flexible_answers_have_an_empty_tag_section_in_their_header() {
+        let heartbeat = ClientResponse::from(HeartbeatResponse::default());
+        assert_eq!(frame(&heartbeat, 3), [0, 0, 0, 10, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(frame(&heartbeat, 4), [0, 0, 0, 12, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let fetch = ClientResponse::from(FetchResponse::default());
+        assert_eq!(frame(&fetch, 12).len(), 4 + 4 + 1 + 4 + 2 + 4 + 1 + 1);
+    }
+}

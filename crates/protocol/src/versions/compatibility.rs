@@ -1,6 +1,61 @@
 //! `docs/compatibility.md`, generated from the version table.
 
+use std::fmt::Write as _;
+
+use super::{APIS, Api};
+
+const INTRODUCTION: &str = "\
+# Compatibility
+
+<!-- Generated from crates/protocol/src/versions.rs. Do not edit;
+     run `UPDATE_DOCS=1 cargo test -p protocol compatibility`. -->
+
+Thermocline speaks the Kafka protocol to any client. The reference is Apache Kafka 4.x; message
+schemas are those of Kafka 4.1. An API is listed once it works, and only listed versions are
+advertised, so that a client falls back instead of failing.
+
+## Served
+
+| Key | API | Versions | Remarks |
+|---:|---|---|---|
+";
+
+const NOT_SERVED: &str = "
+## Not served
+
+A request for any of these closes the connection, as Kafka does for an API that it does not have.
+
+| API | Keys | Why |
+|---|---|---|
+| Produce before version 3, Fetch before version 4 | 0, 1 | message formats 0 and 1; Kafka 4.0 removed them (KIP-724) |
+| Transactions | 24, 25, 26, 28, 61, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
+| SASL | 17, 36 | not built yet |
+| ACLs, quotas, SCRAM users, delegation tokens | 29–31, 38–41, 48–51 | not built yet |
+| AlterConfigs, IncrementalAlterConfigs | 33, 44 | not built yet |
+| DeleteRecords | 21 | not built yet |
+| DescribeTopicPartitions | 75 | not built yet; clients use Metadata instead |
+| Consumer groups of KIP-848, share groups, streams groups | 68, 69, 76–79, 88–92 | not built yet; clients use classic groups |
+| Client telemetry | 71, 72 | clients do without |
+| Messages between brokers | 4–7, 27, 52–59, 62–64, 67, 70, 80–87 | never: there are no brokers behind a gateway |
+
+## Different from a Kafka cluster
+
+- Brokers in Metadata are gateways, and any gateway serves any partition.
+- Replication factors 1 to 3 are accepted and kept as one copy: durability comes from the
+  write-ahead front and the object store.
+- Offsets committed with OffsetCommit are kept per topic id: a topic created again starts anew.
+";
+
 /// The text of `docs/compatibility.md`.
 pub fn compatibility_markdown() -> String {
-    String::new()
+    let mut text = INTRODUCTION.to_owned();
+    for api in APIS {
+        let Api { key, served_min, max, note, .. } = api;
+        let number = *key as i16;
+        let versions =
+            if served_min == max { max.to_string() } else { format!("{served_min}–{max}") };
+        writeln!(text, "| {number} | {key:?} | {versions} | {note} |").expect("a String grows");
+    }
+    text.push_str(NOT_SERVED);
+    text
 }

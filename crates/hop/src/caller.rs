@@ -23,6 +23,11 @@ const TEXT_BYTES_MAX: usize = 4096;
 
 const FIXED_BYTES: usize = 20;
 
+/// The longest block there is.
+pub(crate) const BLOCK_BYTES_MAX: usize = FIXED_BYTES + 3 * (2 + TEXT_BYTES_MAX);
+
+const _: () = assert!(BLOCK_BYTES_MAX <= u16::MAX as usize);
+
 /// The bytes are no caller block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("caller block is malformed")]

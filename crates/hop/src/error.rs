@@ -30,4 +30,15 @@ impl HopError {
             Self::Lost | Self::TimedOut | Self::Protocol(_) => false,
         }
     }
+
+    /// The error as a metric's label.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Overloaded => "overloaded",
+            Self::Lost => "lost",
+            Self::TimedOut => "timed_out",
+            Self::Protocol(_) => "protocol",
+        }
+    }
 }

@@ -14,20 +14,28 @@
 //! back as they are ready. Where both ends share a process, the call is a function call.
 #![forbid(unsafe_code)]
 
+mod request;
+
 mod api;
-mod error;
 pub mod expected_epoch;
 pub mod internal;
+mod wire;
+
 mod peers;
-mod request;
-mod secret;
-mod server;
+
+mod client;
 
 mod caller;
 mod frame;
 mod handshake;
-mod limits;
-mod wire;
+mod secret;
+mod stream;
+
+mod server;
+
+mod error;
+pub mod limits;
+mod metrics;
 
 pub use api::{Api, Call, Request, Response};
 pub use error::HopError;

@@ -14,8 +14,8 @@ pub const FRAME_BYTES_MAX: usize = protocol::limits::FRAME_BYTES_MAX + 1024 * 10
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 16 * 1024;
 
 /// Bytes of requests waiting to be written on one connection; past it calls are refused.
-/// About a second of a network that is then the bottleneck anyway.
-pub const REQUEST_BYTES_QUEUED_MAX: usize = 256 * 1024 * 1024;
+/// As much as the peer may have taken and not answered, and room for the largest frame.
+pub const REQUEST_BYTES_QUEUED_MAX: usize = 128 * 1024 * 1024;
 
 /// Bytes of requests a server has taken from one connection and not answered. Past it the
 /// server stops reading, and TCP tells the sender.
@@ -55,6 +55,7 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const _: () = assert!(FRAME_BYTES_MAX > protocol::limits::FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= REQUEST_BYTES_TAKEN_MAX);
+const _: () = assert!(FRAME_BYTES_MAX <= REQUEST_BYTES_QUEUED_MAX);
 const _: () = assert!(REQUEST_BYTES_QUEUED_MAX <= u32::MAX as usize, "semaphores count in u32");
 const _: () = assert!(PING_INTERVAL.as_millis() * 2 < SILENCE_MAX.as_millis());
 const _: () = assert!(SILENCE_MAX.as_millis() < FRAME_TIMEOUT.as_millis());

@@ -9,11 +9,18 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::{Mutex, RwLock};
 use process::Drain;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use crate::{
     ClusterSecret, Role,
-    api::{Call, Response},
+    api::{Api, Call, Response},
+    client::{Identity, Lane},
     error::HopError,
+    limits::CONNECTIONS_PER_PEER,
+    metrics::ClientMetrics,
     request::{Handler, HopHeader, HopRequest},
 };
 
@@ -24,13 +31,9 @@ pub struct Peers {
 }
 
 struct Shared {
+    identity: Identity,
+    metrics: Arc<ClientMetrics>,
     entries: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
-}
-
-/// One address.
-struct Entry {
-    address: Arc<str>,
-    local: RwLock<Option<Arc<dyn Handler>>>,
 }
 
 /// One peer: a handler in this process, or a process elsewhere that is connected to when
@@ -40,13 +43,32 @@ pub struct Peer {
     entry: Arc<Entry>,
 }
 
+/// One address.
+struct Entry {
+    address: Arc<str>,
+    local: RwLock<Option<Arc<dyn Handler>>>,
+    lanes: [Arc<Lane>; CONNECTIONS_PER_PEER],
+    metrics: Arc<ClientMetrics>,
+}
+
+type Answer = BoxFuture<'static, Result<Response, HopError>>;
+
+/// A request that has its place, or none.
+enum Sent {
+    Local(Api, BoxFuture<'static, Response>),
+    Remote(oneshot::Receiver<Result<Response, HopError>>),
+    Refused(HopError),
+}
+
 // === impl Peers ===
 
 impl Peers {
     /// Peers that this process will call as `role`. When `drain` begins, connections close
     /// as soon as nothing is under way on them.
-    pub fn new(_role: Role, _secret: ClusterSecret, _drain: Drain) -> Self {
-        Self { shared: Arc::new(Shared { entries: Mutex::new(HashMap::new()) }) }
+    pub fn new(role: Role, secret: ClusterSecret, drain: Drain) -> Self {
+        let identity = Identity { role, secret, drain };
+        let metrics = Arc::new(ClientMetrics::new());
+        Self { shared: Arc::new(Shared { identity, metrics, entries: Mutex::default() }) }
     }
 
     /// Answers calls to `address` by a function call from now on, also of peers handed out.
@@ -70,7 +92,14 @@ impl Peers {
             return Arc::clone(entry);
         }
         let address: Arc<str> = address.into();
-        let entry = Arc::new(Entry { address: Arc::clone(&address), local: RwLock::new(None) });
+        let entry = Arc::new(Entry {
+            lanes: std::array::from_fn(|_| {
+                Arc::new(Lane::new(Arc::clone(&address), self.shared.identity.clone()))
+            }),
+            address: Arc::clone(&address),
+            local: RwLock::default(),
+            metrics: Arc::clone(&self.shared.metrics),
+        });
         entries.insert(address, Arc::clone(&entry));
         entry
     }
@@ -85,24 +114,22 @@ impl Peer {
     }
 
     /// Sends a request. It has its place in its lane when this returns; the future waits for
-    /// the answer, at most the header's deadline. Dropping it gives the answer up, not the
-    /// request.
-    pub fn call_ordered(
-        &self,
-        request: HopRequest,
-    ) -> BoxFuture<'static, Result<Response, HopError>> {
-        let local = self.entry.local.read().clone();
-        match local {
-            Some(handler) => {
-                let deadline = request.header.deadline;
-                let answer = handler.call(request);
-                async move {
-                    tokio::time::timeout(deadline, answer).await.map_err(|_| HopError::TimedOut)
-                }
-                .boxed()
+    /// the answer, at most the header's deadline. Dropping the future gives up the answer,
+    /// not the request.
+    pub fn call_ordered(&self, request: HopRequest) -> Answer {
+        let started = Instant::now();
+        let (api, deadline) = (request.body.api(), request.header.deadline);
+        let metrics = Arc::clone(&self.entry.metrics);
+        let sent = self.send(request);
+        async move {
+            let answer = timeout(deadline, sent.answer()).await.unwrap_or(Err(HopError::TimedOut));
+            match &answer {
+                Ok(_) => metrics.answered(api, started.elapsed()),
+                Err(error) => metrics.failed(api, error),
             }
-            None => std::future::ready(Err(HopError::Unreachable)).boxed(),
+            answer
         }
+        .boxed()
     }
 
     /// [`Peer::call_ordered`] with the types of one API.
@@ -112,9 +139,17 @@ impl Peer {
         message: M,
     ) -> impl Future<Output = Result<M::Answer, HopError>> + Send + use<M> {
         let answer = self.call_ordered(HopRequest { header, body: message.into_request() });
-        async move {
-            M::answer(answer.await?)
-                .ok_or_else(|| HopError::Protocol("answer is to another question".to_owned()))
+        async move { M::answer(answer.await?).ok_or_else(another_question) }
+    }
+
+    fn send(&self, request: HopRequest) -> Sent {
+        let local = self.entry.local.read().clone();
+        if let Some(handler) = local {
+            return Sent::Local(request.body.api(), handler.call(request));
+        }
+        match self.entry.lane(request.header.lane).enqueue(request) {
+            Ok(answer) => Sent::Remote(answer),
+            Err(error) => Sent::Refused(error),
         }
     }
 }
@@ -122,7 +157,7 @@ impl Peer {
 impl tower::Service<HopRequest> for Peer {
     type Response = Response;
     type Error = HopError;
-    type Future = BoxFuture<'static, Result<Response, HopError>>;
+    type Future = Answer;
 
     /// Always ready: what is too much is refused by the call.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), HopError>> {
@@ -132,4 +167,36 @@ impl tower::Service<HopRequest> for Peer {
     fn call(&mut self, request: HopRequest) -> Self::Future {
         self.call_ordered(request)
     }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// The connection that a lane keeps. Lanes may be numbered by anything, so the number is
+    /// mixed first (Fibonacci hashing).
+    fn lane(&self, lane: u64) -> &Arc<Lane> {
+        let mixed = lane.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        &self.lanes[mixed as usize % CONNECTIONS_PER_PEER]
+    }
+}
+
+// === impl Sent ===
+
+impl Sent {
+    async fn answer(self) -> Result<Response, HopError> {
+        match self {
+            Self::Local(api, answer) => {
+                // What a server checks of its handler before it answers.
+                let answer = answer.await;
+                if answer.api() == api { Ok(answer) } else { Err(another_question()) }
+            }
+            // A connection always answers; if its task died instead, nobody knows more.
+            Self::Remote(answer) => answer.await.unwrap_or(Err(HopError::Lost)),
+            Self::Refused(error) => Err(error),
+        }
+    }
+}
+
+fn another_question() -> HopError {
+    HopError::Protocol("peer answered another question".to_owned())
 }

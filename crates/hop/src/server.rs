@@ -1,19 +1,91 @@
-//! The serving end.
+//! The serving end: accepts members of the cluster and gives each a connection.
 
-use std::sync::Arc;
+mod calls;
+mod connection;
+mod responder;
+
+use std::{sync::Arc, time::Duration};
 
 use process::Drain;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 
-use crate::{ClusterSecret, request::Handler};
+use crate::{
+    ClusterSecret, handshake, limits::SERVER_CONNECTIONS_MAX, metrics::ServerMetrics,
+    request::Handler,
+};
 
-/// Serves the hop on `listener` until `drain`, then lets requests under way end.
+/// After `accept` fails (usually no file descriptors): long enough not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the hop on `listener` until `drain`. Then no more requests are taken, callers are
+/// told so, and those under way are answered.
 pub async fn serve(
     listener: TcpListener,
-    _handler: Arc<dyn Handler>,
-    _secret: ClusterSecret,
+    handler: Arc<dyn Handler>,
+    secret: ClusterSecret,
     drain: Drain,
 ) {
-    drain.draining().await;
-    drop(listener);
+    let slots = Arc::new(Semaphore::new(SERVER_CONNECTIONS_MAX));
+    let metrics = Arc::new(ServerMetrics::new());
+    let draining = drain.draining();
+    tokio::pin!(draining);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut draining => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "hop listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            tracing::warn!(max = SERVER_CONNECTIONS_MAX, "hop connection refused: too many");
+            continue;
+        };
+        let serving = connection::Serving {
+            handler: Arc::clone(&handler),
+            metrics: Arc::clone(&metrics),
+            drain: drain.clone(),
+        };
+        let secret = secret.clone();
+        drain.spawn("hop server connection", async move {
+            admit(stream, serving, secret).await;
+            drop(slot);
+        });
+    }
 }
+
+/// Serves the stream if its other end proves to be a member.
+async fn admit(mut stream: TcpStream, serving: connection::Serving, secret: ClusterSecret) {
+    // Frames are gathered here, not in the kernel.
+    let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
+        Ok(peer) => peer,
+        Err(error) => return tracing::debug!(%error, "hop connection gone at once"),
+    };
+    let draining = serving.drain.draining();
+    let shaken = tokio::select! {
+        () = draining => return,
+        shaken = handshake::accept(&mut stream, &secret) => shaken,
+    };
+    match shaken {
+        Ok(role) => {
+            tracing::debug!(%peer, ?role, "hop connection accepted");
+            let (read, write) = stream.into_split();
+            match connection::serve(serving, read, write).await {
+                Ok(()) => tracing::debug!(%peer, ?role, "hop connection closed"),
+                Err(error) => tracing::info!(%peer, ?role, %error, "hop connection lost"),
+            }
+        }
+        Err(error) => tracing::warn!(%peer, %error, "hop connection refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

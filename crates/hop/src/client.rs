@@ -1,0 +1,7 @@
+//! The calling end: lanes to one peer, each over a connection of its own.
+
+mod connection;
+mod lane;
+mod pending;
+
+pub(crate) use lane::{Identity, Lane};

@@ -1,0 +1,283 @@
+//! One connection of a lane: connect, prove, then a writer and a reader until it ends.
+//!
+//! How it ends decides what callers hear. Whatever never left the queue was surely not
+//! delivered; whatever was written and not answered is unknown, unless the peer said that
+//! it would not take it.
+
+use std::{io, sync::Arc};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    lane::{Lane, Outgoing},
+    pending::{Mismatch, Pending},
+};
+use crate::{
+    api::Response,
+    error::HopError,
+    frame::{Frame, Head, Kind},
+    handshake::{self, HandshakeError},
+    limits::{CONNECT_TIMEOUT, FRAMES_PER_WRITE_MAX, PING_INTERVAL, SILENCE_MAX},
+    stream::{FrameBatch, FrameReader, ReadError, write_all},
+};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("cannot connect: {0}")]
+    Io(#[from] io::Error),
+    #[error("cannot connect in time")]
+    TimedOut,
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+}
+
+/// Why a connection ended that was not meant to.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("peer is silent")]
+    Silent,
+    #[error("peer closed the connection")]
+    Closed,
+    #[error("cannot write")]
+    Write,
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    #[error("answer cannot be read: {0}")]
+    Answer(#[from] protocol::DecodeError),
+    #[error("peer sent a frame of kind {0:?}")]
+    Kind(Kind),
+}
+
+/// Connects and serves the lane's queue until the connection ends.
+pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>) {
+    match establish(&lane).await {
+        Ok((read_half, write_half)) => converse(lane, queue, read_half, write_half).await,
+        Err(error) => {
+            let failures = lane.failed();
+            report_no_connection(&lane, &error, failures);
+            refuse(queue).await;
+        }
+    }
+}
+
+async fn establish(lane: &Lane) -> Result<(OwnedReadHalf, OwnedWriteHalf), ConnectError> {
+    let connecting = TcpStream::connect(&*lane.address);
+    let mut stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+        .await
+        .map_err(|_| ConnectError::TimedOut)??;
+    // Frames are gathered here, not in the kernel.
+    stream.set_nodelay(true)?;
+    handshake::connect(&mut stream, &lane.identity.secret, lane.identity.role).await?;
+    Ok(stream.into_split())
+}
+
+/// Loud once, for a peer that stays away is asked for again and again.
+fn report_no_connection(lane: &Lane, error: &ConnectError, failures: u32) {
+    let peer = &*lane.address;
+    match error {
+        ConnectError::Handshake(HandshakeError::Secret | HandshakeError::Version) => {
+            tracing::error!(peer, %error, "peer is not of this cluster");
+        }
+        _ if failures == 1 => tracing::info!(peer, %error, "peer is unreachable"),
+        _ => tracing::debug!(peer, %error, failures, "peer is unreachable"),
+    }
+}
+
+/// The queue's requests were surely not delivered.
+async fn refuse(mut queue: mpsc::Receiver<Outgoing>) {
+    queue.close();
+    while let Some(outgoing) = queue.recv().await {
+        let _ = outgoing.reply.send(Err(HopError::Unreachable));
+    }
+}
+
+/// What reader and writer of one connection share.
+struct Shared {
+    lane: Arc<Lane>,
+    pending: Pending,
+    /// Ends the connection.
+    stop: CancellationToken,
+    /// Ends the writing; comes with `stop`, or before it when the peer goes away.
+    stop_writing: CancellationToken,
+}
+
+async fn converse<R, W>(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, read: R, write: W)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let stop = CancellationToken::new();
+    let stop_writing = stop.child_token();
+    let shared = Arc::new(Shared { lane, pending: Pending::default(), stop, stop_writing });
+
+    let writing = write_requests(Arc::clone(&shared), queue, write);
+    let writer = shared.lane.identity.drain.spawn("hop writer", writing);
+    let ended = read_answers(&shared, FrameReader::new(read)).await;
+
+    let peer = &*shared.lane.address;
+    match ended {
+        Ok(()) => tracing::debug!(peer, "connection closed"),
+        Err(error) => {
+            if matches!(error, ConnectionError::Mismatch(_) | ConnectionError::Answer(_)) {
+                tracing::error!(peer, %error, "connection broken");
+            } else {
+                tracing::info!(peer, %error, "connection lost");
+            }
+        }
+    }
+    shared.stop.cancel();
+    // The writer may have one batch in its hands: only when it is done is nothing added to
+    // what is under way.
+    let _ = writer.await;
+    shared.pending.lost();
+}
+
+/// Writes what is queued, as much as there is in one write, until stopped. Returns the
+/// stream, for closing it would tell the peer not to answer.
+async fn write_requests<W>(
+    shared: Arc<Shared>,
+    mut queue: mpsc::Receiver<Outgoing>,
+    mut stream: W,
+) -> W
+where
+    W: AsyncWrite + Unpin,
+{
+    let mut taken = Vec::with_capacity(FRAMES_PER_WRITE_MAX);
+    let mut batch = FrameBatch::default();
+    let mut pings = tokio::time::interval(PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.stop_writing.cancelled() => break,
+            count = queue.recv_many(&mut taken, FRAMES_PER_WRITE_MAX) => {
+                if count == 0 {
+                    // The lane itself is gone, and with it every caller.
+                    break;
+                }
+            }
+            _ = pings.tick() => batch.frame(Head::bare(Kind::Ping, 0), &Default::default()),
+        }
+        let byte_permits = number(&shared.pending, &mut taken, &mut batch);
+        let written = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            written = write_all(&mut stream, batch.take()) => written,
+        };
+        drop(byte_permits);
+        if written.is_err() {
+            shared.stop.cancel();
+            break;
+        }
+    }
+    refuse(queue).await;
+    stream
+}
+
+/// Moves requests from the queue to those under way. They are there before the first byte
+/// is written, as an answer can be faster than the write's return.
+fn number(
+    pending: &Pending,
+    taken: &mut Vec<Outgoing>,
+    batch: &mut FrameBatch,
+) -> Vec<tokio::sync::OwnedSemaphorePermit> {
+    let mut byte_permits = Vec::with_capacity(taken.len());
+    for outgoing in taken.drain(..) {
+        let Outgoing { api, header, body, reply, request_permit, byte_permit } = outgoing;
+        match pending.insert(api, header.tenant, reply, request_permit) {
+            Ok(head) => {
+                batch.request(head, &header, &body);
+                byte_permits.push(byte_permit);
+            }
+            Err(reply) => {
+                let _ = reply.send(Err(HopError::Unreachable));
+            }
+        }
+    }
+    byte_permits
+}
+
+/// Hands answers to their callers until the connection ends or is not needed any more.
+async fn read_answers<R>(shared: &Shared, mut frames: FrameReader<R>) -> Result<(), ConnectionError>
+where
+    R: AsyncRead + Unpin,
+{
+    let drain = &shared.lane.identity.drain;
+    let draining = drain.draining();
+    tokio::pin!(draining);
+    let mut heard = false;
+    loop {
+        while let Some(frame) = frames.take().map_err(ReadError::from)? {
+            hand_over(shared, frame)?;
+        }
+        if drain.is_draining() && shared.lane.is_idle() {
+            return Ok(());
+        }
+        let filled = tokio::select! {
+            () = shared.stop.cancelled() => return Err(ConnectionError::Write),
+            () = &mut draining, if !drain.is_draining() => continue,
+            filled = tokio::time::timeout(SILENCE_MAX, frames.fill()) => filled,
+        };
+        if !filled.map_err(|_| ConnectionError::Silent)?? {
+            return end_of_stream(shared, heard);
+        }
+        if !heard {
+            heard = true;
+            shared.lane.succeeded();
+        }
+    }
+}
+
+/// A peer that closes right after the handshake would be connected to in a loop otherwise.
+fn end_of_stream(shared: &Shared, heard: bool) -> Result<(), ConnectionError> {
+    if !heard {
+        shared.lane.failed();
+    }
+    if shared.stop_writing.is_cancelled() { Ok(()) } else { Err(ConnectionError::Closed) }
+}
+
+fn hand_over(shared: &Shared, frame: Frame) -> Result<(), ConnectionError> {
+    let Frame { head, body, .. } = frame;
+    let answer = match head.kind {
+        Kind::Pong => return Ok(()),
+        Kind::GoAway => {
+            shared.stop_writing.cancel();
+            shared.pending.go_away(head.correlation);
+            return Ok(());
+        }
+        Kind::Response | Kind::Failed | Kind::Refused => shared.pending.take(&head)?,
+        Kind::Request | Kind::Ping => return Err(ConnectionError::Kind(head.kind)),
+    };
+    if answer.reply.is_closed() {
+        // A tombstone: the caller gave up, nobody needs the body read.
+        return Ok(());
+    }
+    let outcome = match head.kind {
+        Kind::Failed => Err(HopError::Lost),
+        Kind::Refused => {
+            let refused = format!("peer does not serve {}", answer.api.name());
+            Err(HopError::Protocol(refused))
+        }
+        _ => match Response::decode(answer.api, body) {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                let _ = answer.reply.send(Err(HopError::Lost));
+                return Err(error.into());
+            }
+        },
+    };
+    let _ = answer.reply.send(outcome);
+    Ok(())
+}

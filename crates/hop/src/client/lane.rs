@@ -1,0 +1,183 @@
+//! One lane to one peer: a queue that a connection empties in order.
+//!
+//! ```text
+//! no connection ──call──▶ connecting ──▶ connected ──lost──▶ no connection
+//!       ▲                     │
+//!       └── after a pause ◀───┘ failed: calls are refused meanwhile
+//! ```
+//!
+//! Nothing connects unless a call wants to. A call that finds the pause refuses at once:
+//! waiting there would hold up its caller for an answer that is known already.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use process::Drain;
+use protocol::rope::Rope;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, mpsc::error::TrySendError, oneshot},
+    time::Instant,
+};
+
+use super::{connection, pending::Reply};
+use crate::{
+    ClusterSecret, Role,
+    api::{Api, Response},
+    caller,
+    error::HopError,
+    frame::HEAD_BYTES,
+    limits::{
+        BACKOFF_MAX, BACKOFF_MIN, FRAME_BYTES_MAX, REQUEST_BYTES_QUEUED_MAX, REQUESTS_IN_FLIGHT_MAX,
+    },
+    request::{HopHeader, HopRequest},
+};
+
+/// What fits a frame besides head and caller block.
+const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - HEAD_BYTES - caller::BLOCK_BYTES_MAX;
+
+/// As whom this process connects, and until when.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) role: Role,
+    pub(crate) secret: ClusterSecret,
+    pub(crate) drain: Drain,
+}
+
+/// A lane.
+pub(crate) struct Lane {
+    pub(super) address: Arc<str>,
+    pub(super) identity: Identity,
+    state: Mutex<State>,
+    /// Requests queued or under way.
+    requests: Arc<Semaphore>,
+    /// Bytes queued.
+    bytes: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct State {
+    /// To the connection's writer, if there is or will be one.
+    queue: Option<mpsc::Sender<Outgoing>>,
+    /// Connections that failed in a row.
+    failures: u32,
+    /// The end of the pause after the last failure.
+    retry_at: Option<Instant>,
+}
+
+/// A request that waits to be written.
+pub(super) struct Outgoing {
+    pub(super) api: Api,
+    pub(super) header: HopHeader,
+    pub(super) body: Rope,
+    pub(super) reply: Reply,
+    pub(super) request_permit: OwnedSemaphorePermit,
+    pub(super) byte_permit: OwnedSemaphorePermit,
+}
+
+impl Lane {
+    pub(crate) fn new(address: Arc<str>, identity: Identity) -> Self {
+        Self {
+            address,
+            identity,
+            state: Mutex::default(),
+            requests: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
+            bytes: Arc::new(Semaphore::new(REQUEST_BYTES_QUEUED_MAX)),
+        }
+    }
+
+    /// Puts a request in the queue; it has its place when this returns.
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        request: HopRequest,
+    ) -> Result<oneshot::Receiver<Result<Response, HopError>>, HopError> {
+        let HopRequest { header, body } = request;
+        let api = body.api();
+        let body = body.encode().map_err(|error| HopError::Protocol(error.to_string()))?;
+        let (reply, answer) = oneshot::channel();
+        let outgoing = Outgoing {
+            api,
+            header,
+            reply,
+            request_permit: self.request_permit()?,
+            byte_permit: self.byte_permit(&body)?,
+            body,
+        };
+        self.send(outgoing)?;
+        Ok(answer)
+    }
+
+    fn request_permit(&self) -> Result<OwnedSemaphorePermit, HopError> {
+        Arc::clone(&self.requests).try_acquire_owned().map_err(|_| HopError::Overloaded)
+    }
+
+    fn byte_permit(&self, body: &Rope) -> Result<OwnedSemaphorePermit, HopError> {
+        let bytes = bytes::Buf::remaining(body);
+        if bytes > BODY_BYTES_MAX {
+            return Err(HopError::Protocol(format!("request of {bytes} bytes is too large")));
+        }
+        let bytes = u32::try_from(bytes).expect("a frame is below 4 GiB");
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| HopError::Overloaded)
+    }
+
+    fn send(self: &Arc<Self>, outgoing: Outgoing) -> Result<(), HopError> {
+        let mut state = self.state.lock();
+        let outgoing = match &state.queue {
+            None => outgoing,
+            Some(queue) => match queue.try_send(outgoing) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => return Err(HopError::Overloaded),
+                Err(TrySendError::Closed(outgoing)) => outgoing,
+            },
+        };
+        state.queue = None;
+        if state.retry_at.is_some_and(|at| Instant::now() < at) {
+            return Err(HopError::Unreachable);
+        }
+        // As long as the count of permits: sending to it never fails for being full.
+        let (queue, outgoings) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
+        queue.try_send(outgoing).map_err(|_| HopError::Overloaded)?;
+        state.queue = Some(queue);
+        let connection = connection::run(Arc::clone(self), outgoings);
+        self.identity.drain.spawn("hop connection", connection);
+        Ok(())
+    }
+
+    /// Connecting → paused.
+    pub(super) fn failed(&self) -> u32 {
+        let mut state = self.state.lock();
+        state.failures = state.failures.saturating_add(1);
+        state.retry_at = Some(Instant::now() + backoff(state.failures));
+        state.failures
+    }
+
+    /// Connecting → connected: the peer has answered something.
+    pub(super) fn succeeded(&self) {
+        let mut state = self.state.lock();
+        state.failures = 0;
+        state.retry_at = None;
+    }
+
+    /// Whether nothing is queued or under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.requests.available_permits() == REQUESTS_IN_FLIGHT_MAX
+    }
+}
+
+/// How long to refuse calls after this many failures in a row.
+fn backoff(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_its_bound() {
+        assert_eq!(backoff(1), BACKOFF_MIN);
+        assert_eq!(backoff(2), BACKOFF_MIN * 2);
+        assert_eq!(backoff(4), BACKOFF_MIN * 8);
+        assert_eq!(backoff(u32::MAX), BACKOFF_MAX);
+    }
+}

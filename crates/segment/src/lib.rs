@@ -32,5 +32,5 @@ pub use keys::{Family, Key};
 pub use log_id::LogId;
 pub use manifest::{Manifest, ManifestStore, ManifestVersion};
 pub use plan::Plan;
-pub use probe::probe;
+pub use probe::{ProbeError, ProbeSize, probe};
 pub use store::{Store, StoreConfig, StoreError};

@@ -40,6 +40,8 @@ pub struct Store {
     backend: Arc<backend::Backend>,
     /// As configured, for error texts.
     url: Arc<str>,
+    /// Who answers, for error texts.
+    address: Arc<str>,
     role: &'static str,
     write_deadline: Duration,
 }
@@ -69,6 +71,7 @@ impl Store {
         Ok(Self {
             backend: Arc::new(backend::open(config)?),
             url: Arc::from(config.url.as_str()),
+            address: Arc::from(address_of(config)),
             role,
             write_deadline: config.write_deadline,
         })
@@ -87,6 +90,11 @@ impl Store {
     /// The store's URL, for log lines.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Who answers: the endpoint, the region of AWS, or the directory itself.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The whole object.
@@ -232,6 +240,14 @@ impl Store {
         let parts: Vec<_> = path.prefix_match(&self.backend.prefix)?.collect();
         let parts: Vec<&str> = parts.iter().map(|part| part.as_ref()).collect();
         Some(Key::from_text(&parts.join("/")))
+    }
+}
+
+fn address_of(config: &StoreConfig) -> String {
+    match &config.endpoint {
+        Some(endpoint) => format!("`{endpoint}`"),
+        None if config.url.starts_with("s3:") => format!("AWS S3 in `{}`", config.region),
+        None => format!("`{}`", config.url),
     }
 }
 

@@ -44,7 +44,7 @@ fuzz-smoke: ## bounded fuzzing of the parsers (FUZZ_ITERATIONS=n)
 	$(CARGO) test -p protocol --test fuzz_smoke -- --nocapture
 
 bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS=n]
-	@tests/scripts/setup build
+	@tests/scripts/setup build clients kafka
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
 	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
 

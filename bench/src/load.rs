@@ -48,6 +48,11 @@ impl Outcome {
 }
 
 impl Load {
+    /// The same load for another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Creates the topic on a Kafka-like server; a topic that exists already is fine.
     pub(crate) fn create_topic(&self) -> Result<()> {
         let mut stream = dial(self.address)?;

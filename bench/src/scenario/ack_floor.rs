@@ -30,8 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];
     if let Some(prototype) = &prototype {
-        let load = Load { address: prototype.address, ..load };
-        sides.push(Side { load, pids: prototype.pids() });
+        sides.push(Side { load: load.at(prototype.address), pids: prototype.pids() });
     }
     let samples = interleave(&sides, options.repeats)?;
     let p50 = |sample: &Sample| sample.outcome.latency.percentile_ms(0.5);

@@ -31,8 +31,7 @@ pub(crate) fn run(name: &str, rate_mib: f64, records: u32, options: &Options) ->
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];
     if let Some(prototype) = &prototype {
-        let load = Load { address: prototype.address, ..load };
-        sides.push(Side { load, pids: prototype.pids() });
+        sides.push(Side { load: load.at(prototype.address), pids: prototype.pids() });
     }
     let samples = interleave(&sides, options.repeats)?;
     let names = ["thermocline", "prototype"];

@@ -1,12 +1,13 @@
 //! `peak-produce`: 64 KiB batches, closed loop, through gateway and storage node with a durable
-//! acknowledgement, beside the C prototype with the same durability.
+//! acknowledgement, beside the C prototype and Kafka with fsync (the same durability) and Kafka
+//! without it (a page-cache acknowledgement, named as such).
 
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::load::Load;
-use crate::peers::Prototype;
+use crate::peers::{Flush, Kafka, Prototype};
 use crate::procfs;
 use crate::report::{Report, Row};
 use crate::sample::Sample;
@@ -16,7 +17,6 @@ use crate::subject::Subject;
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let dir = tempfile::tempdir()?;
     let subject = Subject::start(dir.path())?;
-    let prototype = Prototype::start(dir.path())?;
     let load = Load {
         address: subject.address,
         topic: "peak".to_owned(),
@@ -30,9 +30,24 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];
+    let mut peers = Vec::new();
+    let prototype = Prototype::start(dir.path())?;
     if let Some(prototype) = &prototype {
-        let load = Load { address: prototype.address, ..load };
-        sides.push(Side { load, pids: prototype.pids() });
+        peers.push(Peer { name: "prototype", against: "floor+relay", target: (0.55, 0.9) });
+        sides.push(Side { load: load.at(prototype.address), pids: prototype.pids() });
+    }
+    let fsync = Kafka::start(dir.path(), Flush::EveryBatch)?;
+    let cached = Kafka::start(dir.path(), Flush::PageCache)?;
+    for (kafka, name, against, target) in [
+        (&fsync, "kafka_fsync", "Kafka 4.1 RF1, flush.messages=1", (3.0, 5.0)),
+        (&cached, "kafka_nofsync", "Kafka 4.1 RF1, no fsync", (1.0, 2.0)),
+    ] {
+        if let Some(kafka) = kafka {
+            peers.push(Peer { name, against, target });
+            let load = load.at(kafka.address);
+            load.create_topic()?;
+            sides.push(Side { load, pids: kafka.pids() });
+        }
     }
     let samples = interleave(&sides, options.repeats)?;
     let gb_s = |sample: &Sample| sample.outcome.mb_per_second() / 1000.0;
@@ -60,25 +75,41 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         let mib = procfs::resident_bytes(pid)? as f64 / f64::from(1 << 20);
         rows.push(Row::median(&format!("{role}_rss_mib"), "MiB", "lower", vec![mib]));
     }
-    if let Some(theirs) = samples.get(1) {
-        rows.push(
-            Row::median("ratio_prototype", "ratio", "higher", ratios(ours, theirs, gb_s))
-                .target(0.55, 0.9)
-                .against("floor+relay"),
-        );
-        rows.push(Row::median("prototype_gb_s", "GB/s", "higher", each(theirs, gb_s)));
-        rows.push(Row::median(
-            "prototype_cpu_s_per_gib",
-            "CPU-s/GiB",
-            "lower",
-            each(theirs, Sample::cpu_seconds_per_gib),
-        ));
-        rows.push(Row::median(
-            "prototype_p99_ms",
-            "ms",
-            "lower",
-            each(theirs, |s| s.outcome.latency.percentile_ms(0.99)),
-        ));
+    for (peer, theirs) in peers.iter().zip(&samples[1..]) {
+        rows.extend(peer.rows(ours, theirs));
     }
     Ok(Report::new("peak-produce", foreign_share(&samples), rows))
+}
+
+/// Somebody to stand beside.
+struct Peer {
+    name: &'static str,
+    against: &'static str,
+    /// Target and moonshot of our throughput over theirs.
+    target: (f64, f64),
+}
+
+impl Peer {
+    fn rows(&self, ours: &[Sample], theirs: &[Sample]) -> Vec<Row> {
+        let gb_s = |sample: &Sample| sample.outcome.mb_per_second() / 1000.0;
+        let p99 = |sample: &Sample| sample.outcome.latency.percentile_ms(0.99);
+        let named = |figure: &str| format!("{}_{figure}", self.name);
+        let ratio = Row::median(
+            &format!("ratio_{}", self.name),
+            "ratio",
+            "higher",
+            ratios(ours, theirs, gb_s),
+        );
+        vec![
+            ratio.target(self.target.0, self.target.1).against(self.against),
+            Row::median(&named("gb_s"), "GB/s", "higher", each(theirs, gb_s)),
+            Row::median(
+                &named("cpu_s_per_gib"),
+                "CPU-s/GiB",
+                "lower",
+                each(theirs, Sample::cpu_seconds_per_gib),
+            ),
+            Row::median(&named("p99_ms"), "ms", "lower", each(theirs, p99)),
+        ]
+    }
 }

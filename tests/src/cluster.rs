@@ -157,12 +157,12 @@ fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
 fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {
     let Addresses { id, address, dir, .. } = role;
     format!(
-        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ndata_dir = \"{}\"\n\
-         wal_size = \"{}\"\nhot_cache = \"{}\"\n",
+        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ncache_size = \"{}\"\n\
+         [storage_node.wal]\npath = \"{}\"\nsize = \"{}\"\n",
         common(role, etcd),
-        dir.display(),
-        spec.wal_size,
-        spec.hot_cache
+        spec.hot_cache,
+        dir.join("wal").display(),
+        spec.wal_size
     )
 }
 
@@ -200,6 +200,7 @@ impl Role {
     ) -> Result<Self> {
         let name = format!("{subcommand}-{id}");
         let data = dir.join(&name);
+        fs::create_dir_all(&data)?;
         let addresses =
             Addresses { id, address: free_address()?, http: free_address()?, dir: data };
         let path = dir.join(format!("{name}.toml"));

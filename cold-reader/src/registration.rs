@@ -1,0 +1,86 @@
+//! Keeping `r/{reader}` in the metadata store, so that gateways send cold reads here.
+//!
+//! The key lives under a lease. The lease is a hint about who is up and nothing
+//! else (R5): when it is lost, a new one is taken and the key written again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metadata::keys::Key;
+use metadata::model::{ReaderRecord, Record as _};
+use metadata::{LeaseId, MetadataError, MetadataStore, Txn};
+use process::Drain;
+use protocol::ids::ReaderId;
+
+/// A lease is renewed this many times in its life: one lost renewal is no loss.
+const RENEWALS_PER_LEASE: u32 = 3;
+
+/// Pause after a metadata store refused, so that it is not asked in a busy loop.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the gateways shall know.
+pub(crate) struct Registration {
+    pub(crate) reader: ReaderId,
+    pub(crate) address: String,
+    pub(crate) zone: String,
+    pub(crate) lease: Duration,
+}
+
+impl Registration {
+    /// Keeps the key until `drain`, then takes it away.
+    pub(crate) async fn keep(self, metadata: Arc<dyn MetadataStore>, drain: Drain) {
+        let draining = drain.draining();
+        tokio::pin!(draining);
+        let mut held = None;
+        loop {
+            let step = async {
+                match self.step(metadata.as_ref(), held).await {
+                    Ok(lease) => {
+                        held = Some(lease);
+                        tokio::time::sleep(self.lease / RENEWALS_PER_LEASE).await;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, reader = %self.reader, "registration failed");
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = step => {}
+                () = &mut draining => break,
+            }
+        }
+        if let Some(lease) = held
+            && let Err(error) = metadata.revoke_lease(lease).await
+        {
+            tracing::debug!(%error, "lease is left to expire");
+        }
+    }
+
+    /// Renews the lease, or takes a new one where there is none any more.
+    async fn step(
+        &self,
+        metadata: &dyn MetadataStore,
+        held: Option<LeaseId>,
+    ) -> Result<LeaseId, MetadataError> {
+        if let Some(lease) = held {
+            match metadata.keep_alive(lease).await {
+                Ok(()) => return Ok(lease),
+                Err(MetadataError::LeaseGone(_)) => {
+                    tracing::warn!(reader = %self.reader, "lease was lost: registering again");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let lease = metadata.grant_lease(self.lease).await?;
+        let record = ReaderRecord {
+            reader: self.reader,
+            address: self.address.clone(),
+            zone: self.zone.clone(),
+        };
+        let key = Key::Reader(self.reader).to_string();
+        // Unconditional: whoever held the number before is this reader's past life.
+        metadata.txn(Txn::new().put_leased(key, record.encode(), lease)).await?;
+        Ok(lease)
+    }
+}

@@ -10,7 +10,7 @@
 //!
 //! The modules, from the outside in: [`view`] is what most of the system uses; [`keys`],
 //! [`model`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
-//! stores.
+//! stores, of which there are three: [`EtcdStore`], [`RedbStore`] and [`MemoryStore`].
 
 #![forbid(unsafe_code)]
 
@@ -23,9 +23,18 @@ pub mod txn;
 pub mod view;
 
 mod embedded;
+mod etcd;
 mod memory;
+mod open;
+mod redb_store;
 
+#[cfg(test)]
+mod conformance;
+
+pub use etcd::{EtcdStore, EtcdUrlError};
 pub use memory::MemoryStore;
+pub use open::{OpenError, open};
+pub use redb_store::{RedbError, RedbStore};
 pub use store::{
     Entry, Event, LeaseId, Listing, MetadataError, MetadataStore, WatchBatch, WatchStream, Watched,
 };

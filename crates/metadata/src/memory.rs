@@ -98,3 +98,42 @@ impl MetadataStore for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{conformance, limits::HISTORY_REVISIONS_MAX, store::Watched};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_memory_store_conforms() {
+        conformance::run(Arc::new(MemoryStore::new())).await;
+    }
+
+    #[tokio::test]
+    async fn a_watcher_far_behind_lists_again() {
+        let store: Arc<dyn MetadataStore> = Arc::new(MemoryStore::new());
+        let mut watch = store.watch("", 1).await.unwrap();
+        let first = conformance::commit(&store, Txn::new().put("a", "0")).await;
+        for _ in 0..HISTORY_REVISIONS_MAX {
+            conformance::commit(&store, Txn::new().put("a", "1")).await;
+        }
+        assert_eq!(watch.next().await, Watched::Compacted);
+        let mut watch = store.watch("", first + 1).await.unwrap();
+        assert!(matches!(watch.next().await, Watched::Batch(batch) if batch.revision == first + 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keep_alive_restarts_the_full_time() {
+        let store = MemoryStore::new();
+        let lease = store.grant_lease(Duration::from_secs(10)).await.unwrap();
+        assert!(store.txn(Txn::new().put_leased("a", "1", lease)).await.unwrap().is_committed());
+        for _ in 0..3 {
+            tokio::time::advance(Duration::from_secs(9)).await;
+            assert!(store.get("a").await.unwrap().is_some());
+            store.keep_alive(lease).await.unwrap();
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(store.keep_alive(lease).await, Err(MetadataError::LeaseGone(lease)));
+        assert_eq!(store.get("a").await.unwrap(), None);
+    }
+}

@@ -13,7 +13,7 @@
 //!                                            a: create 4, mod 4   a new life
 //! ```
 //!
-//! Guarantees, the same for every implementation (see [`crate::conformance`]):
+//! Guarantees, the same for every implementation (the conformance suite checks each):
 //! * `get` and `list` are linearizable; `list` shows one revision, however
 //!   many pages it took.
 //! * a txn applies wholly or not at all, at one revision.

@@ -241,3 +241,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! A real etcd on loopback, with its data in a temporary directory.
+
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use etcd_client::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Between choosing a port and etcd's binding it, somebody else may take it.
+const START_ATTEMPTS: u32 = 5;
+
+pub(super) struct Server {
+    child: Child,
+    port: u16,
+    directory: TempDir,
+}
+
+/// A port that nobody listens on, most likely also in a moment.
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    /// Starts etcd and waits until it answers.
+    pub(super) async fn start() -> Self {
+        for _ in 0..START_ATTEMPTS {
+            let directory = tempfile::tempdir().unwrap();
+            let port = free_port();
+            let child = spawn(port, directory.path());
+            let mut server = Self { child, port, directory };
+            if server.answers().await {
+                return server;
+            }
+        }
+        panic!("etcd does not start");
+    }
+
+    /// Kills the server as a crash would.
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same data and port.
+    pub(super) async fn restart(&mut self) {
+        self.child = spawn(self.port, self.directory.path());
+        assert!(self.answers().await, "etcd does not start again");
+    }
+
+    /// Freezes the process; its sockets stay open.
+    pub(super) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+    }
+
+    pub(super) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn url(&self, prefix: &str) -> String {
+        format!("etcd://127.0.0.1:{}/{prefix}", self.port)
+    }
+
+    /// A client beside the store, for what the store has no verb for.
+    pub(super) async fn client(&self) -> Client {
+        Client::connect([format!("127.0.0.1:{}", self.port)], None).await.unwrap()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
+    /// Waits until it answers; false if it ended instead.
+    async fn answers(&mut self) -> bool {
+        let mut client = self.client().await;
+        loop {
+            let asked = client.get("ready", None);
+            if tokio::time::timeout(Duration::from_secs(1), asked).await.is_ok_and(|r| r.is_ok()) {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, directory: &Path) -> Child {
+    let client = format!("http://127.0.0.1:{port}");
+    let peer = format!("http://127.0.0.1:{}", free_port());
+    let spawned = Command::new("etcd")
+        .arg("--data-dir")
+        .arg(directory)
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .args(["--initial-cluster", &format!("default={peer}")])
+        .args(["--log-level", "error"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match spawned {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("no `etcd` on the PATH. hint: apt-get install etcd-server")
+        }
+        Err(error) => panic!("etcd does not start: {error}"),
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! The generated decoders reserve memory for whatever count the wire claims: five bytes make
 //! Metadata v12 ask for 309 GB, which aborts the process. So the body is first walked along a table
-//! of request shapes ([`shapes`]), allocating nothing, and refused unless
+//! of request shapes, allocating nothing, and refused unless
 //!
 //! - every count could be meant: that many elements of minimal size fit into what is left,
 //! - all arrays and tagged fields together stay within an element budget, for one wire byte may

@@ -202,3 +202,6 @@ apis! {
     AllocateProducerIds = 10_003 v 0:
         AllocateProducerIdsRequest => AllocateProducerIdsResponse,
 }
+
+#[cfg(test)]
+mod tests;

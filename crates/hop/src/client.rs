@@ -5,3 +5,6 @@ mod lane;
 mod pending;
 
 pub(crate) use lane::{Identity, Lane};
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,7 @@ impl Wire for ProduceRequest {
 
 impl Wire for FetchResponse {
     fn encode_wire(&self, version: i16, rope: &mut RopeMut) -> Result<(), EncodeError> {
-        self.encode(version, rope)
+        self.encode_hop(version, rope)
     }
 
     fn decode_wire(version: i16, body: Bytes) -> Result<Self, DecodeError> {

@@ -4,7 +4,13 @@
 //! delivered; whatever was written and not answered is unknown, unless the peer said that
 //! it would not take it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -111,6 +117,31 @@ struct Shared {
     stop: CancellationToken,
     /// Ends the writing; comes with `stop`, or before it when the peer goes away.
     stop_writing: CancellationToken,
+    /// The lane does not put requests into this connection's queue any more.
+    retired: AtomicBool,
+}
+
+impl Shared {
+    fn new(lane: Arc<Lane>) -> Self {
+        let stop = CancellationToken::new();
+        let stop_writing = stop.child_token();
+        let retired = AtomicBool::new(false);
+        Self { lane, pending: Pending::default(), stop, stop_writing, retired }
+    }
+
+    /// No more requests on this connection. The lane hears it first: a call that comes
+    /// now gets a new connection rather than a place in a queue that nobody empties.
+    fn stop_writing(&self) {
+        if !self.retired.swap(true, Ordering::AcqRel) {
+            self.lane.retire();
+        }
+        self.stop_writing.cancel();
+    }
+
+    fn stop(&self) {
+        self.stop_writing();
+        self.stop.cancel();
+    }
 }
 
 async fn converse<R, W>(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, read: R, write: W)
@@ -118,10 +149,7 @@ where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let stop = CancellationToken::new();
-    let stop_writing = stop.child_token();
-    let shared = Arc::new(Shared { lane, pending: Pending::default(), stop, stop_writing });
-
+    let shared = Arc::new(Shared::new(lane));
     let writing = write_requests(Arc::clone(&shared), queue, write);
     let writer = shared.lane.identity.drain.spawn("hop writer", writing);
     let ended = read_answers(&shared, FrameReader::new(read)).await;
@@ -137,7 +165,7 @@ where
             }
         }
     }
-    shared.stop.cancel();
+    shared.stop();
     // The writer may have one batch in its hands: only when it is done is nothing added to
     // what is under way.
     let _ = writer.await;
@@ -164,7 +192,7 @@ where
             () = shared.stop_writing.cancelled() => break,
             count = queue.recv_many(&mut taken, FRAMES_PER_WRITE_MAX) => {
                 if count == 0 {
-                    // The lane itself is gone, and with it every caller.
+                    // Retired.
                     break;
                 }
             }
@@ -178,7 +206,7 @@ where
         };
         drop(byte_permits);
         if written.is_err() {
-            shared.stop.cancel();
+            shared.stop();
             break;
         }
     }
@@ -253,7 +281,7 @@ fn hand_over(shared: &Shared, frame: Frame) -> Result<(), ConnectionError> {
     let answer = match head.kind {
         Kind::Pong => return Ok(()),
         Kind::GoAway => {
-            shared.stop_writing.cancel();
+            shared.stop_writing();
             shared.pending.go_away(head.correlation);
             return Ok(());
         }
@@ -281,3 +309,6 @@ fn hand_over(shared: &Shared, frame: Frame) -> Result<(), ConnectionError> {
     let _ = answer.reply.send(outcome);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

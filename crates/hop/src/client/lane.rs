@@ -142,6 +142,11 @@ impl Lane {
         Ok(())
     }
 
+    /// Connected → no connection. The connection that calls this takes no more requests.
+    pub(super) fn retire(&self) {
+        self.state.lock().queue = None;
+    }
+
     /// Connecting → paused.
     pub(super) fn failed(&self) -> u32 {
         let mut state = self.state.lock();

@@ -1,0 +1,242 @@
+//! One request and one response of every API, no field of the pinned version left out.
+
+use bytes::Bytes;
+use protocol::{
+    StrBytes,
+    fetch::{AbortedTransaction, FetchPartition, FetchResponse, FetchTopic},
+    ids::{PartitionId, TenantId, TopicId},
+    messages::{
+        BrokerId, GroupId, ProduceRequest, ProduceResponse, TopicName, TransactionalId,
+        fetch_request, produce_request, produce_response,
+    },
+    rope::Rope,
+};
+
+use super::super::{Api, Request, Response};
+use crate::{
+    expected_epoch,
+    internal::{
+        Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
+        ColdFetchResponse, OpenPartition, OpenPartitionsRequest, OpenPartitionsResponse,
+        PlanRequest, PlanResponse,
+    },
+};
+
+mod groups;
+mod offsets;
+mod topics;
+
+pub(super) fn sample(api: Api) -> (Request, Response) {
+    match api {
+        Api::Produce => (produce(Bytes::from_static(b"batches")), produced()),
+        Api::Fetch => (fetch(), fetched(Bytes::from_static(b"batches"))),
+        Api::ListOffsets => offsets::list(),
+        Api::OffsetCommit => offsets::commit(),
+        Api::OffsetFetch => offsets::fetch(),
+        Api::OffsetDelete => offsets::delete(),
+        Api::OffsetForLeaderEpoch => offsets::for_leader_epoch(),
+        Api::JoinGroup => groups::join(),
+        Api::SyncGroup => groups::sync(),
+        Api::Heartbeat => groups::heartbeat(),
+        Api::LeaveGroup => groups::leave(),
+        Api::DescribeGroups => groups::describe(),
+        Api::ListGroups => groups::list(),
+        Api::DeleteGroups => groups::delete(),
+        Api::CreateTopics => topics::create(),
+        Api::DeleteTopics => topics::delete(),
+        Api::CreatePartitions => topics::create_partitions(),
+        Api::InitProducerId => topics::init_producer_id(),
+        Api::Plan => plan(),
+        Api::ColdFetch => (cold_fetch(), cold_fetched(Bytes::from_static(b"batches"))),
+        Api::OpenPartitions => open_partitions(),
+        Api::AllocateProducerIds => (
+            Request::AllocateProducerIds(AllocateProducerIdsRequest {}),
+            Response::AllocateProducerIds(AllocateProducerIdsResponse {
+                error_code: 0,
+                first: 1 << 47,
+                count: 1_000,
+            }),
+        ),
+    }
+}
+
+/// Every message that carries records, carrying these.
+pub(super) fn with_records(records: &Bytes) -> [(&'static str, Rope); 3] {
+    [
+        ("Produce", produce(records.clone()).encode().unwrap()),
+        ("Fetch", fetched(records.clone()).encode().unwrap()),
+        ("ColdFetch", cold_fetched(records.clone()).encode().unwrap()),
+    ]
+}
+
+pub(super) fn produce(records: Bytes) -> Request {
+    let mut partition =
+        produce_request::PartitionProduceData::default().with_index(3).with_records(Some(records));
+    expected_epoch::set(&mut partition, 12);
+    let topic = produce_request::TopicProduceData::default()
+        .with_topic_id(topic().0)
+        .with_partition_data(vec![partition]);
+    Request::Produce(
+        ProduceRequest::default()
+            .with_transactional_id(Some(TransactionalId(text("transfers"))))
+            .with_acks(-1)
+            .with_timeout_ms(1_500)
+            .with_topic_data(vec![topic]),
+    )
+}
+
+fn produced() -> Response {
+    let partition = produce_response::PartitionProduceResponse::default()
+        .with_index(3)
+        .with_error_code(6)
+        .with_base_offset(77)
+        .with_log_append_time_ms(1_700_000_000_000)
+        .with_log_start_offset(5)
+        .with_record_errors(vec![
+            produce_response::BatchIndexAndErrorMessage::default()
+                .with_batch_index(1)
+                .with_batch_index_error_message(Some(text("too old"))),
+        ])
+        .with_error_message(Some(text("not the owner")))
+        .with_current_leader(
+            produce_response::LeaderIdAndEpoch::default()
+                .with_leader_id(BrokerId(2))
+                .with_leader_epoch(13),
+        );
+    let topic = produce_response::TopicProduceResponse::default()
+        .with_topic_id(topic().0)
+        .with_partition_responses(vec![partition]);
+    Response::Produce(
+        ProduceResponse::default()
+            .with_responses(vec![topic])
+            .with_throttle_time_ms(9)
+            .with_node_endpoints(vec![
+                produce_response::NodeEndpoint::default()
+                    .with_node_id(BrokerId(2))
+                    .with_host(text("127.0.0.1"))
+                    .with_port(9092)
+                    .with_rack(Some(text("a"))),
+            ]),
+    )
+}
+
+fn fetch() -> Request {
+    let partition = fetch_request::FetchPartition::default()
+        .with_partition(3)
+        .with_current_leader_epoch(12)
+        .with_fetch_offset(77)
+        .with_last_fetched_epoch(11)
+        .with_log_start_offset(5)
+        .with_partition_max_bytes(1 << 20);
+    Request::Fetch(
+        protocol::messages::FetchRequest::default()
+            .with_max_wait_ms(500)
+            .with_min_bytes(1)
+            .with_max_bytes(50 << 20)
+            .with_isolation_level(1)
+            .with_session_id(4)
+            .with_session_epoch(2)
+            .with_topics(vec![
+                fetch_request::FetchTopic::default()
+                    .with_topic_id(topic().0)
+                    .with_partitions(vec![partition]),
+            ])
+            .with_forgotten_topics_data(vec![
+                fetch_request::ForgottenTopic::default()
+                    .with_topic_id(topic().0)
+                    .with_partitions(vec![1, 2]),
+            ])
+            .with_rack_id(text("a")),
+    )
+}
+
+fn fetched(records: Bytes) -> Response {
+    let partition = FetchPartition {
+        error_code: 1,
+        high_watermark: 100,
+        last_stable_offset: 90,
+        log_start_offset: 5,
+        aborted_transactions: Some(vec![AbortedTransaction { producer_id: 8, first_offset: 80 }]),
+        preferred_read_replica: 2,
+        diverging_epoch: Some((11, 70)),
+        records: vec![records],
+        hot_floor: 60,
+        ..FetchPartition::new(3)
+    };
+    Response::Fetch(FetchResponse {
+        throttle_time_ms: 9,
+        error_code: 0,
+        session_id: 4,
+        topics: vec![FetchTopic {
+            id: topic(),
+            name: TopicName::default(),
+            partitions: vec![partition],
+        }],
+    })
+}
+
+fn plan() -> (Request, Response) {
+    let partition = PartitionId::new(TenantId(1), topic(), 3);
+    let request =
+        PlanRequest { read_committed: true, max_bytes: 1 << 20, ..PlanRequest::new(partition, 77) };
+    assert_eq!(request.partition(TenantId(1)), Some(partition));
+    let response = PlanResponse {
+        error_code: 0,
+        plan: Bytes::from_static(b"sealed"),
+        start_offset: 77,
+        end_offset: 90,
+        expires_at_ms: 1_700_000_000_000,
+        hot_floor: 95,
+        high_watermark: 100,
+        last_stable_offset: 99,
+        log_start_offset: 5,
+    };
+    (Request::Plan(request), Response::Plan(response))
+}
+
+fn cold_fetch() -> Request {
+    Request::ColdFetch(ColdFetchRequest {
+        plan: Bytes::from_static(b"sealed"),
+        fetch_offset: 77,
+        max_bytes: 1 << 20,
+    })
+}
+
+fn cold_fetched(records: Bytes) -> Response {
+    Response::ColdFetch(ColdFetchResponse {
+        error_code: -1,
+        high_watermark: 100,
+        last_stable_offset: 99,
+        log_start_offset: 5,
+        aborted: vec![Aborted { producer_id: 8, first_offset: 80 }],
+        records: vec![records],
+    })
+}
+
+fn open_partitions() -> (Request, Response) {
+    let partition = PartitionId::new(TenantId(1), topic(), 3);
+    let open = OpenPartition::new(partition);
+    assert_eq!(open.partition(), Some(partition));
+    (
+        Request::OpenPartitions(OpenPartitionsRequest { partitions: vec![open] }),
+        Response::OpenPartitions(OpenPartitionsResponse { error_codes: vec![0, -1] }),
+    )
+}
+
+/// The same every time: requests are compared.
+fn topic() -> TopicId {
+    "0123456789abcdef0123456789abcdef".parse().expect("32 hexadecimal digits")
+}
+
+/// The topic where only its name field can carry it.
+fn topic_name() -> TopicName {
+    TopicName(StrBytes::from_string(topic().simple_text()))
+}
+
+fn group() -> GroupId {
+    GroupId(text("readers"))
+}
+
+fn text(text: &'static str) -> StrBytes {
+    StrBytes::from_static_str(text)
+}

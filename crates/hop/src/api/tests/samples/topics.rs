@@ -1,0 +1,103 @@
+//! Samples of what control answers.
+
+use protocol::messages::{
+    BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
+    InitProducerIdResponse, ProducerId, TopicName, TransactionalId, create_partitions_request,
+    create_partitions_response, create_topics_request, create_topics_response,
+    delete_topics_request, delete_topics_response,
+};
+
+use super::{Request, Response, text, topic};
+
+pub(super) fn create() -> (Request, Response) {
+    let wanted = create_topics_request::CreatableTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_num_partitions(-1)
+        .with_replication_factor(-1)
+        .with_assignments(vec![
+            create_topics_request::CreatableReplicaAssignment::default()
+                .with_partition_index(0)
+                .with_broker_ids(vec![BrokerId(1)]),
+        ])
+        .with_configs(vec![
+            create_topics_request::CreatableTopicConfig::default()
+                .with_name(text("retention.ms"))
+                .with_value(Some(text("1000"))),
+        ]);
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![wanted])
+        .with_timeout_ms(1_500)
+        .with_validate_only(true);
+    let config = create_topics_response::CreatableTopicConfigs::default()
+        .with_name(text("retention.ms"))
+        .with_value(Some(text("1000")))
+        .with_read_only(true)
+        .with_config_source(1)
+        .with_is_sensitive(true);
+    let created = create_topics_response::CreatableTopicResult::default()
+        .with_name(TopicName(text("orders")))
+        .with_topic_id(topic().0)
+        .with_error_code(36)
+        .with_error_message(Some(text("it exists")))
+        .with_topic_config_error_code(29)
+        .with_num_partitions(6)
+        .with_replication_factor(1)
+        .with_configs(Some(vec![config]));
+    let response =
+        CreateTopicsResponse::default().with_throttle_time_ms(9).with_topics(vec![created]);
+    (Request::CreateTopics(request), Response::CreateTopics(response))
+}
+
+pub(super) fn delete() -> (Request, Response) {
+    let request = DeleteTopicsRequest::default()
+        .with_topics(vec![
+            delete_topics_request::DeleteTopicState::default()
+                .with_name(Some(TopicName(text("orders"))))
+                .with_topic_id(topic().0),
+        ])
+        .with_timeout_ms(1_500);
+    let deleted = delete_topics_response::DeletableTopicResult::default()
+        .with_name(Some(TopicName(text("orders"))))
+        .with_topic_id(topic().0)
+        .with_error_code(3)
+        .with_error_message(Some(text("it does not exist")));
+    let response =
+        DeleteTopicsResponse::default().with_throttle_time_ms(9).with_responses(vec![deleted]);
+    (Request::DeleteTopics(request), Response::DeleteTopics(response))
+}
+
+pub(super) fn create_partitions() -> (Request, Response) {
+    let wanted = create_partitions_request::CreatePartitionsTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_count(12)
+        .with_assignments(Some(vec![
+            create_partitions_request::CreatePartitionsAssignment::default()
+                .with_broker_ids(vec![BrokerId(1)]),
+        ]));
+    let request = CreatePartitionsRequest::default()
+        .with_topics(vec![wanted])
+        .with_timeout_ms(1_500)
+        .with_validate_only(true);
+    let created = create_partitions_response::CreatePartitionsTopicResult::default()
+        .with_name(TopicName(text("orders")))
+        .with_error_code(37)
+        .with_error_message(Some(text("fewer than before")));
+    let response =
+        CreatePartitionsResponse::default().with_throttle_time_ms(9).with_results(vec![created]);
+    (Request::CreatePartitions(request), Response::CreatePartitions(response))
+}
+
+pub(super) fn init_producer_id() -> (Request, Response) {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(text("transfers"))))
+        .with_transaction_timeout_ms(60_000)
+        .with_producer_id(ProducerId(8))
+        .with_producer_epoch(1);
+    let response = InitProducerIdResponse::default()
+        .with_throttle_time_ms(9)
+        .with_error_code(0)
+        .with_producer_id(ProducerId(8))
+        .with_producer_epoch(2);
+    (Request::InitProducerId(request), Response::InitProducerId(response))
+}

@@ -1,0 +1,76 @@
+//! The clockwork of a connection, over a pipe and simulated time.
+
+use std::time::Duration;
+
+use process::Drain;
+use protocol::{ids::TenantId, messages::HeartbeatRequest};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::{Semaphore, oneshot},
+    time::Instant,
+};
+
+use super::*;
+use crate::{
+    ClusterSecret, HopHeader, Request, Role, api::Api, client::Identity, limits::FRAME_TIMEOUT,
+};
+
+/// A connection with one request in its queue; gives the other end and the answer.
+fn connected() -> (DuplexStream, oneshot::Receiver<Result<Response, HopError>>) {
+    let secret = ClusterSecret::new(b"shared");
+    let identity = Identity { role: Role::Gateway, secret, drain: Drain::new() };
+    let drain = identity.drain.clone();
+    let lane = Arc::new(Lane::new("nowhere:1".into(), identity));
+
+    let (queue, outgoings) = mpsc::channel(1);
+    let (reply, answer) = oneshot::channel();
+    let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let outgoing = Outgoing {
+        api: Api::Heartbeat,
+        header: HopHeader::internal(TenantId(1), Duration::MAX),
+        body: Request::Heartbeat(HeartbeatRequest::default()).encode().unwrap(),
+        reply,
+        request_permit: permit(),
+        byte_permit: permit(),
+    };
+    queue.try_send(outgoing).map_err(drop).unwrap();
+
+    let (near, far) = duplex(64 * 1024);
+    drain.spawn("hop connection", async move {
+        let (read, write) = tokio::io::split(near);
+        converse(lane, outgoings, read, write).await;
+        drop(queue);
+    });
+    (far, answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_given_up() {
+    let (_far, answer) = connected();
+    let started = Instant::now();
+    assert_eq!(answer.await.unwrap(), Err(HopError::Lost));
+    // Simulated time: exact.
+    assert_eq!(started.elapsed(), SILENCE_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_answers_pings_may_take_its_time() {
+    let (far, answer) = connected();
+    let (read, mut write) = tokio::io::split(far);
+    let mut frames = FrameReader::new(read);
+    let mut batch = FrameBatch::default();
+    let mut request = None;
+    let started = Instant::now();
+    while started.elapsed() < FRAME_TIMEOUT * 10 {
+        let frame = frames.next().await.unwrap().expect("the connection stays");
+        match frame.head.kind {
+            Kind::Ping => batch.frame(Head::bare(Kind::Pong, 0), &Default::default()),
+            _ => request = Some(frame.head),
+        }
+        write_all(&mut write, batch.take()).await.unwrap();
+    }
+    let head = request.expect("the request was sent").answered(Kind::Failed);
+    batch.frame(head, &Default::default());
+    write_all(&mut write, batch.take()).await.unwrap();
+    assert_eq!(answer.await.unwrap(), Err(HopError::Lost), "answered: it failed");
+}

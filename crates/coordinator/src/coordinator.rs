@@ -1,63 +1,304 @@
 //! The coordinator of all groups whose state one internal partition keeps.
+//!
+//! Commands that concern one group's members go to its [`ClassicGroup`]; offsets and
+//! administration have their own modules beside this one. KIP-848 consumer groups and share groups
+//! will stand in `groups` next to the classic ones.
 
-use protocol::ids::TenantId;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use crate::command::{Caller, Command, Outputs};
+use protocol::StrBytes;
+use protocol::error::ErrorCode;
+use protocol::ids::{TenantId, TopicId};
+use protocol::messages::{
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse,
+    SyncGroupRequest,
+};
+
+use crate::classic::ClassicGroup;
+use crate::classic::rebalance::{join_error, sync_error};
+use crate::command::{Caller, Command, Outputs, Reply};
 use crate::config::Config;
-use crate::record::Record;
+use crate::effects::{Effects, MemberIds};
+use crate::ledger::Ledger;
+use crate::owned::owned;
+use crate::record::{GroupKey, Record};
+use crate::timers::{Timer, Timers};
+
+/// Since this version of SyncGroup, clients say which protocol they think the group has (KIP-559).
+const SYNC_NAMES_PROTOCOL_SINCE: i16 = 5;
+
+/// What topics are called. Groups name the topics they subscribe to; everything else in the
+/// coordinator goes by id.
+pub trait TopicNames: Send + Sync {
+    /// The topic's name, or `None` if it is not known here (yet, or any more).
+    fn name(&self, tenant: TenantId, topic: TopicId) -> Option<StrBytes>;
+}
 
 /// Groups and offsets of one internal partition.
-#[derive(Debug)]
 pub struct Coordinator {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) topic_names: Arc<dyn TopicNames>,
+    pub(crate) ledger: Ledger,
+    /// Groups with members or with ids given out. A group that is not here is empty, and all about
+    /// it stands in the ledger.
+    pub(crate) groups: BTreeMap<GroupKey, ClassicGroup>,
+    pub(crate) timers: Timers,
+    member_ids: MemberIds,
+}
+
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator")
+            .field("ledger", &self.ledger)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Coordinator {
     /// A coordinator that knows no group yet. `seed` makes its member ids unlike those of any
     /// other incarnation.
-    pub fn new(config: Config, seed: u64) -> Self {
-        let _ = seed;
-        Self { config }
+    pub fn new(config: Config, seed: u64, topic_names: Arc<dyn TopicNames>) -> Self {
+        Self {
+            config,
+            topic_names,
+            ledger: Ledger::default(),
+            groups: BTreeMap::new(),
+            timers: Timers::default(),
+            member_ids: MemberIds::new(seed),
+        }
     }
 
     /// Replays one record of the log. All of them come before [`Coordinator::loaded`].
     pub fn apply(&mut self, record: &Record) {
-        let _ = record;
+        self.ledger.apply(record);
     }
 
     /// Ends the replay: groups come to life, and every timer starts in full (R42).
     pub fn loaded(&mut self, now_ms: i64) {
-        let _ = now_ms;
+        let with_members = self.ledger.groups().filter(|(_, ledger)| !ledger.is_empty());
+        self.groups = with_members
+            .map(|(key, ledger)| (key.clone(), ClassicGroup::resume(key.clone(), Some(ledger))))
+            .collect();
+        let mut nothing = Outputs::default();
+        let (groups, mut fx) = self.split(now_ms, &mut nothing);
+        for group in groups.values() {
+            group.start_sessions(&mut fx);
+        }
+        self.timers.arm(Timer::Retention, now_ms, self.config.offsets_retention_check_ms);
+        debug_assert!(nothing.is_empty(), "starting timers changes no state");
     }
 
     /// Starts every timer in full again: the process was paused, or the clock jumped (R42).
     pub fn restart_timers(&mut self, now_ms: i64) {
-        let _ = now_ms;
+        self.timers.restart(now_ms);
     }
 
     /// Carries out one command.
-    pub fn handle(&mut self, now_ms: i64, caller: Caller, command: Command, out: &mut Outputs) {
-        let _ = (now_ms, caller, command, out, &self.config);
+    pub fn handle(&mut self, now_ms: i64, caller: &Caller, command: Command, out: &mut Outputs) {
+        match command {
+            Command::JoinGroup(request) => self.join_group(now_ms, caller, &request, out),
+            Command::SyncGroup(request) => self.sync_group(now_ms, caller, &request, out),
+            Command::Heartbeat(request) => self.heartbeat(now_ms, caller, &request, out),
+            Command::LeaveGroup(request) => self.leave_group(now_ms, caller, &request, out),
+            Command::OffsetCommit(request) => self.offset_commit(now_ms, caller, &request, out),
+            Command::OffsetFetch(request) => self.offset_fetch(caller, &request, out),
+            Command::OffsetDelete(request) => self.offset_delete(caller, &request, out),
+            Command::DescribeGroups(request) => self.describe_groups(caller, &request, out),
+            Command::ListGroups(request) => self.list_groups(caller, &request, out),
+            Command::DeleteGroups(request) => self.delete_groups(caller, &request, out),
+        }
     }
 
     /// Does what has fallen due.
     pub fn tick(&mut self, now_ms: i64, out: &mut Outputs) {
-        let _ = (now_ms, out);
+        while let Some(timer) = self.timers.pop(now_ms) {
+            match timer {
+                Timer::Join(key) => self.on_live(now_ms, key, out, ClassicGroup::on_join_timer),
+                Timer::Sync(key) => self.on_live(now_ms, key, out, ClassicGroup::on_sync_timer),
+                Timer::Session(key, member_id) => {
+                    self.on_live(now_ms, key, out, |group, fx| {
+                        group.on_session_timer(&member_id, fx);
+                    });
+                }
+                Timer::Retention => {
+                    let check_ms = self.config.offsets_retention_check_ms;
+                    self.timers.arm(Timer::Retention, now_ms, check_ms.max(1));
+                    self.expire_offsets(now_ms, out);
+                }
+            }
+        }
     }
 
     /// When [`Coordinator::tick`] has something to do next.
     pub fn next_deadline(&self) -> Option<i64> {
-        None
+        self.timers.next_deadline()
     }
 
     /// Records that replay to the same durable state.
     pub fn snapshot(&self) -> Vec<Record> {
-        Vec::new()
+        self.ledger.snapshot()
     }
 
-    /// The groups of `tenant` that exist, for gauges.
-    pub fn group_count(&self, tenant: TenantId) -> usize {
-        let _ = tenant;
-        0
+    /// How many groups there are, of all tenants.
+    pub fn group_count(&self) -> usize {
+        let only_live = self.groups.keys().filter(|key| self.ledger.get(key).is_none());
+        self.ledger.groups().count() + only_live.count()
+    }
+
+    fn join_group(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &JoinGroupRequest,
+        out: &mut Outputs,
+    ) {
+        let session_timeouts =
+            self.config.session_timeout_min_ms..=self.config.session_timeout_max_ms;
+        let refusal = if request.group_id.is_empty() {
+            Some(ErrorCode::InvalidGroupId)
+        } else if !session_timeouts.contains(&request.session_timeout_ms) {
+            Some(ErrorCode::InvalidSessionTimeout)
+        } else {
+            None
+        };
+        if let Some(code) = refusal {
+            out.replies.push((caller.token, join_error(request.member_id.clone(), code)));
+            return;
+        }
+        self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
+            group.join(caller, request, fx);
+        });
+    }
+
+    fn sync_group(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &SyncGroupRequest,
+        out: &mut Outputs,
+    ) {
+        let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+        let refusal = if request.group_id.is_empty() {
+            Some(ErrorCode::InvalidGroupId)
+        } else if caller.api_version >= SYNC_NAMES_PROTOCOL_SINCE && !names_protocol {
+            Some(ErrorCode::InconsistentGroupProtocol)
+        } else {
+            None
+        };
+        if let Some(code) = refusal {
+            out.replies.push((caller.token, sync_error(code)));
+            return;
+        }
+        self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
+            group.sync(caller, request, fx);
+        });
+    }
+
+    fn heartbeat(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &HeartbeatRequest,
+        out: &mut Outputs,
+    ) {
+        let result = if request.group_id.is_empty() {
+            Err(ErrorCode::InvalidGroupId)
+        } else {
+            self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
+                group.heartbeat(request, fx)
+            })
+        };
+        let code = result.err().unwrap_or(ErrorCode::None).code();
+        let response = HeartbeatResponse::default().with_error_code(code);
+        out.replies.push((caller.token, Reply::Heartbeat(response)));
+    }
+
+    fn leave_group(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &LeaveGroupRequest,
+        out: &mut Outputs,
+    ) {
+        let mut response = LeaveGroupResponse::default();
+        if request.group_id.is_empty() {
+            response.error_code = ErrorCode::InvalidGroupId.code();
+        } else {
+            response.members =
+                self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
+                    group.leave(&request.members, fx)
+                });
+        }
+        out.replies.push((caller.token, Reply::LeaveGroup(response)));
+    }
+
+    /// Lends a group, and what it acts upon, to `act`. An empty or unknown one is made up from the
+    /// ledger, and forgotten again if it is still empty after.
+    pub(crate) fn on_group<T>(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        group: &StrBytes,
+        out: &mut Outputs,
+        act: impl FnOnce(&mut ClassicGroup, &mut Effects<'_>) -> T,
+    ) -> T {
+        let key = GroupKey { tenant: caller.tenant, group: owned(group) };
+        if !self.groups.contains_key(&key) {
+            let resumed = ClassicGroup::resume(key.clone(), self.ledger.get(&key));
+            self.groups.insert(key.clone(), resumed);
+        }
+        let (groups, mut fx) = self.split(now_ms, out);
+        let group = groups.get_mut(&key).expect("the group was put there above");
+        let result = act(group, &mut fx);
+        if group.is_vacant() {
+            groups.remove(&key);
+        }
+        result
+    }
+
+    /// Lends a group that has members or ids given out. Its timers may outlive it.
+    fn on_live(
+        &mut self,
+        now_ms: i64,
+        key: GroupKey,
+        out: &mut Outputs,
+        act: impl FnOnce(&mut ClassicGroup, &mut Effects<'_>),
+    ) {
+        let (groups, mut fx) = self.split(now_ms, out);
+        let Some(group) = groups.get_mut(&key) else { return };
+        act(group, &mut fx);
+        if group.is_vacant() {
+            groups.remove(&key);
+        }
+    }
+
+    /// Shows a group, whether it has members or stands in the ledger only.
+    pub(crate) fn view<T>(
+        &self,
+        key: &GroupKey,
+        show: impl FnOnce(&ClassicGroup) -> T,
+    ) -> Option<T> {
+        if let Some(group) = self.groups.get(key) {
+            return Some(show(group));
+        }
+        let ledger = self.ledger.get(key)?;
+        Some(show(&ClassicGroup::resume(key.clone(), Some(ledger))))
+    }
+
+    pub(crate) fn emit(&mut self, record: Record, out: &mut Outputs) {
+        self.ledger.apply(&record);
+        out.records.push(record);
+    }
+
+    fn split<'a>(
+        &'a mut self,
+        now_ms: i64,
+        out: &'a mut Outputs,
+    ) -> (&'a mut BTreeMap<GroupKey, ClassicGroup>, Effects<'a>) {
+        let Self { config, ledger, groups, timers, member_ids, topic_names: _ } = self;
+        (groups, Effects { now_ms, config, timers, ledger, member_ids, out })
     }
 }

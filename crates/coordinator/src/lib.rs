@@ -4,15 +4,62 @@
 //! Out: replies, and records that the host makes durable before it lets the replies go
 //! ([`Outputs`]).
 //! Never: I/O, tasks, locks, a clock, randomness that was not passed in.
+//!
+//! A command goes through [`coordinator`] to the group it names: [`classic`] for membership,
+//! [`offsets`] for positions, [`admin`] for what operators ask. All of them change durable state by
+//! emitting a [`Record`] and in no other way, so a replay of the log ends where they did.
+//!
+//! ```
+//! use coordinator::{Caller, Command, Config, Coordinator, Outputs, Token, TopicNames};
+//! use protocol::StrBytes;
+//! use protocol::ids::{TenantId, TopicId};
+//! use protocol::messages::HeartbeatRequest;
+//!
+//! struct Unnamed;
+//! impl TopicNames for Unnamed {
+//!     fn name(&self, _: TenantId, _: TopicId) -> Option<StrBytes> {
+//!         None
+//!     }
+//! }
+//!
+//! let mut coordinator = Coordinator::new(Config::default(), 7, std::sync::Arc::new(Unnamed));
+//! // Here the host replays its log with `apply`.
+//! coordinator.loaded(0);
+//!
+//! let caller = Caller {
+//!     tenant: TenantId::DEFAULT,
+//!     token: Token(1),
+//!     api_version: 4,
+//!     client_id: "app".into(),
+//!     client_host: "/127.0.0.1".into(),
+//! };
+//! let heartbeat = HeartbeatRequest::default().with_group_id(StrBytes::from("group").into());
+//! let mut out = Outputs::default();
+//! coordinator.handle(1_000, &caller, Command::Heartbeat(heartbeat), &mut out);
+//! assert!(out.records.is_empty());
+//! assert_eq!(out.replies[0].0, Token(1), "UNKNOWN_MEMBER_ID, most likely");
+//! ```
+
+mod coordinator;
 
 mod command;
 mod config;
-mod coordinator;
+
+mod admin;
+mod classic;
+mod offsets;
+mod subscription;
+
+mod effects;
+mod ledger;
+mod limits;
+mod owned;
 mod record;
+mod timers;
 
 pub use command::{Caller, Command, Outputs, Reply, Token};
 pub use config::Config;
-pub use coordinator::Coordinator;
+pub use coordinator::{Coordinator, TopicNames};
 pub use record::{
     CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, TopicPartition,
 };

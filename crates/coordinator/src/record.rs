@@ -10,6 +10,8 @@ use protocol::StrBytes;
 use protocol::ids::{TenantId, TopicId};
 use thiserror::Error;
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 /// A group: tenants may use the same names without seeing each other (R56).
@@ -140,7 +142,35 @@ pub enum RecordError {
     Protobuf(#[from] prost::DecodeError),
 }
 
+/// Most text that one record of offsets carries, roughly: a commit of ten thousand partitions must
+/// not become one record that no batch can take.
+const OFFSETS_RECORD_BYTES: usize = 256 * 1024;
+/// What an offset takes besides its text.
+const OFFSET_BYTES: usize = 48;
+
 impl Record {
+    /// Commits of one group as records of bounded size.
+    pub(crate) fn offsets_committed(
+        group: &GroupKey,
+        offsets: impl IntoIterator<Item = (TopicPartition, CommittedOffset)>,
+    ) -> Vec<Self> {
+        let mut chunks: Vec<Vec<_>> = Vec::new();
+        let mut room = 0_usize;
+        for (at, committed) in offsets {
+            let bytes = OFFSET_BYTES + committed.metadata.len();
+            match chunks.last_mut() {
+                Some(chunk) if bytes <= room => chunk.push((at, committed)),
+                _ => {
+                    room = OFFSETS_RECORD_BYTES;
+                    chunks.push(vec![(at, committed)]);
+                }
+            }
+            room = room.saturating_sub(bytes);
+        }
+        let record = |offsets| Self::OffsetsCommitted { group: group.clone(), offsets };
+        chunks.into_iter().map(record).collect()
+    }
+
     /// The group that the record is about.
     pub fn group(&self) -> &GroupKey {
         match self {

@@ -1,0 +1,114 @@
+//! OffsetCommit: who may commit, and what is kept.
+
+use protocol::StrBytes;
+use protocol::error::ErrorCode;
+use protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+
+use super::topic_of;
+use crate::command::{Caller, Outputs, Reply};
+use crate::coordinator::Coordinator;
+use crate::owned::owned;
+use crate::record::{CommittedOffset, GroupKey, Record, TopicPartition};
+
+/// Since this version, committing with a generation to a group that does not exist says so.
+const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
+
+type Commits = Vec<(TopicPartition, CommittedOffset)>;
+
+impl Coordinator {
+    pub(crate) fn offset_commit(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &OffsetCommitRequest,
+        out: &mut Outputs,
+    ) {
+        let allowed = self.check_commit(now_ms, caller, request, out);
+        let mut commits = Commits::new();
+        let topics = request.topics.iter().map(|topic| match allowed {
+            Ok(()) => self.commit_topic(now_ms, topic, &mut commits),
+            Err(code) => topic_response(topic, |_| code),
+        });
+        let response = OffsetCommitResponse::default().with_topics(topics.collect());
+        let group = GroupKey { tenant: caller.tenant, group: owned(&request.group_id) };
+        for record in Record::offsets_committed(&group, commits) {
+            self.emit(record, out);
+        }
+        out.replies.push((caller.token, Reply::OffsetCommit(response)));
+    }
+
+    fn check_commit(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &OffsetCommitRequest,
+        out: &mut Outputs,
+    ) -> Result<(), ErrorCode> {
+        let generation = request.generation_id_or_member_epoch;
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
+        let exists = self.groups.contains_key(&key) || self.ledger.get(&key).is_some();
+        if !exists && generation >= 0 {
+            let knows = caller.api_version >= GROUP_ID_NOT_FOUND_SINCE;
+            return Err(if knows {
+                ErrorCode::GroupIdNotFound
+            } else {
+                ErrorCode::IllegalGeneration
+            });
+        }
+        self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
+            let instance_id = request.group_instance_id.as_ref();
+            group.check_commit(&request.member_id, instance_id, generation, fx)
+        })
+    }
+
+    fn commit_topic(
+        &self,
+        now_ms: i64,
+        topic: &OffsetCommitRequestTopic,
+        commits: &mut Commits,
+    ) -> OffsetCommitResponseTopic {
+        let id = topic_of(topic.topic_id, &topic.name);
+        topic_response(topic, |partition| {
+            let metadata = partition.committed_metadata.as_ref();
+            let Some(topic) = id else { return ErrorCode::UnknownTopicOrPartition };
+            if metadata.is_some_and(|text| self.is_too_long(text)) {
+                return ErrorCode::OffsetMetadataTooLarge;
+            }
+            let committed = CommittedOffset {
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch.max(-1),
+                // A client that sends null reads back an empty text, as from Kafka.
+                metadata: metadata.map(owned).unwrap_or_default(),
+                committed_at_ms: now_ms,
+            };
+            commits.push((TopicPartition { topic, index: partition.partition_index }, committed));
+            ErrorCode::None
+        })
+    }
+
+    fn is_too_long(&self, metadata: &StrBytes) -> bool {
+        let max = self.config.offset_metadata_max;
+        metadata.len() > max && metadata.encode_utf16().count() > max
+    }
+}
+
+fn topic_response(
+    topic: &OffsetCommitRequestTopic,
+    mut outcome: impl FnMut(&OffsetCommitRequestPartition) -> ErrorCode,
+) -> OffsetCommitResponseTopic {
+    let partitions = topic.partitions.iter().map(|partition| {
+        OffsetCommitResponsePartition::default()
+            .with_partition_index(partition.partition_index)
+            .with_error_code(outcome(partition).code())
+    });
+    OffsetCommitResponseTopic::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(topic.topic_id)
+        .with_partitions(partitions.collect())
+}

@@ -1,0 +1,97 @@
+//! OffsetFetch: where a group stands.
+//!
+//! A position nobody committed is -1 without an error, whether the group exists or not (KIP-211):
+//! so the client starts where its configuration says. That makes a premature answer dangerous, and
+//! the host holds this one until it has proof that it still owns the group (R6, C1).
+
+use std::collections::BTreeMap;
+
+use protocol::StrBytes;
+use protocol::ids::TopicId;
+use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+
+use super::topic_of;
+use crate::command::{Caller, Outputs, Reply};
+use crate::coordinator::Coordinator;
+use crate::ledger::GroupLedger;
+use crate::record::{CommittedOffset, GroupKey, TopicPartition};
+
+impl Coordinator {
+    pub(crate) fn offset_fetch(
+        &self,
+        caller: &Caller,
+        request: &OffsetFetchRequest,
+        out: &mut Outputs,
+    ) {
+        let groups = request.groups.iter().map(|group| self.fetch_group(caller, group));
+        let response = OffsetFetchResponse::default().with_groups(groups.collect());
+        out.replies.push((caller.token, Reply::OffsetFetch(response)));
+    }
+
+    fn fetch_group(
+        &self,
+        caller: &Caller,
+        request: &OffsetFetchRequestGroup,
+    ) -> OffsetFetchResponseGroup {
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
+        let ledger = self.ledger.get(&key);
+        let topics = match &request.topics {
+            Some(topics) => topics.iter().map(|topic| fetch_topic(ledger, topic)).collect(),
+            None => ledger.map(fetch_all).unwrap_or_default(),
+        };
+        OffsetFetchResponseGroup::default()
+            .with_group_id(request.group_id.clone())
+            .with_topics(topics)
+    }
+}
+
+fn fetch_topic(
+    ledger: Option<&GroupLedger>,
+    request: &OffsetFetchRequestTopics,
+) -> OffsetFetchResponseTopics {
+    let topic = topic_of(request.topic_id, &request.name);
+    let partitions = request.partition_indexes.iter().map(|&index| {
+        let at = topic.map(|topic| TopicPartition { topic, index });
+        let committed = ledger.zip(at).and_then(|(ledger, at)| ledger.offsets.get(&at));
+        fetch_partition(index, committed)
+    });
+    OffsetFetchResponseTopics::default()
+        .with_name(request.name.clone())
+        .with_topic_id(request.topic_id)
+        .with_partitions(partitions.collect())
+}
+
+fn fetch_all(ledger: &GroupLedger) -> Vec<OffsetFetchResponseTopics> {
+    let mut topics: BTreeMap<TopicId, Vec<OffsetFetchResponsePartitions>> = BTreeMap::new();
+    for (at, committed) in &ledger.offsets {
+        topics.entry(at.topic).or_default().push(fetch_partition(at.index, Some(committed)));
+    }
+    let topics = topics.into_iter().map(|(topic, partitions)| {
+        OffsetFetchResponseTopics::default()
+            .with_name(StrBytes::from(topic.simple_text()).into())
+            .with_topic_id(topic.0)
+            .with_partitions(partitions)
+    });
+    topics.collect()
+}
+
+fn fetch_partition(
+    index: i32,
+    committed: Option<&CommittedOffset>,
+) -> OffsetFetchResponsePartitions {
+    let partition = OffsetFetchResponsePartitions::default().with_partition_index(index);
+    match committed {
+        Some(committed) => partition
+            .with_committed_offset(committed.offset)
+            .with_committed_leader_epoch(committed.leader_epoch)
+            .with_metadata(Some(committed.metadata.clone())),
+        None => partition
+            .with_committed_offset(-1)
+            .with_committed_leader_epoch(-1)
+            .with_metadata(Some(StrBytes::new())),
+    }
+}

@@ -1,0 +1,295 @@
+//! The words of the scenarios: a [`World`] with a coordinator, its log and a clock, and
+//! [`Client`]s that talk to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use coordinator::{
+    Caller, Command, Config, Coordinator, Outputs, Record, Reply, Token, TopicNames,
+};
+use protocol::StrBytes;
+use protocol::error::ErrorCode;
+use protocol::ids::{TenantId, TopicId};
+use protocol::messages::describe_groups_response::DescribedGroup;
+use protocol::messages::list_groups_response::ListedGroup;
+use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use protocol::messages::{
+    DescribeGroupsRequest, JoinGroupResponse, ListGroupsRequest, OffsetFetchRequest,
+    SyncGroupResponse,
+};
+use uuid::Uuid;
+
+/// The group that clients belong to unless told otherwise.
+pub(crate) const GROUP: &str = "group";
+pub(crate) const SESSION_MS: i64 = 10_000;
+pub(crate) const REBALANCE_MS: i64 = 60_000;
+pub(crate) const INITIAL_DELAY_MS: i64 = 3_000;
+
+/// Topics called `topic-1`, `topic-2`, … by their number.
+pub(crate) fn topic(number: u128) -> TopicId {
+    TopicId(Uuid::from_u128(number))
+}
+
+mod client;
+
+pub(crate) use client::{Client, leave};
+
+struct Names;
+
+impl TopicNames for Names {
+    fn name(&self, _tenant: TenantId, topic: TopicId) -> Option<StrBytes> {
+        Some(format!("topic-{}", topic.0.as_u128()).into())
+    }
+}
+
+/// What a consumer says it subscribes to.
+pub(crate) fn subscription(topics: &[&str]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(1);
+    bytes.put_i32(topics.len() as i32);
+    for topic in topics {
+        bytes.put_i16(topic.len() as i16);
+        bytes.put_slice(topic.as_bytes());
+    }
+    bytes.put_i32(-1);
+    bytes.freeze()
+}
+
+/// A coordinator, what it has written, and what it has answered.
+pub(crate) struct World {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) config: Config,
+    pub(crate) now_ms: i64,
+    /// All records, as the log would hold them.
+    pub(crate) log: Vec<Bytes>,
+    answers: BTreeMap<Token, Reply>,
+    next_token: u64,
+    incarnation: u64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let mut coordinator = Coordinator::new(config.clone(), 0, Arc::new(Names));
+        let now_ms = 1_000_000;
+        coordinator.loaded(now_ms);
+        Self {
+            coordinator,
+            config,
+            now_ms,
+            log: Vec::new(),
+            answers: BTreeMap::new(),
+            next_token: 0,
+            incarnation: 0,
+        }
+    }
+
+    /// A world in which the first member makes the first generation.
+    pub(crate) fn without_initial_delay() -> Self {
+        Self::with(Config { initial_rebalance_delay_ms: 0, ..Config::default() })
+    }
+
+    /// Another coordinator takes over with nothing but the log.
+    pub(crate) fn fail_over(&mut self) {
+        self.incarnation += 1;
+        let seed = self.incarnation;
+        let mut successor = Coordinator::new(self.config.clone(), seed, Arc::new(Names));
+        for bytes in &self.log {
+            successor.apply(&Record::decode(bytes).expect("the log is readable"));
+        }
+        successor.loaded(self.now_ms);
+        self.coordinator = successor;
+    }
+
+    pub(crate) fn send(&mut self, caller: &Client, command: Command) -> Token {
+        self.send_as(caller.tenant, caller.name, caller.api_version, command)
+    }
+
+    pub(crate) fn send_as(
+        &mut self,
+        tenant: TenantId,
+        name: &'static str,
+        api_version: i16,
+        command: Command,
+    ) -> Token {
+        self.next_token += 1;
+        let token = Token(self.next_token);
+        let caller = Caller {
+            tenant,
+            token,
+            api_version,
+            client_id: name.into(),
+            client_host: "/10.0.0.1".into(),
+        };
+        let mut out = Outputs::default();
+        self.coordinator.handle(self.now_ms, &caller, command, &mut out);
+        self.absorb(out);
+        token
+    }
+
+    /// Lets time pass, tick by tick as the timers want it.
+    pub(crate) fn advance(&mut self, ms: i64) {
+        let end_ms = self.now_ms + ms;
+        while let Some(deadline_ms) = self.coordinator.next_deadline() {
+            if deadline_ms > end_ms {
+                break;
+            }
+            self.now_ms = self.now_ms.max(deadline_ms);
+            self.tick();
+        }
+        self.now_ms = end_ms;
+    }
+
+    pub(crate) fn tick(&mut self) {
+        let mut out = Outputs::default();
+        self.coordinator.tick(self.now_ms, &mut out);
+        self.absorb(out);
+    }
+
+    fn absorb(&mut self, out: Outputs) {
+        self.log.extend(out.records.iter().map(Record::encode));
+        for (token, reply) in out.replies {
+            let before = self.answers.insert(token, reply);
+            assert!(before.is_none(), "{token:?} was answered twice");
+        }
+    }
+
+    pub(crate) fn is_waiting(&self, token: Token) -> bool {
+        !self.answers.contains_key(&token)
+    }
+
+    pub(crate) fn answer(&self, token: Token) -> &Reply {
+        self.answers.get(&token).unwrap_or_else(|| panic!("{token:?} waits for its answer"))
+    }
+
+    pub(crate) fn join_answer(&self, token: Token) -> &JoinGroupResponse {
+        match self.answer(token) {
+            Reply::JoinGroup(response) => response,
+            other => panic!("not an answer to JoinGroup: {other:?}"),
+        }
+    }
+
+    pub(crate) fn sync_answer(&self, token: Token) -> &SyncGroupResponse {
+        match self.answer(token) {
+            Reply::SyncGroup(response) => response,
+            other => panic!("not an answer to SyncGroup: {other:?}"),
+        }
+    }
+
+    /// The error of an answer that has one error for all.
+    pub(crate) fn error(&self, token: Token) -> ErrorCode {
+        ErrorCode::from_code(match self.answer(token) {
+            Reply::JoinGroup(response) => response.error_code,
+            Reply::SyncGroup(response) => response.error_code,
+            Reply::Heartbeat(response) => response.error_code,
+            Reply::LeaveGroup(response) => response.error_code,
+            Reply::OffsetCommit(response) => response.topics[0].partitions[0].error_code,
+            Reply::OffsetDelete(response) if response.error_code == 0 => {
+                response.topics[0].partitions[0].error_code
+            }
+            Reply::OffsetDelete(response) => response.error_code,
+            Reply::DeleteGroups(response) => response.results[0].error_code,
+            Reply::DescribeGroups(response) => response.groups[0].error_code,
+            other => panic!("no single error in {other:?}"),
+        })
+    }
+
+    /// Lets the clients be the members of a settled generation, each with an assignment. The first
+    /// one of them that the coordinator chooses leads. Returns the leader's position.
+    pub(crate) fn form(&mut self, clients: &mut [&mut Client]) -> usize {
+        let tokens: Vec<Token> = clients.iter_mut().map(|client| client.join(self)).collect();
+        self.advance(INITIAL_DELAY_MS * 3);
+        self.settle(clients, &tokens)
+    }
+
+    /// Lets the clients, whose JoinGroups were answered, finish the rebalance.
+    pub(crate) fn settle(&mut self, clients: &mut [&mut Client], tokens: &[Token]) -> usize {
+        for (client, token) in clients.iter_mut().zip(tokens) {
+            let response = self.join_answer(*token).clone();
+            assert_eq!(response.error_code, 0, "{} joins", client.name);
+            client.absorb(&response);
+        }
+        let leader = clients.iter().position(|client| client.leads).expect("somebody leads");
+        let ids: Vec<StrBytes> = clients.iter().map(|client| client.member_id.clone()).collect();
+        let token = clients[leader].sync_with(self, &ids);
+        assert_eq!(self.error(token), ErrorCode::None);
+        for client in clients.iter_mut() {
+            let token = client.sync(self);
+            assert_eq!(self.sync_answer(token).assignment, assignment_of(&client.member_id));
+            assert_eq!(client.heartbeat(self), ErrorCode::None, "its session starts here");
+        }
+        leader
+    }
+
+    pub(crate) fn describe(&mut self, group: &'static str) -> DescribedGroup {
+        let request =
+            DescribeGroupsRequest::default().with_groups(vec![StrBytes::from(group).into()]);
+        let command = Command::DescribeGroups(request);
+        let token = self.send_as(TenantId::DEFAULT, "admin", 6, command);
+        let Reply::DescribeGroups(response) = self.answer(token) else {
+            panic!("not a description")
+        };
+        response.groups[0].clone()
+    }
+
+    pub(crate) fn state(&mut self, group: &'static str) -> String {
+        self.describe(group).group_state.to_string()
+    }
+
+    pub(crate) fn list(
+        &mut self,
+        states: &[&'static str],
+        types: &[&'static str],
+    ) -> Vec<ListedGroup> {
+        let request = ListGroupsRequest::default()
+            .with_states_filter(states.iter().map(|state| (*state).into()).collect())
+            .with_types_filter(types.iter().map(|kind| (*kind).into()).collect());
+        let token = self.send_as(TenantId::DEFAULT, "admin", 5, Command::ListGroups(request));
+        let Reply::ListGroups(response) = self.answer(token) else { panic!("not a list") };
+        response.groups.clone()
+    }
+
+    /// A committed position of [`GROUP`], with metadata and leader epoch.
+    pub(crate) fn committed(&mut self, at: (u128, i32)) -> (i64, String, i32) {
+        self.committed_by(GROUP, at)
+    }
+
+    pub(crate) fn committed_by(
+        &mut self,
+        group: &'static str,
+        at: (u128, i32),
+    ) -> (i64, String, i32) {
+        let topics = OffsetFetchRequestTopics::default()
+            .with_topic_id(topic(at.0).0)
+            .with_partition_indexes(vec![at.1]);
+        let fetched = self.fetch(group, Some(vec![topics]));
+        let partition = &fetched.topics[0].partitions[0];
+        assert_eq!(partition.error_code, 0);
+        let metadata = partition.metadata.as_ref().expect("metadata is never null");
+        (partition.committed_offset, metadata.to_string(), partition.committed_leader_epoch)
+    }
+
+    pub(crate) fn fetch(
+        &mut self,
+        group: &'static str,
+        topics: Option<Vec<OffsetFetchRequestTopics>>,
+    ) -> OffsetFetchResponseGroup {
+        let group = OffsetFetchRequestGroup::default()
+            .with_group_id(StrBytes::from(group).into())
+            .with_topics(topics);
+        let request = OffsetFetchRequest::default().with_groups(vec![group]);
+        let token = self.send_as(TenantId::DEFAULT, "c", 10, Command::OffsetFetch(request));
+        let Reply::OffsetFetch(response) = self.answer(token) else { panic!("no offsets") };
+        response.groups[0].clone()
+    }
+}
+
+/// What [`World::settle`]'s leader assigns to a member.
+pub(crate) fn assignment_of(member_id: &StrBytes) -> Bytes {
+    Bytes::from(format!("assigned to {member_id}"))
+}

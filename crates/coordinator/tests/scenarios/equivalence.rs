@@ -1,0 +1,160 @@
+//! Whatever happens, the log says what the coordinator knows; and every request is answered once.
+
+use std::sync::Arc;
+
+use coordinator::{Config, Coordinator, Record, Token, TopicNames};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::{prop_assert, prop_assert_eq, proptest};
+use protocol::StrBytes;
+use protocol::ids::{TenantId, TopicId};
+
+use crate::dsl::{Client, World};
+
+/// Something that happens to the group.
+#[derive(Debug, Clone)]
+enum Step {
+    Join(usize),
+    Restart(usize),
+    Sync(usize),
+    Heartbeat(usize),
+    Leave(usize),
+    Commit(usize, i32, i64),
+    CommitOutside(i32, i64),
+    DeleteGroup,
+    Advance(i64),
+    FailOver,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..5_usize;
+    prop_oneof![
+        6 => who.clone().prop_map(Step::Join),
+        1 => who.clone().prop_map(Step::Restart),
+        6 => who.clone().prop_map(Step::Sync),
+        2 => who.clone().prop_map(Step::Heartbeat),
+        1 => who.clone().prop_map(Step::Leave),
+        3 => (who, 0..3_i32, any::<i64>()).prop_map(|(who, at, offset)| Step::Commit(who, at, offset)),
+        1 => (0..3_i32, any::<i64>()).prop_map(|(at, offset)| Step::CommitOutside(at, offset)),
+        1 => Just(Step::DeleteGroup),
+        4 => prop_oneof![Just(500), Just(4_000), Just(11_000), Just(70_000)].prop_map(Step::Advance),
+        1 => Just(Step::FailOver),
+    ]
+}
+
+struct NoNames;
+
+impl TopicNames for NoNames {
+    fn name(&self, _tenant: TenantId, _topic: TopicId) -> Option<StrBytes> {
+        None
+    }
+}
+
+/// What a coordinator knows that has read these records.
+fn replay(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
+    let mut replayed = Coordinator::new(Config::default(), 99, Arc::new(NoNames));
+    records.into_iter().for_each(|record| replayed.apply(&record));
+    replayed.snapshot()
+}
+
+/// A client with the JoinGroup that it waits for.
+struct Actor {
+    client: Client,
+    joining: Option<Token>,
+}
+
+impl Actor {
+    /// Learns the answer to its JoinGroup if there is one by now.
+    fn poll(&mut self, world: &World) {
+        if let Some(token) = self.joining.filter(|token| !world.is_waiting(*token)) {
+            self.joining = None;
+            let response = world.join_answer(token).clone();
+            match response.error_code {
+                0 => self.client.absorb(&response),
+                _ => self.client = self.client.restarted(),
+            }
+        }
+    }
+}
+
+fn run(world: &mut World, actors: &mut [Actor], step: &Step, sent: &mut Vec<Token>) {
+    let members: Vec<StrBytes> =
+        actors.iter().map(|actor| actor.client.member_id.clone()).collect();
+    match step {
+        Step::Join(who) => {
+            let token = actors[*who].client.join(world);
+            actors[*who].joining = Some(token);
+            sent.push(token);
+        }
+        Step::Restart(who) => actors[*who].client = actors[*who].client.restarted(),
+        Step::Sync(who) => {
+            let client = &actors[*who].client;
+            let members = if client.leads { &members[..] } else { &[] };
+            sent.push(client.sync_with(world, members));
+        }
+        Step::Heartbeat(who) => {
+            actors[*who].client.heartbeat(world);
+        }
+        Step::Leave(who) => {
+            actors[*who].client.leave(world);
+        }
+        Step::Commit(who, at, offset) => {
+            actors[*who].client.commit(world, (1, *at), *offset);
+        }
+        Step::CommitOutside(at, offset) => {
+            Client::new("outsider").commit(world, (2, *at), *offset);
+        }
+        Step::DeleteGroup => {
+            let request = protocol::messages::DeleteGroupsRequest::default()
+                .with_groups_names(vec![StrBytes::from(crate::dsl::GROUP).into()]);
+            let command = coordinator::Command::DeleteGroups(request);
+            world.send(&Client::new("admin"), command);
+        }
+        Step::Advance(ms) => world.advance(*ms),
+        Step::FailOver => {
+            world.fail_over();
+            // The requests that waited died with their coordinator.
+            sent.retain(|token| !world.is_waiting(*token));
+            actors.iter_mut().for_each(|actor| actor.joining = None);
+        }
+    }
+    actors.iter_mut().for_each(|actor| actor.poll(world));
+}
+
+proptest! {
+    #[test]
+    fn the_log_replays_to_the_state_that_wrote_it(
+        steps in proptest::collection::vec(step(), 1..60),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let retention = Config {
+            offsets_retention_ms: 200_000,
+            offsets_retention_check_ms: 50_000,
+            ..Config::default()
+        };
+        let mut world = World::with(retention);
+        let dynamic = ["a", "b", "c"].map(Client::new);
+        let fixed = [Client::with_instance("d", "d-1"), Client::with_instance("e", "e-1")];
+        let clients = dynamic.into_iter().chain(fixed);
+        let mut actors: Vec<Actor> = clients.map(|client| Actor { client, joining: None }).collect();
+        let mut sent = Vec::new();
+
+        for step in &steps {
+            run(&mut world, &mut actors, step, &mut sent);
+            let snapshot = world.coordinator.snapshot();
+            let log: Vec<Record> =
+                world.log.iter().map(|bytes| Record::decode(bytes).expect("readable")).collect();
+            prop_assert_eq!(&replay(log.clone()), &snapshot, "log after {:?}", step);
+            prop_assert_eq!(&replay(snapshot.clone()), &snapshot, "snapshot after {:?}", step);
+            // A crash between writing a snapshot and cutting the log before it reads both.
+            let cut = cut.index(log.len() + 1);
+            let twice = log[cut..].iter().chain(&snapshot).cloned();
+            prop_assert_eq!(&replay(log.iter().cloned().chain(twice)), &snapshot);
+        }
+
+        // Left alone, the group lets everybody go.
+        world.advance(10 * 60_000);
+        for token in sent {
+            prop_assert!(!world.is_waiting(token), "{:?} was never answered", token);
+        }
+    }
+}

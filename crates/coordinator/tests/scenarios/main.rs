@@ -1,0 +1,17 @@
+//! Scenarios of consumer groups, told in the words of `dsl`.
+
+mod dsl;
+
+mod administration;
+mod commits;
+mod equivalence;
+mod expiry;
+mod failover;
+mod initial_rebalance;
+mod joining;
+mod leaving;
+mod limits;
+mod sessions;
+mod static_members;
+mod syncing;
+mod tenants;

@@ -107,3 +107,97 @@ impl Ledger {
         records
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any};
+    use proptest::{collection, prop_assert_eq, prop_oneof, proptest};
+    use protocol::ids::TopicId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::record::MemberRecord;
+
+    fn key(number: u8) -> GroupKey {
+        GroupKey {
+            tenant: TenantId(u32::from(number % 2)),
+            group: format!("{}", number / 2).into(),
+        }
+    }
+
+    fn at(number: u8) -> TopicPartition {
+        TopicPartition { topic: TopicId(Uuid::from_u128(1)), index: i32::from(number) }
+    }
+
+    fn membership(generation: i32, members: usize) -> Membership {
+        let member = MemberRecord { id: "m".into(), ..MemberRecord::default() };
+        Membership { generation, members: vec![member; members], ..Membership::default() }
+    }
+
+    fn committed(offset: i64) -> CommittedOffset {
+        CommittedOffset { offset, leader_epoch: 0, metadata: "".into(), committed_at_ms: 0 }
+    }
+
+    /// Records about few enough groups and partitions that they meet.
+    fn record() -> impl Strategy<Value = Record> {
+        let group = || (0..4_u8).prop_map(key);
+        prop_oneof![
+            (group(), 1..9_i32, 0..2_usize).prop_map(|(group, generation, members)| {
+                Record::Membership { group, membership: membership(generation, members) }
+            }),
+            (group(), 1..9_i32)
+                .prop_map(|(group, generation)| Record::GenerationPromised { group, generation }),
+            group().prop_map(|group| Record::GroupDeleted { group }),
+            (group(), 0..3_u8, any::<i64>()).prop_map(|(group, index, offset)| {
+                Record::OffsetsCommitted { group, offsets: vec![(at(index), committed(offset))] }
+            }),
+            (group(), 0..3_u8).prop_map(|(group, index)| {
+                Record::OffsetsDeleted { group, partitions: vec![at(index)] }
+            }),
+        ]
+    }
+
+    fn replayed<'a>(records: impl IntoIterator<Item = &'a Record>) -> Ledger {
+        let mut ledger = Ledger::default();
+        records.into_iter().for_each(|record| ledger.apply(record));
+        ledger
+    }
+
+    proptest! {
+        #[test]
+        fn a_snapshot_replays_to_the_same_state_on_top_of_nothing_and_of_any_suffix(
+            records in collection::vec(record(), 0..40),
+            cut in any::<proptest::sample::Index>(),
+        ) {
+            let ledger = replayed(&records);
+            let snapshot = ledger.snapshot();
+            prop_assert_eq!(&replayed(&snapshot), &ledger);
+            // A crash may come between writing a snapshot and cutting the log in front of it.
+            let suffix = &records[cut.index(records.len() + 1)..];
+            prop_assert_eq!(&replayed(records.iter().chain(&snapshot)), &ledger);
+            prop_assert_eq!(&replayed(records.iter().chain(suffix).chain(&snapshot)), &ledger);
+        }
+    }
+
+    #[test]
+    fn the_groups_of_a_tenant_are_its_own() {
+        let group = |tenant, group: &'static str| GroupKey {
+            tenant: TenantId(tenant),
+            group: group.into(),
+        };
+        let keys = [group(1, "z"), group(2, ""), group(2, "a"), group(3, "")];
+        let ledger = replayed(
+            &keys.clone().map(|group| Record::GenerationPromised { group, generation: 1 }),
+        );
+        let of_2: Vec<_> = ledger.groups_of(TenantId(2)).map(|(key, _)| key.clone()).collect();
+        assert_eq!(of_2, keys[1..3]);
+    }
+
+    #[test]
+    fn a_group_about_which_nothing_is_left_does_not_exist() {
+        let commit =
+            Record::OffsetsCommitted { group: key(0), offsets: vec![(at(0), committed(1))] };
+        let delete = Record::OffsetsDeleted { group: key(0), partitions: vec![at(0)] };
+        assert_eq!(replayed([&commit, &delete]), Ledger::default());
+    }
+}

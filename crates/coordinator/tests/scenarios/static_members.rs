@@ -2,7 +2,7 @@
 
 use protocol::error::ErrorCode;
 
-use crate::dsl::{Client, GROUP, SESSION_MS, World, assignment_of, subscription};
+use crate::dsl::{Client, GROUP, REBALANCE_MS, SESSION_MS, World, assignment_of, subscription};
 
 /// A settled group of two static members, the leader first.
 fn formed(world: &mut World) -> (Client, Client) {
@@ -189,4 +189,25 @@ fn a_replaced_static_member_survives_a_failover_under_its_new_id() {
     assert_eq!(again.heartbeat(&mut world), ErrorCode::None);
     assert_eq!(leader.heartbeat(&mut world), ErrorCode::None);
     assert_eq!(follower.heartbeat(&mut world), ErrorCode::FencedInstanceId);
+}
+
+#[test]
+fn a_restart_before_the_own_sync_does_not_cost_a_rebalance_later() {
+    let mut world = World::new();
+    let (mut a, mut b) = (Client::with_instance("a", "a-1"), Client::with_instance("b", "b-1"));
+    let tokens = [a.send_join(&mut world), b.send_join(&mut world)];
+    world.advance(10_000);
+    a.absorb(&world.join_answer(tokens[0]).clone());
+    b.absorb(&world.join_answer(tokens[1]).clone());
+    let (leader, follower) = if a.leads { (a, b) } else { (b, a) };
+    leader.sync_with(&mut world, &[leader.member_id.clone(), follower.member_id.clone()]);
+
+    let mut again = follower.restarted();
+    let token = again.send_join(&mut world);
+    again.absorb(&world.join_answer(token).clone());
+    for _ in 0..(2 * REBALANCE_MS / 5_000) {
+        world.advance(5_000);
+        assert_eq!(leader.heartbeat(&mut world), ErrorCode::None);
+        assert_eq!(again.heartbeat(&mut world), ErrorCode::None);
+    }
 }

@@ -24,7 +24,21 @@
 //! the replicated front (the disk format on three acceptors) implement the same trait.
 
 pub mod disk;
+pub mod io;
 pub mod recover;
+
+mod assemble;
+mod block;
+mod buffer;
+mod completion;
+mod cursor;
+mod engine;
+mod file;
+mod layout;
+mod log;
+mod metrics;
+mod space;
+mod superblock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,8 +48,8 @@ use futures::future::BoxFuture;
 use protocol::ids::PartitionId;
 use tokio::sync::watch;
 
-pub use self::disk::{DiskFront, DiskFrontConfig, OpenError};
-pub use self::recover::{RecoverError, Recovered, recover};
+pub use self::disk::{DiskFront, DiskFrontConfig, OpenError, Tuning};
+pub use self::recover::{Damage, RecoverError, Recovered, recover};
 
 /// A position in the front's stream of entries. Every incarnation starts at 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -263,3 +277,6 @@ pub struct SealedChunk {
     /// Where to read on.
     pub next: Lsn,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,35 @@
-//! The disk front: a ring file, written block by block.
+//! The disk front: a preallocated ring file, group commit, several writes in flight.
+//!
+//! ```text
+//!   append ─► Log (queue) ─► Assembler ─► WalIo::write_at ─► Completion ─► CommitTarget
+//!   any thread               one writer    all writers        one writer
+//! ```
+//!
+//! What queued up while the writers were busy becomes the next block, so the size of writes follows
+//! the load by itself and an idle front answers after one write.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
+use super::assemble::Assembler;
+use super::completion::Completion;
+use super::engine::{Engine, Serial, write_superblock};
+use super::file::{self, Draft};
+use super::io::{FileIo, WalIo};
+use super::layout::{ALIGN, Position, Ring};
+use super::log::{Bounds, Log};
+use super::metrics::Meter;
+use super::recover::{read_superblock, recover_from};
+use super::superblock::{Start, Superblock};
 use super::{
     Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, Promise, RecoverError,
-    SealedChunk,
+    Recovered, SealedChunk,
 };
 
 /// Where the ring file is and how it is written.
@@ -18,24 +39,32 @@ pub struct DiskFrontConfig {
     pub path: PathBuf,
     /// Size of the file; the whole of it is written with zeros when it is created.
     pub size_bytes: u64,
-    /// Threads that write, that is: writes in flight.
-    pub writers: usize,
-    /// A group ends when it has this many bytes.
-    pub group_bytes_max: usize,
-    /// Bytes that may wait to be written before appends are refused (R28).
-    pub pending_bytes_max: u64,
+    /// How it is written.
+    pub tuning: Tuning,
 }
 
 impl DiskFrontConfig {
     /// The defaults for a ring file of `size_bytes` at `path`.
     pub fn new(path: impl Into<PathBuf>, size_bytes: u64) -> Self {
-        Self {
-            path: path.into(),
-            size_bytes,
-            writers: 3,
-            group_bytes_max: 1 << 20,
-            pending_bytes_max: 64 << 20,
-        }
+        Self { path: path.into(), size_bytes, tuning: Tuning::default() }
+    }
+}
+
+/// The trade-offs of a disk front.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// Threads that write, that is: writes in flight. Two to four keep a disk busy; one leaves it
+    /// idle while the next block is assembled.
+    pub writers: usize,
+    /// A block ends at this size. Larger ones gain little throughput and cost latency.
+    pub group_bytes_max: u64,
+    /// Bytes that may wait to be durable before appends are refused (R28).
+    pub pending_bytes_max: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { writers: 3, group_bytes_max: 1 << 20, pending_bytes_max: 64 << 20 }
     }
 }
 
@@ -49,62 +78,196 @@ pub enum OpenError {
         /// That incarnation's log id.
         log_id: String,
     },
-    /// The file could not be opened, created or written.
-    #[error("i/o error")]
-    Io(#[from] std::io::Error),
+    /// The configured size leaves no room for a ring.
+    #[error("{size_bytes} bytes are too few for a log")]
+    TooSmall {
+        /// The configured size.
+        size_bytes: u64,
+    },
+    /// The file is there but unreadable, damaged or in use.
+    #[error(transparent)]
+    Unreadable(#[from] RecoverError),
+    /// The file could not be created or written.
+    #[error("the log file could not be written")]
+    Io(#[from] io::Error),
 }
 
 /// A [`Front`] on a preallocated ring file.
+///
+/// Dropping it writes what is queued, then joins its threads.
 pub struct DiskFront {
-    _state: watch::Receiver<FrontState>,
+    engine: Arc<Engine>,
+    writers: Vec<JoinHandle<()>>,
+    sealed: Arc<Mutex<Option<Arc<Recovered>>>>,
 }
 
 impl DiskFront {
     /// Starts the log of incarnation `log_id` in the file, which is created when it is missing.
     ///
-    /// `ended` names the incarnation whose log may be overwritten because all of it is in the object
-    /// store and END is written. Blocks: creating the file takes as long as writing all of it.
+    /// `ended` names the incarnation whose log may be overwritten, because all of it is in the
+    /// object store and END is written. Blocks: to create the file is to write all of it.
     pub fn open(
-        _config: DiskFrontConfig,
+        config: &DiskFrontConfig,
         log_id: &str,
-        _ended: Option<&str>,
-        _promise: Arc<dyn Promise>,
+        ended: Option<&str>,
+        promise: Arc<dyn Promise>,
     ) -> Result<Self, OpenError> {
-        Err(OpenError::Occupied { log_id: log_id.to_owned() })
+        let size_bytes = config.size_bytes / ALIGN * ALIGN;
+        if Ring::of_file(size_bytes).is_none() {
+            return Err(OpenError::TooSmall { size_bytes: config.size_bytes });
+        }
+        let existing = file::open(&config.path).map_err(RecoverError::from)?;
+        if let Some(io) = &existing {
+            check_ended(io, ended)?;
+        }
+        let io = match existing {
+            Some(io) if io.size() == size_bytes => io,
+            replaced => Draft::create(&config.path, size_bytes)?.publish(replaced)?,
+        };
+        Self::start(Arc::new(io), log_id, config.tuning, promise)
+    }
+
+    /// Starts the log of incarnation `log_id` behind `io`, whatever that holds.
+    ///
+    /// # Panics
+    /// When `io` is too small for a ring, or there are no writers.
+    pub fn start(
+        io: Arc<dyn WalIo>,
+        log_id: &str,
+        tuning: Tuning,
+        promise: Arc<dyn Promise>,
+    ) -> Result<Self, OpenError> {
+        let ring = Ring::of_file(io.size())
+            .ok_or_else(|| OpenError::TooSmall { size_bytes: io.size() })?;
+        let superblock = begin_incarnation(&*io, ring, log_id)?;
+        let bounds = Bounds {
+            ring,
+            group_bytes_max: tuning.group_bytes_max.min(ring.block_bytes_max()),
+            pending_bytes_max: tuning.pending_bytes_max,
+        };
+        let assembler = Assembler::new(superblock.nonce);
+        let engine = Arc::new(Engine {
+            io,
+            ring,
+            log: Mutex::new(Log::new(bounds)),
+            work: Condvar::new(),
+            serial: Mutex::new(Serial { assembler, superblock }),
+            completion: Mutex::new(Completion::default()),
+            state: watch::Sender::new(FrontState::Open),
+            promise,
+            meter: Meter::new(),
+        });
+        let mut front = Self { engine, writers: Vec::new(), sealed: Arc::default() };
+        for number in 0..tuning.writers.max(1) {
+            let engine = Arc::clone(&front.engine);
+            let thread = std::thread::Builder::new().name(format!("wal-writer-{number}"));
+            front.writers.push(thread.spawn(move || engine.run_writer())?);
+        }
+        Ok(front)
     }
 }
 
+fn check_ended(io: &FileIo, ended: Option<&str>) -> Result<(), OpenError> {
+    let (_, superblock) = read_superblock(io)?;
+    if ended == Some(&superblock.log_id) {
+        return Ok(());
+    }
+    Err(OpenError::Occupied { log_id: superblock.log_id.to_string() })
+}
+
+/// Makes the file the log of a new incarnation, by writing both superblocks.
+fn begin_incarnation(io: &dyn WalIo, ring: Ring, log_id: &str) -> io::Result<Superblock> {
+    let before = read_superblock(io).map_or(0, |(_, superblock)| superblock.sequence);
+    let mut superblock = Superblock {
+        sequence: before,
+        log_id: log_id.into(),
+        // Not derived from the log id, which others know: with the nonce a client could build a
+        // batch that looks like blocks of ours.
+        nonce: rand::random(),
+        capacity: ring.capacity(),
+        start: Start::default(),
+        durable: Position::default(),
+        sealed: None,
+    };
+    for _copy in 0..2 {
+        superblock.sequence += 1;
+        write_superblock(io, &superblock)?;
+    }
+    Ok(superblock)
+}
+
 impl Front for DiskFront {
-    fn append(&self, _entry: Entry) -> Result<LsnRange, FrontError> {
-        Err(FrontError::Sealed)
+    fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
+        let admitted = self.engine.log.lock().admit(entry);
+        if admitted.is_ok() {
+            self.engine.work.notify_one();
+        }
+        admitted
     }
 
-    fn trim(&self, _upto: Lsn) {}
-
-    fn usage(&self) -> FrontUsage {
-        FrontUsage {
-            capacity_bytes: 1,
-            used_bytes: 0,
-            pending_bytes: 0,
-            trimmed: Lsn(0),
-            durable: Lsn(0),
-            end: Lsn(0),
+    fn trim(&self, upto: Lsn) {
+        if self.engine.log.lock().trim(upto) {
+            self.engine.work.notify_one();
         }
     }
 
+    fn usage(&self) -> FrontUsage {
+        self.engine.log.lock().usage()
+    }
+
     fn state(&self) -> watch::Receiver<FrontState> {
-        self._state.clone()
+        self.engine.state.subscribe()
     }
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
-        Box::pin(async { Err(FrontError::Sealed) })
+        Box::pin(async {
+            let mut state = self.engine.state.subscribe();
+            self.engine.log.lock().begin_seal();
+            self.engine.work.notify_one();
+            let ended = state.wait_for(|state| *state != FrontState::Open).await;
+            match &*ended.expect("the front holds the sender") {
+                FrontState::Sealed(end) => Ok(*end),
+                FrontState::Poisoned(reason) => Err(FrontError::Poisoned(Arc::clone(reason))),
+                FrontState::Open => unreachable!("waited for another state"),
+            }
+        })
     }
 
     fn read_sealed(
         &self,
         from: Lsn,
-        _bytes_max: usize,
+        bytes_max: usize,
     ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>> {
-        Box::pin(async move { Ok(SealedChunk { entries: Vec::new(), next: from }) })
+        Box::pin(async move {
+            if !matches!(*self.engine.state.borrow(), FrontState::Sealed(_)) {
+                return Err(RecoverError::NotSealed);
+            }
+            let io = Arc::clone(&self.engine.io);
+            let sealed = Arc::clone(&self.sealed);
+            let read = move || {
+                let mut sealed = sealed.lock();
+                let log = match &*sealed {
+                    Some(log) => Arc::clone(log),
+                    None => Arc::clone(sealed.insert(Arc::new(recover_from(io)?))),
+                };
+                drop(sealed);
+                log.read(from, bytes_max)
+            };
+            tokio::task::spawn_blocking(read).await.expect("reading a log does not panic")
+        })
+    }
+}
+
+impl Drop for DiskFront {
+    fn drop(&mut self) {
+        self.engine.log.lock().close();
+        self.engine.work.notify_one();
+        for writer in self.writers.drain(..) {
+            // A target may own the front: then the last call to it drops the front, on a writer.
+            if writer.thread().id() != std::thread::current().id() {
+                // The thread has reported its panic by poisoning the log.
+                let _panicked = writer.join();
+            }
+        }
     }
 }

@@ -1,0 +1,167 @@
+//! Reads and durable writes of the ring file: the wall behind which faults come from.
+//!
+//! [`FileIo`] is the real one, [`MemoryIo`] serves tests. Nothing above knows about files.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, OFlags};
+
+use super::buffer::AlignedBuffer;
+use super::layout::ALIGN;
+
+/// A preallocated file, or something that behaves like one.
+///
+/// Callers pass buffers and offsets that are multiples of 4096. Calls may run in parallel.
+pub trait WalIo: Send + Sync + 'static {
+    /// Writes all of `data`; when it returns `Ok` a power cut no longer loses them.
+    ///
+    /// After an error the bytes are in an unknown state, and no later success can be trusted (R68).
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Fills `buffer`.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Length in bytes. Never changes.
+    fn size(&self) -> u64;
+}
+
+/// A file of the local file system, locked against other processes.
+#[derive(Debug)]
+pub struct FileIo {
+    file: File,
+    size: u64,
+    durability: Durability,
+}
+
+/// How a write becomes durable (R67).
+#[derive(Debug)]
+enum Durability {
+    /// The file is open with `O_DIRECT | O_DSYNC`: by the write itself.
+    OfWrite,
+    /// By an fdatasync after it. The kernel reports a failed write-back once, to whichever sync
+    /// comes first, so syncs run one at a time and the first error is final for all of them.
+    OfSync { failed: Mutex<bool> },
+}
+
+impl FileIo {
+    /// Opens and locks the file at `path`, which must have its final size.
+    ///
+    /// Direct I/O where the file system has it (tmpfs and some overlays do not), else buffered
+    /// writes each followed by fdatasync. A lock held by another is `ErrorKind::WouldBlock`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        match Self::open_direct(path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                tracing::warn!(
+                    path = %path.display(),
+                    "no direct i/o on this file system, writing through the page cache with fdatasync"
+                );
+                let durability = Durability::OfSync { failed: Mutex::new(false) };
+                Self::lock(path, OpenOptions::new().read(true).write(true).open(path)?, durability)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Fails with `InvalidInput` (EINVAL) where direct I/O is not to be had: some file systems
+    /// refuse it at open, others at the first read.
+    fn open_direct(path: &Path) -> io::Result<Self> {
+        let flags = (OFlags::DIRECT | OFlags::DSYNC).bits();
+        let flags = i32::try_from(flags).expect("open flags fit into a C int");
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+        let direct = Self::lock(path, file, Durability::OfWrite)?;
+        direct.read_at(AlignedBuffer::zeroed(ALIGN as usize).as_mut(), 0)?;
+        Ok(direct)
+    }
+
+    fn lock(path: &Path, file: File, durability: Durability) -> io::Result<Self> {
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let metadata = file.metadata()?;
+        // Another process may have replaced the file between our open and our lock.
+        if std::fs::metadata(path)?.ino() != metadata.ino() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Self { file, size: metadata.len(), durability })
+    }
+}
+
+impl WalIo for FileIo {
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(data, offset)?;
+        match &self.durability {
+            Durability::OfWrite => Ok(()),
+            Durability::OfSync { failed } => {
+                let mut failed = failed.lock();
+                if *failed {
+                    return Err(io::Error::other("an earlier fdatasync failed"));
+                }
+                let synced = self.file.sync_data();
+                *failed = synced.is_err();
+                synced
+            }
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// A file that is only memory: for tests, and for a front that need not survive its process.
+#[derive(Debug)]
+pub struct MemoryIo {
+    bytes: Mutex<Vec<u8>>,
+    size: u64,
+}
+
+impl MemoryIo {
+    /// `size` zeros.
+    pub fn zeroed(size: usize) -> Self {
+        Self::holding(vec![0; size])
+    }
+
+    /// A file with these contents.
+    pub fn holding(bytes: Vec<u8>) -> Self {
+        Self { size: bytes.len() as u64, bytes: Mutex::new(bytes) }
+    }
+
+    /// The present contents: what a crash at this moment would leave.
+    pub fn image(&self) -> Vec<u8> {
+        self.bytes.lock().clone()
+    }
+}
+
+impl WalIo for MemoryIo {
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        let mut bytes = self.bytes.lock();
+        let place = within(&bytes, data.len(), offset)?;
+        bytes[place].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let bytes = self.bytes.lock();
+        let place = within(&bytes, buffer.len(), offset)?;
+        buffer.copy_from_slice(&bytes[place]);
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+fn within(bytes: &[u8], length: usize, offset: u64) -> io::Result<std::ops::Range<usize>> {
+    usize::try_from(offset)
+        .ok()
+        .and_then(|start| Some(start..start.checked_add(length)?))
+        .filter(|place| place.end <= bytes.len())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+}

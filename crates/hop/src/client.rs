@@ -1,5 +1,6 @@
 //! The calling end: lanes to one peer, each over a connection of its own.
 
+mod connect;
 mod connection;
 mod lane;
 mod pending;

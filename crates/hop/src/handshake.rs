@@ -55,6 +55,17 @@ pub(crate) enum HandshakeError {
     Role(u8),
 }
 
+impl HandshakeError {
+    /// Whether the other end is there and is not one of us: a mistake that somebody has to
+    /// correct, or worse. A connection that merely breaks off is neither.
+    pub(crate) fn is_foreign(&self) -> bool {
+        match self {
+            Self::Version | Self::Secret | Self::Role(_) => true,
+            Self::TimedOut | Self::Io(_) => false,
+        }
+    }
+}
+
 /// The client's part, on a fresh connection.
 pub(crate) async fn connect<S>(
     stream: &mut S,

@@ -116,6 +116,10 @@ impl Peer {
     /// Sends a request. It has its place in its lane when this returns; the future waits for
     /// the answer, at most the header's deadline. Dropping the future gives up the answer,
     /// not the request.
+    ///
+    /// A lane's order ends with its connection: after [`HopError::Lost`] the peer may still
+    /// be working on what was lost while it gets the next call. Whoever needs order beyond
+    /// that must let everything under way end first (R45).
     pub fn call_ordered(&self, request: HopRequest) -> Answer {
         let started = Instant::now();
         let (api, deadline) = (request.body.api(), request.header.deadline);

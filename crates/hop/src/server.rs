@@ -83,7 +83,11 @@ async fn admit(mut stream: TcpStream, serving: connection::Serving, secret: Clus
                 Err(error) => tracing::info!(%peer, ?role, %error, "hop connection lost"),
             }
         }
-        Err(error) => tracing::warn!(%peer, %error, "hop connection refused"),
+        Err(error) if error.is_foreign() => {
+            tracing::warn!(%peer, %error, "hop connection refused");
+        }
+        // A probe of the port, most likely.
+        Err(error) => tracing::debug!(%peer, %error, "hop connection refused"),
     }
 }
 

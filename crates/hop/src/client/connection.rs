@@ -1,51 +1,33 @@
-//! One connection of a lane: connect, prove, then a writer and a reader until it ends.
+//! One connection of a lane: a writer and a reader until it ends.
 //!
 //! How it ends decides what callers hear. Whatever never left the queue was surely not
 //! delivered; whatever was written and not answered is unknown, unless the peer said that
 //! it would not take it.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::mpsc,
-    time::MissedTickBehavior,
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    lane::{Lane, Outgoing},
+    connect,
+    lane::{Identity, Lane, Outgoing},
     pending::{Mismatch, Pending},
 };
 use crate::{
     api::Response,
     error::HopError,
     frame::{Frame, Head, Kind},
-    handshake::{self, HandshakeError},
-    limits::{CONNECT_TIMEOUT, FRAMES_PER_WRITE_MAX, PING_INTERVAL, SILENCE_MAX},
+    limits::{FRAMES_PER_WRITE_MAX, PING_INTERVAL, SILENCE_MAX},
     stream::{FrameBatch, FrameReader, ReadError, write_all},
 };
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-enum ConnectError {
-    #[error("cannot connect: {0}")]
-    Io(#[from] io::Error),
-    #[error("cannot connect in time")]
-    TimedOut,
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-}
 
 /// Why a connection ended that was not meant to.
 #[derive(Debug, thiserror::Error)]
@@ -68,36 +50,14 @@ enum ConnectionError {
 
 /// Connects and serves the lane's queue until the connection ends.
 pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>) {
-    match establish(&lane).await {
+    let Identity { role, secret, .. } = &lane.identity;
+    match connect::establish(&lane.address, secret, *role).await {
         Ok((read_half, write_half)) => converse(lane, queue, read_half, write_half).await,
         Err(error) => {
             let failures = lane.failed();
-            report_no_connection(&lane, &error, failures);
+            error.report(&lane.address, failures);
             refuse(queue).await;
         }
-    }
-}
-
-async fn establish(lane: &Lane) -> Result<(OwnedReadHalf, OwnedWriteHalf), ConnectError> {
-    let connecting = TcpStream::connect(&*lane.address);
-    let mut stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-        .await
-        .map_err(|_| ConnectError::TimedOut)??;
-    // Frames are gathered here, not in the kernel.
-    stream.set_nodelay(true)?;
-    handshake::connect(&mut stream, &lane.identity.secret, lane.identity.role).await?;
-    Ok(stream.into_split())
-}
-
-/// Loud once, for a peer that stays away is asked for again and again.
-fn report_no_connection(lane: &Lane, error: &ConnectError, failures: u32) {
-    let peer = &*lane.address;
-    match error {
-        ConnectError::Handshake(HandshakeError::Secret | HandshakeError::Version) => {
-            tracing::error!(peer, %error, "peer is not of this cluster");
-        }
-        _ if failures == 1 => tracing::info!(peer, %error, "peer is unreachable"),
-        _ => tracing::debug!(peer, %error, failures, "peer is unreachable"),
     }
 }
 
@@ -152,24 +112,29 @@ where
     let shared = Arc::new(Shared::new(lane));
     let writing = write_requests(Arc::clone(&shared), queue, write);
     let writer = shared.lane.identity.drain.spawn("hop writer", writing);
-    let ended = read_answers(&shared, FrameReader::new(read)).await;
+    let mut heard = false;
+    let ended = read_answers(&shared, FrameReader::new(read), &mut heard).await;
 
-    let peer = &*shared.lane.address;
-    match ended {
-        Ok(()) => tracing::debug!(peer, "connection closed"),
-        Err(error) => {
-            if matches!(error, ConnectionError::Mismatch(_) | ConnectionError::Answer(_)) {
-                tracing::error!(peer, %error, "connection broken");
-            } else {
-                tracing::info!(peer, %error, "connection lost");
-            }
-        }
+    report(&shared.lane.address, &ended);
+    if !heard {
+        // It would be connected to in a loop otherwise.
+        shared.lane.failed();
     }
     shared.stop();
     // The writer may have one batch in its hands: only when it is done is nothing added to
     // what is under way.
     let _ = writer.await;
     shared.pending.lost();
+}
+
+fn report(peer: &str, ended: &Result<(), ConnectionError>) {
+    match ended {
+        Ok(()) => tracing::debug!(peer, "connection closed"),
+        Err(error @ (ConnectionError::Mismatch(_) | ConnectionError::Answer(_))) => {
+            tracing::error!(peer, %error, "connection broken");
+        }
+        Err(error) => tracing::info!(peer, %error, "connection lost"),
+    }
 }
 
 /// Writes what is queued, as much as there is in one write, until stopped. Returns the
@@ -220,10 +185,13 @@ fn number(
     pending: &Pending,
     taken: &mut Vec<Outgoing>,
     batch: &mut FrameBatch,
-) -> Vec<tokio::sync::OwnedSemaphorePermit> {
+) -> Vec<OwnedSemaphorePermit> {
+    let now = Instant::now();
     let mut byte_permits = Vec::with_capacity(taken.len());
     for outgoing in taken.drain(..) {
-        let Outgoing { api, header, body, reply, request_permit, byte_permit } = outgoing;
+        let Outgoing { api, mut header, body, queued_at, reply, request_permit, byte_permit } =
+            outgoing;
+        header.deadline = header.deadline.saturating_sub(now - queued_at);
         match pending.insert(api, header.tenant, reply, request_permit) {
             Ok(head) => {
                 batch.request(head, &header, &body);
@@ -238,14 +206,18 @@ fn number(
 }
 
 /// Hands answers to their callers until the connection ends or is not needed any more.
-async fn read_answers<R>(shared: &Shared, mut frames: FrameReader<R>) -> Result<(), ConnectionError>
+/// `heard` becomes true with the first byte that comes.
+async fn read_answers<R>(
+    shared: &Shared,
+    mut frames: FrameReader<R>,
+    heard: &mut bool,
+) -> Result<(), ConnectionError>
 where
     R: AsyncRead + Unpin,
 {
     let drain = &shared.lane.identity.drain;
     let draining = drain.draining();
     tokio::pin!(draining);
-    let mut heard = false;
     loop {
         while let Some(frame) = frames.take().map_err(ReadError::from)? {
             hand_over(shared, frame)?;
@@ -259,21 +231,15 @@ where
             filled = tokio::time::timeout(SILENCE_MAX, frames.fill()) => filled,
         };
         if !filled.map_err(|_| ConnectionError::Silent)?? {
-            return end_of_stream(shared, heard);
+            // Expected of a peer that said it goes away.
+            let expected = shared.stop_writing.is_cancelled();
+            return if expected { Ok(()) } else { Err(ConnectionError::Closed) };
         }
-        if !heard {
-            heard = true;
+        if !*heard {
+            *heard = true;
             shared.lane.succeeded();
         }
     }
-}
-
-/// A peer that closes right after the handshake would be connected to in a loop otherwise.
-fn end_of_stream(shared: &Shared, heard: bool) -> Result<(), ConnectionError> {
-    if !heard {
-        shared.lane.failed();
-    }
-    if shared.stop_writing.is_cancelled() { Ok(()) } else { Err(ConnectionError::Closed) }
 }
 
 fn hand_over(shared: &Shared, frame: Frame) -> Result<(), ConnectionError> {

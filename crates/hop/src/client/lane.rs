@@ -69,6 +69,7 @@ pub(super) struct Outgoing {
     pub(super) api: Api,
     pub(super) header: HopHeader,
     pub(super) body: Rope,
+    pub(super) queued_at: Instant,
     pub(super) reply: Reply,
     pub(super) request_permit: OwnedSemaphorePermit,
     pub(super) byte_permit: OwnedSemaphorePermit,
@@ -101,6 +102,7 @@ impl Lane {
             request_permit: self.request_permit()?,
             byte_permit: self.byte_permit(&body)?,
             body,
+            queued_at: Instant::now(),
         };
         self.send(outgoing)?;
         Ok(answer)

@@ -1,5 +1,6 @@
 //! A server with a scripted handler, called frame by frame.
 
+mod bounds;
 mod misuse;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

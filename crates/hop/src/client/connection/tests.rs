@@ -7,7 +7,6 @@ use protocol::{ids::TenantId, messages::HeartbeatRequest};
 use tokio::{
     io::{DuplexStream, duplex},
     sync::{Semaphore, oneshot},
-    time::Instant,
 };
 
 use super::*;
@@ -15,8 +14,8 @@ use crate::{
     ClusterSecret, HopHeader, Request, Role, api::Api, client::Identity, limits::FRAME_TIMEOUT,
 };
 
-/// A connection with one request in its queue; gives the other end and the answer.
-fn connected() -> (DuplexStream, oneshot::Receiver<Result<Response, HopError>>) {
+/// A connection with one request in its queue; gives its lane, the other end and the answer.
+fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, HopError>>) {
     let secret = ClusterSecret::new(b"shared");
     let identity = Identity { role: Role::Gateway, secret, drain: Drain::new() };
     let drain = identity.drain.clone();
@@ -29,6 +28,7 @@ fn connected() -> (DuplexStream, oneshot::Receiver<Result<Response, HopError>>) 
         api: Api::Heartbeat,
         header: HopHeader::internal(TenantId(1), Duration::MAX),
         body: Request::Heartbeat(HeartbeatRequest::default()).encode().unwrap(),
+        queued_at: Instant::now(),
         reply,
         request_permit: permit(),
         byte_permit: permit(),
@@ -36,17 +36,18 @@ fn connected() -> (DuplexStream, oneshot::Receiver<Result<Response, HopError>>) 
     queue.try_send(outgoing).map_err(drop).unwrap();
 
     let (near, far) = duplex(64 * 1024);
+    let of_lane = Arc::clone(&lane);
     drain.spawn("hop connection", async move {
         let (read, write) = tokio::io::split(near);
-        converse(lane, outgoings, read, write).await;
+        converse(of_lane, outgoings, read, write).await;
         drop(queue);
     });
-    (far, answer)
+    (lane, far, answer)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_given_up() {
-    let (_far, answer) = connected();
+    let (_lane, _far, answer) = connected();
     let started = Instant::now();
     assert_eq!(answer.await.unwrap(), Err(HopError::Lost));
     // Simulated time: exact.
@@ -55,7 +56,7 @@ async fn a_silent_peer_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_pings_may_take_its_time() {
-    let (far, answer) = connected();
+    let (lane, far, answer) = connected();
     let (read, mut write) = tokio::io::split(far);
     let mut frames = FrameReader::new(read);
     let mut batch = FrameBatch::default();
@@ -73,4 +74,13 @@ async fn a_peer_that_answers_pings_may_take_its_time() {
     batch.frame(head, &Default::default());
     write_all(&mut write, batch.take()).await.unwrap();
     assert_eq!(answer.await.unwrap(), Err(HopError::Lost), "answered: it failed");
+    assert_eq!(lane.failed(), 1, "the first one: it has been heard");
+}
+
+#[tokio::test]
+async fn a_peer_that_never_said_anything_counts_as_not_connected() {
+    let (lane, far, answer) = connected();
+    drop(far);
+    assert!(answer.await.unwrap().is_err());
+    assert_eq!(lane.failed(), 2, "so calls pause before it is tried again");
 }

@@ -13,7 +13,7 @@ impl Witness {
         Self(server.client().await)
     }
 
-    async fn is_served(mut self, server: &mut Server) {
+    async fn served(mut self, server: &mut Server) {
         let head = self.0.heartbeat(9, 99).await;
         let started = server.started().await;
         assert_eq!(started.generation(), 99, "nothing else reached the handler");
@@ -32,7 +32,7 @@ where
     let mut client = server.client().await;
     misbehave(&mut client).await;
     assert!(client.frame().await.is_none(), "{what}: closed");
-    witness.is_served(&mut server).await;
+    witness.served(&mut server).await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn an_api_that_is_not_served_is_refused_and_the_connection_lives() {
 }
 
 #[tokio::test]
-async fn without_the_secret_nothing_is_served() {
+async fn without_the_secret_nothing_served() {
     let mut server = Server::start().await;
     let witness = Witness::of(&server).await;
 
@@ -112,5 +112,5 @@ async fn without_the_secret_nothing_is_served() {
     let _ = stream.read_to_end(&mut heard).await;
     assert!(heard.len() <= 40, "{} bytes for a stranger", heard.len());
 
-    witness.is_served(&mut server).await;
+    witness.served(&mut server).await;
 }

@@ -18,8 +18,8 @@
 //! 61         records, possibly compressed together
 //! ```
 //!
-//! [`batches`] finds the borders, [`BatchView::verify`] trusts nothing, [`validate_produced`] is what
-//! a client's batch must pass before a node takes it (R59), [`records`] looks inside.
+//! [`batches`] finds the borders, [`BatchView::verify`] trusts nothing, [`validate_produced`] is
+//! what a client's batch must pass before a node takes it (R59), [`records`] looks inside.
 
 use thiserror::Error;
 
@@ -121,7 +121,7 @@ pub enum BatchError {
     #[error("clients may not write control batches")]
     Control,
     /// The transactional bit does not match the request's transactional id.
-    #[error("the batch is {}transactional and the request is not", if *.batch { "" } else { "not " })]
+    #[error("the batch's transactional bit is {batch}, the request says otherwise")]
     Transactional {
         /// What the batch says.
         batch: bool,

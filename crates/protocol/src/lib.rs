@@ -7,8 +7,8 @@
 //!
 //! A client frame passes the modules in this order: [`frame`] finds its end, [`header`] reads who
 //! asks for what, [`request`] looks it up in [`versions`], walks the body in [`preflight`] and only
-//! then decodes it. Record sets stay opaque `Bytes`; [`batch`] looks at their headers. Answers leave
-//! through [`response`], fetched records through [`fetch`] without a copy.
+//! then decodes it. Record sets stay opaque `Bytes`; [`batch`] looks at their headers. Answers
+//! leave through [`response`], fetched records through [`fetch`] without a copy.
 //!
 //! ```
 //! use protocol::{frame, limits};

@@ -41,14 +41,16 @@ macro_rules! client_requests {
             }
 
             /// Only for bodies that passed the preflight.
-            fn decode_walked(api: ApiKey, version: i16, body: &mut Bytes) -> Option<Result<Self, DecodeError>> {
+            fn decode_walked(
+                api: ApiKey,
+                version: i16,
+                body: &mut Bytes,
+            ) -> Result<Self, ProtocolError> {
                 match api {
-                    $(ApiKey::$api => Some(
-                        $message::decode(body, version)
-                            .map(Self::$api)
-                            .map_err(DecodeError::from_generated),
-                    ),)*
-                    _ => None,
+                    $(ApiKey::$api => $message::decode(body, version)
+                        .map(Self::$api)
+                        .map_err(|error| DecodeError::from_generated(error).into()),)*
+                    _ => Err(ProtocolError::UnsupportedApi { api_key: api as i16 }),
                 }
             }
         }
@@ -95,8 +97,7 @@ pub fn decode(header: &RequestHeader, mut body: Bytes) -> Result<ClientRequest, 
         return Err(ProtocolError::UnsupportedVersion { api_key, api_version });
     }
     preflight::walk(api_key, api_version, &body)?;
-    let request = ClientRequest::decode_walked(entry.key, api_version, &mut body)
-        .ok_or(ProtocolError::UnsupportedApi { api_key })??;
+    let request = ClientRequest::decode_walked(entry.key, api_version, &mut body)?;
     if !body.is_empty() {
         return Err(DecodeError::from_generated("bytes follow the request").into());
     }

@@ -15,6 +15,8 @@ use crate::messages::{
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
 
+mod fit;
+
 /// Room for the fields of most answers; larger ones grow.
 const FIELD_BYTES: usize = 256;
 
@@ -85,7 +87,8 @@ impl From<FetchResponse> for ClientResponse {
 }
 
 impl ClientResponse {
-    /// The whole frame that answers a request of this version and correlation id.
+    /// The whole frame that answers a request of this version and correlation id. An answer in the
+    /// form of the newest version fits every version.
     pub fn encode(&self, version: i16, correlation_id: i32) -> Result<Rope, EncodeError> {
         let version = self.body_version(version);
         let mut rope = RopeMut::frame(FIELD_BYTES);
@@ -93,7 +96,10 @@ impl ClientResponse {
         if self.header_version(version) >= 1 {
             rope.fields().put_u8(0); // no tagged fields
         }
-        self.encode_body(version, &mut rope)?;
+        match fit::fitted(self, version) {
+            Some(fitted) => fitted.encode_body(version, &mut rope)?,
+            None => self.encode_body(version, &mut rope)?,
+        }
         rope.finish_frame()
     }
 

@@ -1,8 +1,8 @@
 //! The records inside a batch, for the few who must look: search by timestamp, internal topics,
 //! the inspector. Never on the data path.
 //!
-//! Bytes come from clients (the CRC only says that they arrived as sent), so inflating is capped and
-//! every length is checked.
+//! Bytes come from clients (the CRC only says that they arrived as sent), so inflating is capped
+//! and every length is checked.
 
 use std::borrow::Cow;
 

@@ -22,8 +22,8 @@ fn served() -> impl Iterator<Item = (ApiKey, i16)> {
 }
 
 proptest! {
-    /// The shape is the schema: what is drawn from it, the generated decoder reads to the last byte,
-    /// and the generated encoder writes the same bytes again.
+    /// The shape is the schema: what is drawn from it, the generated decoder reads to the last
+    /// byte, and the generated encoder writes the same bytes again.
     #[test]
     fn bytes_drawn_from_a_shape_are_read_and_written_alike(
         entropy in prop::collection::vec(any::<u8>(), 0..300),
@@ -49,7 +49,8 @@ proptest! {
         raw in any::<bool>(),
     ) {
         let api = &APIS[api];
-        let version = api.served_min + version.index((api.max - api.served_min + 1) as usize) as i16;
+        let versions = (api.max - api.served_min + 1) as usize;
+        let version = api.served_min + version.index(versions) as i16;
         let shape = shapes::of(api.key).expect("every served request has a shape");
         let mut body = if raw { entropy } else { draw::body(shape, version, &entropy) };
         for (at, byte) in damage {

@@ -22,7 +22,10 @@ proptest! {
     #[test]
     fn a_rope_reads_as_what_was_written(
         pieces in prop::collection::vec(
-            (prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 0..2000)),
+            (
+                prop::collection::vec(any::<u8>(), 0..40),
+                prop::collection::vec(any::<u8>(), 0..2000),
+            ),
             0..8,
         ),
         steps in prop::collection::vec(1usize..900, 0..40),

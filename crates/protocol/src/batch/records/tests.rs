@@ -10,7 +10,10 @@ use crate::batch::{BatchBuilder, Compression, HEADER_BYTES};
 
 macro_rules! from_clients {
     ($($name:literal)*) => {
-        [$(($name, include_bytes!(concat!("../../../testdata/batches/", $name, ".bin")).as_slice()),)*]
+        [$((
+            $name,
+            include_bytes!(concat!("../../../testdata/batches/", $name, ".bin")).as_slice(),
+        ),)*]
     };
 }
 
@@ -152,7 +155,8 @@ proptest! {
                 .iter()
                 .map(|(key, value)| (key.as_str(), value.as_ref().map(|value| value.as_bytes())))
                 .collect();
-            builder.push_with_headers(i64::from(*timestamp), key.as_deref(), value.as_deref(), &headers);
+            let timestamp = i64::from(*timestamp);
+            builder.push_with_headers(timestamp, key.as_deref(), value.as_deref(), &headers);
         }
         let bytes = builder.build();
         let batch = BatchView::whole(&bytes).unwrap();

@@ -1,2 +1,49 @@
-//! placeholder
+//! The storage node: the hot path of produce and fetch, and the owner of partitions.
+//!
+//! In: hop requests of gateways and control, addressed by topic id.
+//! Out: acknowledged batches in the front, objects in the incarnation's data log, plans for cold
+//! readers.
+//! Never: tenant-visible names; reads of the object store for a fetch; an acknowledgement that rests
+//! on anything but durable bytes (R1).
+//!
+//! A produce passes [`server`], [`produce`], [`partition`], [`wal`], comes back through
+//! [`partition`] and [`cache`] as durable and visible, and leaves through [`upload`]. A fetch passes
+//! [`server`], [`fetch`], [`partition`]; what the cache no longer holds is described by [`plan`] for
+//! a cold reader. [`node`] starts it all: [`recover`] ends the last [`incarnation`], [`open`] claims
+//! the partitions, [`reconcile`] follows the assignments.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod limits;
+
+mod node;
+mod incarnation;
+mod lease;
+mod open;
+mod reconcile;
+mod recover;
+
+mod server;
+mod group_host;
+mod producer_ids;
+
+mod produce;
+mod acks;
+mod producer_state;
+mod settings;
+
+mod partition;
+mod partitions;
 pub mod wal;
+mod cache;
+mod upload;
+
+mod fetch;
+mod list_offsets;
+mod plan;
+mod replay;
+
+pub mod metrics;
+
+pub use config::{Config, ConfigError};
+pub use node::{Deps, Node, NodeError, NodeHandle, run, start};

@@ -63,8 +63,6 @@ fn run(io: &Arc<FaultIo>, writers: usize, actions: &[Action], recorder: &Arc<Rec
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn a_crash_leaves_a_prefix_with_everything_acknowledged(
         writers in 1_usize..4,

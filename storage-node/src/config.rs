@@ -1,0 +1,226 @@
+//! Configuration of the storage-node role: what an operator may set, with defaults that serve.
+//!
+//! Durations and sizes are text (`"5s"`, `"64MiB"`), unknown keys are refused. [`Config::check`]
+//! refuses values that cannot work together and names the key.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use crate::limits::{OBJECT_BYTES_MAX, PLAN_LIFE_MS_MAX};
+
+/// The storage node's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The node's id. Unique among the cluster's storage nodes, the same over restarts, never
+    /// negative.
+    pub node_id: i32,
+    /// Where gateways, cold readers and control reach this node. Port 0 takes any free port.
+    /// Default: `127.0.0.1:0`.
+    #[serde(default = "default_listen")]
+    pub listen: String,
+    /// The address told to the others, `host:port`. Default: the one that was bound.
+    #[serde(default)]
+    pub advertised_address: Option<String>,
+    /// Availability zone, for placement. Default: none.
+    #[serde(default)]
+    pub zone: String,
+    /// The write-ahead log.
+    pub wal: WalConfig,
+    /// Memory for recent batches, which serve consumers near the end of their logs. Batches not
+    /// yet uploaded stay beyond it, up to the size of the write-ahead log. More memory lets
+    /// consumers lag longer before their reads go to a cold reader. Default: 256 MiB.
+    #[serde(default = "default_cache")]
+    pub cache_size: ByteSize,
+    /// Uploads to the object store.
+    #[serde(default)]
+    pub upload: UploadConfig,
+    /// What one plan for a cold reader covers, about. Larger plans ask the owner less often,
+    /// smaller ones keep tokens short. Default: 64 MiB.
+    #[serde(default = "default_plan_size")]
+    pub plan_size: ByteSize,
+    /// How long a plan may be used. At most 10 min. Default: 5 min.
+    #[serde(default = "default_plan_life", with = "humantime_serde")]
+    pub plan_life: Duration,
+    /// How long the cluster waits for this node's sign of life before it counts as down. Nothing
+    /// is taken from it for that: its partitions wait for its return. Default: 5 s.
+    #[serde(default = "default_lease", with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`).
+    /// Default: 1 day.
+    #[serde(default = "default_producer_expiration", with = "humantime_serde")]
+    pub producer_id_expiration: Duration,
+    /// Partitions opened at the same time: each is a few requests to the object store.
+    /// Default: 32.
+    #[serde(default = "default_open_concurrency")]
+    pub open_concurrency: usize,
+}
+
+/// The write-ahead log on this node's disk.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WalConfig {
+    /// The ring file. Its directory must exist and belong to this node alone. Acknowledged records
+    /// are in here until they are uploaded: it must survive whatever the node must survive.
+    pub path: PathBuf,
+    /// Size of the file, all of it written once when it is created. It bounds what waits for
+    /// upload, and so how long the object store may be away. Default: 256 MiB.
+    #[serde(default = "default_wal_size")]
+    pub size: ByteSize,
+    /// Writes in flight. More hide the latency of a device that takes several at a time.
+    /// Default: 3.
+    #[serde(default = "default_wal_writers")]
+    pub writers: usize,
+}
+
+/// When and how much to upload.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UploadConfig {
+    /// The longest a record waits before its upload begins. Shorter costs more PUTs, longer more
+    /// memory and a longer recovery. Default: 5 s.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// As soon as this much waits, it is uploaded. Default: 8 MiB.
+    pub size: ByteSize,
+    /// Longest pause between attempts while the object store fails. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+}
+
+/// A configuration that cannot work: which key, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("config: `{key}`: {problem}")]
+pub struct ConfigError {
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// All defaults, for this node id and ring file.
+    pub fn new(node_id: i32, wal_path: impl Into<PathBuf>) -> Self {
+        Self {
+            node_id,
+            listen: default_listen(),
+            advertised_address: None,
+            zone: String::new(),
+            wal: WalConfig {
+                path: wal_path.into(),
+                size: default_wal_size(),
+                writers: default_wal_writers(),
+            },
+            cache_size: default_cache(),
+            upload: UploadConfig::default(),
+            plan_size: default_plan_size(),
+            plan_life: default_plan_life(),
+            lease: default_lease(),
+            producer_id_expiration: default_producer_expiration(),
+            open_concurrency: default_open_concurrency(),
+        }
+    }
+
+    /// Refuses what cannot work, by the name of its key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let plan_life_max = Duration::from_millis(PLAN_LIFE_MS_MAX.unsigned_abs());
+        let upload_size = self.upload.size.as_u64();
+        require(self.node_id >= 0, "node_id", "must not be negative")?;
+        require(self.wal.writers > 0, "wal.writers", "must be at least 1")?;
+        require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
+        require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
+        require(self.plan_life <= plan_life_max, "plan_life", "must be at most 10min")?;
+        require(
+            self.plan_life >= Duration::from_secs(10),
+            "plan_life",
+            "must be at least 10s, or plans expire on their way",
+        )?;
+        require(
+            (1..=OBJECT_BYTES_MAX as u64).contains(&upload_size),
+            "upload.size",
+            "must be between 1 B and 32 MiB",
+        )?;
+        require(
+            self.wal.size.as_u64() >= 2 * upload_size,
+            "upload.size",
+            "must be at most half of `wal.size`, or producers wait for every upload",
+        )?;
+        require(!self.upload.interval.is_zero(), "upload.interval", "must not be zero")
+    }
+}
+
+fn require(holds: bool, key: &'static str, problem: &str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { key, problem: problem.to_owned() }) }
+}
+
+impl Default for UploadConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5),
+            size: ByteSize::mib(8),
+            backoff_max: Duration::from_secs(10),
+        }
+    }
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+fn default_wal_size() -> ByteSize {
+    ByteSize::mib(256)
+}
+
+fn default_wal_writers() -> usize {
+    3
+}
+
+fn default_cache() -> ByteSize {
+    ByteSize::mib(256)
+}
+
+fn default_plan_size() -> ByteSize {
+    ByteSize::mib(64)
+}
+
+fn default_plan_life() -> Duration {
+    Duration::from_secs(5 * 60)
+}
+
+fn default_lease() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn default_producer_expiration() -> Duration {
+    Duration::from_secs(24 * 60 * 60)
+}
+
+fn default_open_concurrency() -> usize {
+    32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_pass_their_own_check() {
+        assert_eq!(Config::new(1, "wal").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_refused_value_is_named_by_its_key() {
+        let mut config = Config::new(1, "wal");
+        config.wal.size = ByteSize::mib(8);
+        assert_eq!(config.check().map_err(|error| error.key), Err("upload.size"));
+        config.plan_life = Duration::from_secs(11 * 60);
+        assert_eq!(config.check().map_err(|error| error.key), Err("plan_life"));
+        config.node_id = -1;
+        assert_eq!(config.check().map_err(|error| error.key), Err("node_id"));
+    }
+}

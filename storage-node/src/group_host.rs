@@ -1,0 +1,25 @@
+//! The seam to the group coordinators that this node hosts.
+//!
+//! Group state lives in internal partitions; whoever owns such a partition answers for its groups
+//! (ADR 0005). The node tells the host which partitions come and go and hands it group requests; the
+//! host appends to the partition like any producer and answers once that is durable.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use hop::{HopRequest, Response};
+use protocol::ids::PartitionId;
+
+use crate::partition::Partition;
+
+/// Hosts the coordinators of the group-state partitions of this node.
+pub(crate) trait GroupHost: Send + Sync + 'static {
+    /// Answers a group request, as [`hop::Handler::call`] does.
+    fn call(&self, request: HopRequest) -> BoxFuture<'static, Response>;
+
+    /// A partition serves from now on. Of all partitions, the host picks the ones it knows.
+    fn opened(&self, partition: &Arc<Partition>);
+
+    /// A partition does not serve any more.
+    fn closed(&self, partition: PartitionId);
+}

@@ -1,0 +1,157 @@
+//! The life of one incarnation of the node: how it begins and how it ends in good order.
+//!
+//! ```text
+//! recover the last one ─► OPEN slot ─► front ─► node record LIVE ─► serve
+//!                                                                     │ drain
+//! node record ENDED ◄─ END ◄─ index ◄─ upload everything ◄─ seal front ◄┘
+//! ```
+//!
+//! The record becomes LIVE last: before it nobody routes here, and an incarnation that fails on the
+//! way leaves an empty log that no manifest names. It goes from the last incarnation to this one in
+//! one step, so that a node which restarts in place keeps its partitions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use metadata::MetadataStore;
+use metadata::model::{NodeRecord, NodeState};
+use protocol::ErrorCode;
+use protocol::ids::NodeId;
+use segment::index::{self, IndexSnapshot, PartitionIndex, ProducerBatch, ProducerState};
+use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter, WalKind};
+use segment::{Family, LogId, Store};
+
+use crate::config::Config;
+use crate::lease::Registration;
+use crate::node::NodeError;
+use crate::partition::FinalState;
+use crate::partitions::Partitions;
+use crate::producer_state::ProducerEntry;
+use crate::recover;
+use crate::upload::Uploader;
+use crate::wal::disk::Tuning;
+use crate::wal::{DiskFront, DiskFrontConfig, Front, NoPromise};
+
+/// An incarnation that may acknowledge.
+pub(crate) struct Incarnation {
+    pub(crate) log: LogId,
+    pub(crate) front: Arc<dyn Front>,
+    pub(crate) writer: SeqLogWriter,
+    pub(crate) registration: Registration,
+}
+
+/// Ends the last incarnation if it did not, and begins the next.
+pub(crate) async fn begin(
+    config: &Config,
+    store: &Store,
+    metadata: &dyn MetadataStore,
+    generation: u16,
+    address: String,
+) -> Result<Incarnation, NodeError> {
+    let node = NodeId(config.node_id);
+    let mut registration = Registration::read(metadata, node).await?;
+    let recovery =
+        recover::recover(store, node, &config.wal.path, registration.record()).await?;
+
+    let incarnation = registration.next_incarnation();
+    let log = LogId::fresh(node, u32::from(generation), incarnation);
+    let front_text = format!("disk:{}", config.wal.path.display());
+    let open = OpenSlot {
+        wal_kind: WalKind::Disk as i32,
+        front: Bytes::from(front_text.clone()),
+        control_slot: 0,
+    };
+    let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
+    let front = open_front(config, log, recovery.ended).await?;
+    let record = NodeRecord {
+        node,
+        incarnation,
+        log_id: log.to_string(),
+        state: NodeState::Live,
+        address,
+        zone: config.zone.clone(),
+        front: front_text,
+    };
+    registration.write(metadata, record).await?;
+    tracing::info!(%node, %log, "incarnation began");
+    Ok(Incarnation { log, front, writer, registration })
+}
+
+/// Opens the ring file where it may block: its first use writes all of it.
+async fn open_front(
+    config: &Config,
+    log: LogId,
+    ended: Option<String>,
+) -> Result<Arc<dyn Front>, NodeError> {
+    let tuning = Tuning { writers: config.wal.writers, ..Tuning::default() };
+    let path = config.wal.path.clone();
+    let disk = DiskFrontConfig { tuning, ..DiskFrontConfig::new(path, config.wal.size.as_u64()) };
+    let opened = tokio::task::spawn_blocking(move || {
+        // Nobody but this node itself drains a front on its own disk, and only before it begins,
+        // so there is no promise to keep (R4).
+        DiskFront::open(&disk, &log.to_string(), ended.as_deref(), Arc::new(NoPromise))
+    });
+    let front = opened.await.expect("opening the log does not panic")?;
+    Ok(Arc::new(front))
+}
+
+/// Ends the incarnation in good order. May be dropped at any await: then the next start recovers.
+pub(crate) async fn end(
+    config: &Config,
+    store: &Store,
+    metadata: &dyn MetadataStore,
+    partitions: &Partitions,
+    front: &dyn Front,
+    mut uploader: Uploader,
+    mut registration: Registration,
+) -> Result<(), NodeError> {
+    partitions.close_all(ErrorCode::NotLeaderOrFollower);
+    let lsn = front.seal().await?;
+    uploader.flush(lsn, config.upload.backoff_max).await?;
+    let mut writer = uploader.into_writer();
+    let snapshot = index_of(*writer.log(), partitions);
+    let index = match index::write(store, &snapshot).await {
+        Ok(index) => Some(index),
+        Err(error) => {
+            tracing::warn!(%error, "index is not written; the next owner reads the footers");
+            None
+        }
+    };
+    let end = EndRecord { reason: EndReason::Shutdown as i32, lsn: lsn.0, index };
+    let slot = writer.end(&end).await?;
+    registration.end(metadata).await?;
+    tracing::info!(log = %writer.log(), slot, "incarnation ended");
+    Ok(())
+}
+
+fn index_of(log: LogId, partitions: &Partitions) -> IndexSnapshot {
+    let all = partitions.all();
+    let entries = all.iter().map(|partition| (partition.id(), entry_of(partition.final_state())));
+    // Each table began with what the logs before knew.
+    IndexSnapshot { log, partitions: entries.collect(), producers_complete: true }
+}
+
+fn entry_of(state: FinalState) -> PartitionIndex {
+    let mut producers: Vec<ProducerState> =
+        state.producers.iter().map(|(id, entry)| producer_of(id, entry)).collect();
+    producers.sort_unstable_by_key(|producer| producer.producer_id);
+    PartitionIndex {
+        leader_epoch: state.epoch,
+        start_offset: state.start_offset,
+        end_offset: state.end_offset,
+        extents: state.extents,
+        producers,
+    }
+}
+
+fn producer_of(producer_id: i64, entry: &ProducerEntry) -> ProducerState {
+    let batches = entry.batches.iter().map(|batch| ProducerBatch {
+        base_sequence: batch.base_sequence,
+        last_sequence: batch.last_sequence,
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        timestamp: batch.max_timestamp,
+    });
+    ProducerState { producer_id, producer_epoch: entry.epoch, batches: batches.collect() }
+}
+

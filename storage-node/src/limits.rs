@@ -1,0 +1,85 @@
+//! Every bound of the storage node that an operator does not set, with its source.
+
+use std::time::Duration;
+
+/// Batches remembered per producer and partition: Kafka's `NUM_BATCHES_TO_RETAIN`, the most an
+/// idempotent client keeps in flight.
+pub const PRODUCER_BATCHES: usize = 5;
+
+/// Producer ids remembered per partition. A client that takes a new id for every connection must
+/// not grow a node without end: about 3 MiB per partition at the worst.
+pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
+
+/// Largest data-log object. A slot is one conditional PUT, never multipart (R21).
+pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What a batch costs in an object besides its bytes: its line in the footer.
+pub const OBJECT_BATCH_OVERHEAD_BYTES: usize = 36;
+
+/// What a partition costs in an object: block headers and their lines in the footer, for as many
+/// blocks as the largest object can have.
+pub const OBJECT_PARTITION_OVERHEAD_BYTES: usize = 2_048;
+
+/// Largest batch a node takes: it must fit one object. `max.message.bytes` above it is as good as
+/// this.
+pub const BATCH_BYTES_MAX: usize = OBJECT_BYTES_MAX - 64 * 1024;
+
+/// Largest fetch answer, whatever the client allows: Kafka's `fetch.max.bytes` of 55 MiB.
+pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
+
+/// Longest a fetch may wait, whatever the client asks for. Gateways ask again.
+pub const FETCH_WAIT_MS_MAX: u64 = 30_000;
+
+/// Longest life of a plan: below the 30 minutes for which unlinked objects stay readable (R31, R36).
+pub const PLAN_LIFE_MS_MAX: i64 = 600_000;
+
+/// Extents in one plan. The token travels with every cold fetch: about 100 bytes each.
+pub const PLAN_EXTENTS_MAX: usize = 256;
+
+/// Used share of the front from which produce answers carry a throttle time (R28).
+pub const FRONT_THROTTLE_SHARE: f64 = 0.7;
+
+/// Throttle time at a full front; it grows from 0 at [`FRONT_THROTTLE_SHARE`].
+pub const FRONT_THROTTLE_MS_MAX: i32 = 1_000;
+
+/// Hot batches cost more than their bytes: the entry in the partition, the entry in the cache's
+/// queue, the reference to the block.
+pub const HOT_BATCH_OVERHEAD_BYTES: usize = 160;
+
+/// Assignments published in one metadata transaction: each is one compare and one put, and stores
+/// take 128 of each.
+pub const EPOCHS_PER_TXN: usize = 64;
+
+/// Blocks of at most 4 MiB read from the object store for timestamp searches at the same time.
+pub const TIMESTAMP_READS_MAX: usize = 4;
+
+/// Footers read at the same time while recovering: bound by round trips.
+pub const FOOTERS_IN_FLIGHT: usize = 16;
+
+/// Batches of one object while recovering, besides its footer. A footer is at most as long as its
+/// batches when these are as small as a batch can be.
+pub const RECOVERY_CHUNK_BYTES: usize = OBJECT_BYTES_MAX / 2;
+
+/// How often the assignments are compared with what is open, besides after every change (R10).
+pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Pause before partitions that could not be opened are tried again.
+pub const OPEN_RETRY: Duration = Duration::from_millis(500);
+
+/// How long a node waits at its start for control to write the cluster's identity.
+pub const CLUSTER_WAIT: Duration = Duration::from_secs(60);
+
+/// How often silent producers are looked for.
+pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// First pause after a failed upload.
+pub const UPLOAD_BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+const _: () = assert!(PRODUCER_BATCHES == segment::index::PRODUCER_BATCHES_MAX);
+const _: () = assert!(OBJECT_BYTES_MAX as u64 <= segment::seqlog::PAYLOAD_BYTES_MAX);
+const _: () = assert!(OBJECT_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(
+    BATCH_BYTES_MAX + OBJECT_BATCH_OVERHEAD_BYTES + OBJECT_PARTITION_OVERHEAD_BYTES
+        <= OBJECT_BYTES_MAX
+);
+const _: () = assert!(FETCH_BYTES_MAX < i32::MAX as usize);

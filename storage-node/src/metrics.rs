@@ -1,0 +1,105 @@
+//! Every metric of the storage node: names, units, and the only places that touch them.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// Bytes of batches handed to the front.
+pub const PRODUCE_BYTES: &str = "storage_node_produce_bytes_total";
+/// Batches handed to the front.
+pub const PRODUCE_BATCHES: &str = "storage_node_produce_batches_total";
+/// Bytes of batches answered from memory.
+pub const HOT_FETCH_BYTES: &str = "storage_node_hot_fetch_bytes_total";
+/// Fetches sent to a cold reader.
+pub const COLD_REDIRECTS: &str = "storage_node_cold_redirects_total";
+/// Plans made for cold readers.
+pub const PLANS: &str = "storage_node_plans_total";
+/// Partitions this node serves.
+pub const PARTITIONS: &str = "storage_node_partitions";
+/// Bytes of batches in memory.
+pub const HOT_CACHE_BYTES: &str = "storage_node_hot_cache_bytes";
+/// Bytes of batches in memory that are not in the object store yet.
+pub const PENDING_UPLOAD_BYTES: &str = "storage_node_pending_upload_bytes";
+/// Used share of the front.
+pub const FRONT_USED_RATIO: &str = "storage_node_front_used_ratio";
+/// Objects uploaded to the data log.
+pub const UPLOADS: &str = "storage_node_uploads_total";
+/// Bytes uploaded to the data log.
+pub const UPLOAD_BYTES: &str = "storage_node_upload_bytes_total";
+/// Uploads that did not succeed and are tried again.
+pub const UPLOAD_FAILURES: &str = "storage_node_upload_failures_total";
+/// How long an upload took.
+pub const UPLOAD_SECONDS: &str = "storage_node_upload_seconds";
+/// Partitions claimed.
+pub const OPENS: &str = "storage_node_partition_opens_total";
+/// Attempts to claim a partition that did not succeed.
+pub const OPEN_FAILURES: &str = "storage_node_partition_open_failures_total";
+
+/// Describes all of them to the recorder. Repeating it changes nothing.
+pub fn describe() {
+    describe_counter!(PRODUCE_BYTES, Unit::Bytes, "batches handed to the front");
+    describe_counter!(PRODUCE_BATCHES, Unit::Count, "batches handed to the front");
+    describe_counter!(HOT_FETCH_BYTES, Unit::Bytes, "batches answered from memory");
+    describe_counter!(COLD_REDIRECTS, Unit::Count, "fetches sent to a cold reader");
+    describe_counter!(PLANS, Unit::Count, "plans made for cold readers");
+    describe_gauge!(PARTITIONS, Unit::Count, "partitions this node serves");
+    describe_gauge!(HOT_CACHE_BYTES, Unit::Bytes, "batches in memory");
+    describe_gauge!(PENDING_UPLOAD_BYTES, Unit::Bytes, "batches not in the object store yet");
+    describe_gauge!(FRONT_USED_RATIO, "used share of the front, 0 to 1");
+    describe_counter!(UPLOADS, Unit::Count, "objects uploaded to the data log");
+    describe_counter!(UPLOAD_BYTES, Unit::Bytes, "bytes uploaded to the data log");
+    describe_counter!(UPLOAD_FAILURES, Unit::Count, "uploads that are tried again");
+    describe_histogram!(UPLOAD_SECONDS, Unit::Seconds, "duration of an upload");
+    describe_counter!(OPENS, Unit::Count, "partitions claimed");
+    describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
+}
+
+pub(crate) fn produced(bytes: usize) {
+    counter!(PRODUCE_BYTES).increment(bytes as u64);
+    counter!(PRODUCE_BATCHES).increment(1);
+}
+
+pub(crate) fn fetched_hot(bytes: usize) {
+    counter!(HOT_FETCH_BYTES).increment(bytes as u64);
+}
+
+pub(crate) fn redirected_to_cold() {
+    counter!(COLD_REDIRECTS).increment(1);
+}
+
+pub(crate) fn planned() {
+    counter!(PLANS).increment(1);
+}
+
+pub(crate) fn uploaded(bytes: u64, seconds: f64) {
+    counter!(UPLOADS).increment(1);
+    counter!(UPLOAD_BYTES).increment(bytes);
+    histogram!(UPLOAD_SECONDS).record(seconds);
+}
+
+pub(crate) fn upload_failed() {
+    counter!(UPLOAD_FAILURES).increment(1);
+}
+
+pub(crate) fn opened() {
+    counter!(OPENS).increment(1);
+}
+
+pub(crate) fn open_failed() {
+    counter!(OPEN_FAILURES).increment(1);
+}
+
+/// What a node looks like now; published once a second.
+pub(crate) struct Levels {
+    pub(crate) partitions: usize,
+    pub(crate) hot_bytes: usize,
+    pub(crate) pending_bytes: usize,
+    pub(crate) front_used_share: f64,
+}
+
+impl Levels {
+    pub(crate) fn publish(&self) {
+        gauge!(PARTITIONS).set(self.partitions as f64);
+        gauge!(HOT_CACHE_BYTES).set(self.hot_bytes as f64);
+        gauge!(PENDING_UPLOAD_BYTES).set(self.pending_bytes as f64);
+        gauge!(FRONT_USED_RATIO).set(self.front_used_share);
+    }
+}

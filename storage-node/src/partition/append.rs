@@ -1,0 +1,192 @@
+//! Appending: sequence check, offset, log, in one lock.
+
+use bytes::{Bytes, BytesMut};
+use protocol::ErrorCode;
+use protocol::batch::{self, BatchView, NO_TIMESTAMP};
+use thiserror::Error;
+
+use super::{Partition, State};
+use crate::acks::Ack;
+use crate::producer_state::{Sequence, SequenceError, SequencedBatch, Verdict};
+use crate::wal::{Entry, FrontError};
+
+/// A batch that has passed every check that needs no state.
+#[derive(Debug, Clone)]
+pub(crate) struct Append {
+    batch: Bytes,
+    last_offset_delta: i32,
+    max_timestamp: i64,
+    sequence: Option<Sequence>,
+}
+
+/// Where a batch is. Not durable yet: that is what its [`Ack`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// Offset of its first record: the original one for a duplicate.
+    pub base_offset: i64,
+    /// The node's timestamp of a LogAppendTime topic, else -1.
+    pub log_append_time_ms: i64,
+    /// The first offset there is.
+    pub log_start_offset: i64,
+}
+
+/// Why a batch was not appended. All of these are definite (R44).
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum AppendError {
+    /// The partition takes no requests any more.
+    #[error("the partition is closed: {0}")]
+    Closed(ErrorCode),
+    /// The sender's route is of another epoch (R49).
+    #[error("expected epoch {expected}, the partition is in {actual}")]
+    Epoch {
+        /// What the sender believes.
+        expected: i32,
+        /// What is.
+        actual: i32,
+    },
+    /// The producer's sequence forbids it.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    /// The front did not take it.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+}
+
+// === impl Append ===
+
+impl Append {
+    /// `view` is of `batch`.
+    pub(crate) fn new(batch: Bytes, view: &BatchView<'_>) -> Self {
+        let sequence = view.has_producer_id().then(|| Sequence {
+            producer_id: view.producer_id(),
+            epoch: view.producer_epoch(),
+            first: view.base_sequence(),
+            last: view.last_sequence(),
+        });
+        Self {
+            last_offset_delta: view.last_offset_delta(),
+            max_timestamp: view.max_timestamp(),
+            sequence,
+            batch,
+        }
+    }
+}
+
+// === impl AppendError ===
+
+impl AppendError {
+    /// What the producer is told.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Closed(code) => *code,
+            Self::Epoch { .. } => ErrorCode::NotLeaderOrFollower,
+            Self::Sequence(SequenceError::StaleEpoch) => ErrorCode::InvalidProducerEpoch,
+            Self::Sequence(SequenceError::OutOfOrder) => ErrorCode::OutOfOrderSequenceNumber,
+            // Retriable and definite for every client: "cannot be made durable just now" (R28).
+            Self::Front(FrontError::Full { .. } | FrontError::Busy { .. }) => {
+                ErrorCode::NotEnoughReplicas
+            }
+            Self::Front(FrontError::BatchSize { .. }) => ErrorCode::MessageTooLarge,
+            // The incarnation is over; its successor will be the leader.
+            Self::Front(FrontError::Sealed | FrontError::Poisoned(_)) => {
+                ErrorCode::NotLeaderOrFollower
+            }
+        }
+    }
+}
+
+// === impl Partition ===
+
+impl Partition {
+    /// Gives the batch its offset and hands it to the front.
+    ///
+    /// On success `ack` is told when the batch is durable, at once if it is a duplicate of one that
+    /// is. On error nothing was appended, and never will be.
+    pub(crate) fn append(
+        &self,
+        append: Append,
+        expected_epoch: Option<i32>,
+        now_ms: i64,
+        ack: Ack,
+    ) -> Result<Appended, AppendError> {
+        let actual = self.epoch;
+        if let Some(expected) = expected_epoch.filter(|expected| *expected != actual) {
+            return Err(AppendError::Epoch { expected, actual });
+        }
+        let log_append_time = self.settings().log_append_time;
+        let mut state = self.state.lock();
+        if let Some(code) = state.closed {
+            return Err(AppendError::Closed(code));
+        }
+        if let Some(sequence) = append.sequence
+            && let Verdict::Duplicate(batch) = state.producers.check(sequence)?
+        {
+            return Ok(state.repeat(batch, log_append_time, ack));
+        }
+        let (batch, max_timestamp) = if log_append_time {
+            let stamp = now_ms.max(state.last_append_ms);
+            (stamped(&append.batch, stamp), stamp)
+        } else {
+            (append.batch, append.max_timestamp)
+        };
+        let base_offset = state.next_offset;
+        let last_offset = base_offset + i64::from(append.last_offset_delta);
+        self.front.append(Entry {
+            partition: self.id,
+            base_offset,
+            leader_epoch: self.epoch,
+            last_offset,
+            batch,
+            internal: self.is_internal(),
+            target: self.this.upgrade().expect("a partition in use is alive"),
+        })?;
+        state.next_offset = last_offset + 1;
+        state.acks.push_back((last_offset, ack));
+        if log_append_time {
+            state.last_append_ms = max_timestamp;
+        }
+        if let Some(Sequence { producer_id, epoch, first, last }) = append.sequence {
+            let written = SequencedBatch {
+                base_sequence: first,
+                last_sequence: last,
+                base_offset,
+                last_offset,
+                max_timestamp,
+            };
+            state.producers.record(producer_id, epoch, written, now_ms);
+        }
+        Ok(Appended {
+            base_offset,
+            log_append_time_ms: if log_append_time { max_timestamp } else { NO_TIMESTAMP },
+            log_start_offset: state.log_start,
+        })
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Acknowledges a batch that is here already, once it is durable: the first attempt may still
+    /// be on its way.
+    fn repeat(&mut self, batch: SequencedBatch, log_append_time: bool, ack: Ack) -> Appended {
+        if batch.last_offset < self.high_watermark {
+            ack.durable();
+        } else {
+            let behind = self.acks.partition_point(|(last, _)| *last <= batch.last_offset);
+            self.acks.insert(behind, (batch.last_offset, ack));
+        }
+        Appended {
+            base_offset: batch.base_offset,
+            log_append_time_ms: if log_append_time { batch.max_timestamp } else { NO_TIMESTAMP },
+            log_start_offset: self.log_start,
+        }
+    }
+}
+
+/// The batch with the node's time in it. The one case in which a batch is copied before the log:
+/// the timestamp is under the checksum.
+fn stamped(batch: &Bytes, now_ms: i64) -> Bytes {
+    let mut own = BytesMut::from(batch.as_ref());
+    batch::set_log_append_time(&mut own, now_ms);
+    own.freeze()
+}

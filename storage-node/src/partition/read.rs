@@ -1,0 +1,218 @@
+//! Reading one partition's state: hot batches, bounds, epochs, timestamps.
+//!
+//! Final answers ("out of range", "no such epoch") are given only by the owner (R6, C7). On a front
+//! that nobody else can drain, owning means: this incarnation's front still takes appends. A front
+//! that ended closes the partition, and a closed partition answers nothing but its closing code.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::ErrorCode;
+use segment::Extent;
+
+use super::{FetchWaiter, Partition, ReadLimit, State};
+use crate::limits::PLAN_EXTENTS_MAX;
+use crate::plan::ColdPart;
+
+/// Where the log stands, seen at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The first offset there is.
+    pub log_start: i64,
+    /// From here on the node serves fetches itself.
+    pub hot_floor: i64,
+    /// Below this offset everything is in the object store.
+    pub uploaded_upto: i64,
+    /// The end of what is durable, and so of what is visible (D9).
+    pub high_watermark: i64,
+}
+
+/// Where a fetch begins and what it believes about the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchPosition {
+    pub(crate) offset: i64,
+    /// The epoch the client believes to be current; -1 if it does not say (KIP-320).
+    pub(crate) current_epoch: i32,
+    /// The epoch of the last record it has; -1 if it does not say (KIP-595).
+    pub(crate) last_fetched_epoch: i32,
+}
+
+/// What a fetch found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HotRead {
+    /// Whole batches from the offset on; none at the end of the log or when the limit is too small.
+    Records {
+        slices: Vec<Bytes>,
+        /// The limit held back what is there.
+        limited: bool,
+    },
+    /// Below the hot floor: a cold reader has it.
+    Cold,
+    /// The client's log and this one part here.
+    Diverging {
+        epoch: i32,
+        end_offset: i64,
+    },
+    /// Not to be had.
+    Refused(ErrorCode),
+}
+
+/// Where to look next for the first record at or after a timestamp.
+#[derive(Debug, Clone)]
+pub(crate) enum TimestampSearch {
+    /// Somewhere in this uploaded extent.
+    Cold(Extent),
+    /// In this batch.
+    Hot(Bytes),
+    /// There is none.
+    Nowhere,
+}
+
+// === impl Partition ===
+
+impl Partition {
+    /// Where the log stands; `Err` once the partition is closed.
+    pub(crate) fn marks(&self) -> Result<Marks, ErrorCode> {
+        let state = self.state.lock();
+        state.closed.map_or_else(|| Ok(state.marks()), Err)
+    }
+
+    /// Checks a client's belief about the current epoch (KIP-320).
+    pub(crate) fn check_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
+        match believed {
+            -1 => Ok(()),
+            epoch if epoch < self.epoch => Err(ErrorCode::FencedLeaderEpoch),
+            epoch if epoch > self.epoch => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads hot batches, or says why not. The marks are of the same instant.
+    pub(crate) fn fetch(&self, at: FetchPosition, limit: ReadLimit) -> (Marks, HotRead) {
+        let state = self.state.lock();
+        let marks = state.marks();
+        let refused = |code| (marks, HotRead::Refused(code));
+        if let Some(code) = state.closed {
+            return refused(code);
+        }
+        if let Err(code) = self.check_epoch(at.current_epoch) {
+            return refused(code);
+        }
+        if at.last_fetched_epoch > self.epoch {
+            return refused(ErrorCode::UnknownLeaderEpoch);
+        }
+        if at.last_fetched_epoch >= 0
+            && let Some((epoch, end_offset)) =
+                state.epochs.end_of(at.last_fetched_epoch, marks.high_watermark)
+            && (epoch < at.last_fetched_epoch || end_offset < at.offset)
+        {
+            return (marks, HotRead::Diverging { epoch, end_offset });
+        }
+        // Up to the next offset nothing is proven: it may be durable the moment after (C7).
+        if at.offset < state.log_start || at.offset > state.next_offset {
+            return refused(ErrorCode::OffsetOutOfRange);
+        }
+        if at.offset < marks.hot_floor {
+            return (marks, HotRead::Cold);
+        }
+        let (slices, limited) = state.hot.read(at.offset, limit);
+        (marks, HotRead::Records { slices, limited })
+    }
+
+    /// Wakes `waiter` for what happens from now on.
+    pub(crate) fn add_waiter(&self, waiter: &Arc<FetchWaiter>) {
+        self.state.lock().waiters.add(waiter);
+    }
+
+    /// Forgets a waiter.
+    pub(crate) fn remove_waiter(&self, waiter: &Arc<FetchWaiter>) {
+        self.state.lock().waiters.remove(waiter);
+    }
+
+    /// The batches of exactly `first..=last`, for their upload.
+    pub(crate) fn hot_range(&self, first: i64, last: i64) -> Vec<Bytes> {
+        let state = self.state.lock();
+        state.hot.range(first, last).map(|batch| batch.bytes.clone()).collect()
+    }
+
+    /// The uploaded extents that hold `offset` and what follows, about `bytes_max` of them; none if
+    /// `offset` is not uploaded yet.
+    pub(crate) fn cold_part(&self, offset: i64, bytes_max: u64) -> Result<ColdPart, ErrorCode> {
+        let state = self.state.lock();
+        if let Some(code) = state.closed {
+            return Err(code);
+        }
+        if offset < state.log_start || offset > state.next_offset {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let first = state.extents.partition_point(|extent| extent.last_offset < offset);
+        let mut bytes = 0;
+        let extents = state.extents[first..].iter().take(PLAN_EXTENTS_MAX).take_while(|extent| {
+            let more = bytes < bytes_max;
+            bytes += u64::from(extent.byte_len);
+            more
+        });
+        Ok(ColdPart {
+            marks: state.marks(),
+            manifest_version: state.manifest_version,
+            extents: extents.cloned().collect(),
+        })
+    }
+
+    /// The hot batches from `offset` on, all of them, with the offset after each.
+    pub(crate) fn hot_from(&self, offset: i64) -> Vec<(Bytes, i64)> {
+        let state = self.state.lock();
+        state.hot.from(offset).map(|batch| (batch.bytes.clone(), batch.last_offset + 1)).collect()
+    }
+
+    /// Where the first record at or after `timestamp` and `offset` may be, judged by the largest
+    /// timestamps of extents and batches.
+    pub(crate) fn search_timestamp(&self, timestamp: i64, offset: i64) -> TimestampSearch {
+        let state = self.state.lock();
+        let floor = state.hot.floor();
+        let from = offset.max(state.log_start);
+        if from < floor {
+            let first = state.extents.partition_point(|extent| extent.last_offset < from);
+            let mut cold = state.extents[first..].iter();
+            let cold = cold.find(|extent| extent.max_timestamp >= timestamp);
+            if let Some(extent) = cold.filter(|extent| extent.base_offset < floor) {
+                return TimestampSearch::Cold(extent.clone());
+            }
+        }
+        let mut hot = state.hot.from(from);
+        let hot = hot.find(|batch| batch.max_timestamp >= timestamp);
+        hot.map_or(TimestampSearch::Nowhere, |batch| TimestampSearch::Hot(batch.bytes.clone()))
+    }
+
+    /// The largest timestamp in the log; `None` if the log is empty.
+    pub(crate) fn max_timestamp(&self) -> Option<i64> {
+        let state = self.state.lock();
+        let cold = state.extents.iter().map(|extent| extent.max_timestamp);
+        let hot = state.hot.from(state.log_start).map(|batch| batch.max_timestamp);
+        cold.chain(hot).max()
+    }
+
+    /// The epoch of the record at `offset`; -1 if nothing is known.
+    pub(crate) fn epoch_at(&self, offset: i64) -> i32 {
+        self.state.lock().epochs.epoch_at(offset).unwrap_or(-1)
+    }
+
+    /// The largest epoch at or below `asked` and where it ends (KIP-101).
+    pub(crate) fn end_of_epoch(&self, asked: i32) -> Option<(i32, i64)> {
+        let state = self.state.lock();
+        state.epochs.end_of(asked, state.high_watermark)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn marks(&self) -> Marks {
+        Marks {
+            log_start: self.log_start,
+            hot_floor: self.hot.floor(),
+            uploaded_upto: self.uploaded_upto,
+            high_watermark: self.high_watermark,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Plans: what a cold reader may read of a partition without asking its owner again.
+//!
+//! One lookup in memory per tens of megabytes of catch-up read (DESIGN §5). Everything in a plan is
+//! from one instant (R35), and only a holder of the cluster's secret can have made it (R36).
+
+use hop::HopHeader;
+use hop::internal::{PlanRequest, PlanResponse};
+use protocol::ErrorCode;
+use segment::{Extent, Plan};
+
+use crate::metrics;
+use crate::partition::{Marks, Partition};
+use crate::partitions::Partitions;
+
+/// What plans are made with.
+pub(crate) struct Planner {
+    /// The cluster's secret.
+    pub(crate) secret: [u8; 32],
+    /// What a plan covers, about.
+    pub(crate) bytes: u64,
+    /// How long it may be used.
+    pub(crate) life_ms: i64,
+}
+
+/// A partition's uploaded part from some offset on, seen at one instant.
+#[derive(Debug)]
+pub(crate) struct ColdPart {
+    pub(crate) marks: Marks,
+    pub(crate) manifest_version: u64,
+    pub(crate) extents: Vec<Extent>,
+}
+
+impl Planner {
+    /// Answers a request for a plan.
+    pub(crate) fn plan(
+        &self,
+        partitions: &Partitions,
+        header: &HopHeader,
+        request: &PlanRequest,
+        now_ms: i64,
+    ) -> PlanResponse {
+        let partition = request.partition(header.tenant).and_then(|id| partitions.find(id));
+        let Some(partition) = partition else {
+            return refusal(ErrorCode::NotLeaderOrFollower);
+        };
+        let bytes = match u64::try_from(request.max_bytes) {
+            Ok(0) | Err(_) => self.bytes,
+            Ok(asked) => asked.min(self.bytes),
+        };
+        let part = match partition.cold_part(request.fetch_offset, bytes) {
+            Ok(part) => part,
+            Err(code) => return refusal(code),
+        };
+        metrics::planned();
+        self.answer(&partition, part, request.fetch_offset, now_ms)
+    }
+
+    /// An offset that is not uploaded is hot: the answer is an empty plan, and the hot floor in it
+    /// tells the gateway to come here.
+    fn answer(
+        &self,
+        partition: &Partition,
+        part: ColdPart,
+        fetch_offset: i64,
+        now_ms: i64,
+    ) -> PlanResponse {
+        let ColdPart { marks, manifest_version, extents } = part;
+        let expires_at_ms = now_ms.saturating_add(self.life_ms);
+        let mut answer = PlanResponse {
+            error_code: i32::from(ErrorCode::None.code()),
+            start_offset: fetch_offset,
+            end_offset: fetch_offset,
+            expires_at_ms,
+            ..marked(marks)
+        };
+        if let Some(last) = extents.last() {
+            answer.end_offset = last.last_offset + 1;
+            let plan = Plan {
+                partition: partition.id(),
+                start_offset: fetch_offset,
+                end_offset: answer.end_offset,
+                extents,
+                aborted: Vec::new(),
+                high_watermark: marks.high_watermark,
+                last_stable_offset: marks.high_watermark,
+                log_start_offset: marks.log_start,
+                leader_epoch: partition.epoch(),
+                manifest_version,
+                expires_at_ms,
+            };
+            answer.plan = plan.seal(&self.secret);
+        }
+        answer
+    }
+}
+
+fn marked(marks: Marks) -> PlanResponse {
+    PlanResponse {
+        hot_floor: marks.hot_floor,
+        high_watermark: marks.high_watermark,
+        last_stable_offset: marks.high_watermark,
+        log_start_offset: marks.log_start,
+        ..PlanResponse::default()
+    }
+}
+
+fn refusal(code: ErrorCode) -> PlanResponse {
+    PlanResponse {
+        error_code: i32::from(code.code()),
+        start_offset: -1,
+        end_offset: -1,
+        hot_floor: -1,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        ..PlanResponse::default()
+    }
+}

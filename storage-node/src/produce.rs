@@ -1,0 +1,255 @@
+//! Produce: every batch is validated, numbered and handed to the front before the call returns.
+//!
+//! In: one hop request, in the order of its lane (R45).
+//! Out: an answer once every batch is durable, or at the deadline (R28).
+//! Never: an await before the last append; a definite error after it (R44).
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::{HopHeader, Response, expected_epoch};
+use protocol::batch::{BatchError, BatchView, NO_TIMESTAMP, validate_produced};
+use protocol::ids::{NodeId, PartitionId, TopicId};
+use protocol::messages::produce_request::PartitionProduceData;
+use protocol::messages::produce_response::{
+    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
+use protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
+use protocol::{ErrorCode, StrBytes};
+use thiserror::Error;
+
+use crate::acks::{Ack, Acks, Outcome};
+use crate::limits::{FRONT_THROTTLE_MS_MAX, FRONT_THROTTLE_SHARE};
+use crate::metrics;
+use crate::node::Node;
+use crate::partition::{Append, AppendError, Appended, Partition};
+use crate::settings::TopicSettings;
+
+/// `acks` of a producer that wants no answer. All others wait for durability: 1 as well, for there
+/// is nothing weaker to give (ADR 0001).
+const NO_ANSWER: i16 = 0;
+
+/// Why one partition's batch was refused: always definite.
+#[derive(Debug, Error)]
+enum ProduceError {
+    #[error("acks must be -1, 0 or 1")]
+    RequiredAcks,
+    #[error("transactions are not served")]
+    Transactional,
+    #[error("no records")]
+    NoRecords,
+    #[error("this node does not own the partition")]
+    NotOwned,
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    #[error("batch of {bytes} bytes is larger than the topic's {max}")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("timestamp {timestamp} is out of the topic's range")]
+    Timestamp { timestamp: i64 },
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// What became of one partition of the request.
+struct Placed {
+    index: i32,
+    slot: usize,
+    epoch: i32,
+    result: Result<Appended, ProduceError>,
+}
+
+/// Appends a request's batches; the future answers when they are durable.
+pub(crate) fn produce(
+    node: &Node,
+    header: &HopHeader,
+    request: ProduceRequest,
+) -> BoxFuture<'static, Response> {
+    let batches = request.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
+    let acks = Acks::new(batches);
+    let now_ms = node.clock().now_ms();
+    let answer_at_once = request.acks == NO_ANSWER;
+    let refusal = refusal(&request);
+    let mut slot = 0;
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let id = TopicId(topic.topic_id);
+        let mut placed = Vec::with_capacity(topic.partition_data.len());
+        for data in topic.partition_data {
+            let partition = PartitionId::new(header.tenant, id, data.index);
+            let ack = acks.ack(slot);
+            placed.push(match refusal {
+                Some(refusal) => refused(data.index, slot, refusal()),
+                None => place(node, partition, data, slot, now_ms, ack),
+            });
+            slot += 1;
+        }
+        topics.push((topic.name, id, placed));
+    }
+    let throttle_time_ms = throttle_time_ms(node.front().usage().used_share());
+    let (deadline, node_id) = (header.deadline, node.id());
+    async move {
+        if !answer_at_once {
+            // At the deadline the answer says of each batch what is known then.
+            let _in_time = tokio::time::timeout(deadline, acks.all_told()).await;
+        }
+        let responses = topics.into_iter().map(|(name, id, placed)| {
+            let answers = placed.into_iter().map(|placed| {
+                let outcome =
+                    if answer_at_once { Outcome::Durable } else { acks.outcome(placed.slot) };
+                answer(placed, outcome, node_id)
+            });
+            TopicProduceResponse::default()
+                .with_name(name)
+                .with_topic_id(id.0)
+                .with_partition_responses(answers.collect())
+        });
+        let response = ProduceResponse::default()
+            .with_responses(responses.collect())
+            .with_throttle_time_ms(throttle_time_ms);
+        Response::Produce(response)
+    }
+    .boxed()
+}
+
+/// Why nothing of this request can be appended.
+fn refusal(request: &ProduceRequest) -> Option<fn() -> ProduceError> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(|| ProduceError::RequiredAcks);
+    }
+    if request.transactional_id.is_some() {
+        return Some(|| ProduceError::Transactional);
+    }
+    None
+}
+
+fn refused(index: i32, slot: usize, error: ProduceError) -> Placed {
+    Placed { index, slot, epoch: -1, result: Err(error) }
+}
+
+fn place(
+    node: &Node,
+    id: PartitionId,
+    data: PartitionProduceData,
+    slot: usize,
+    now_ms: i64,
+    ack: Ack,
+) -> Placed {
+    let Some(partition) = node.partitions().find(id) else {
+        return refused(data.index, slot, ProduceError::NotOwned);
+    };
+    let expected = expected_epoch::get(&data);
+    let result = append(&partition, data.records, expected, now_ms, ack);
+    Placed { index: data.index, slot, epoch: partition.epoch(), result }
+}
+
+fn append(
+    partition: &Partition,
+    records: Option<Bytes>,
+    expected_epoch: Option<i32>,
+    now_ms: i64,
+    ack: Ack,
+) -> Result<Appended, ProduceError> {
+    let records = records.ok_or(ProduceError::NoRecords)?;
+    let settings = partition.settings();
+    if records.len() > settings.batch_bytes_max {
+        let (bytes, max) = (records.len(), settings.batch_bytes_max);
+        return Err(ProduceError::TooLarge { bytes, max });
+    }
+    let append = {
+        let batch = validate_produced(&records, false)?;
+        check_timestamp(&batch, &settings, now_ms)?;
+        Append::new(records.clone(), &batch)
+    };
+    let appended = partition.append(append, expected_epoch, now_ms, ack)?;
+    metrics::produced(records.len());
+    Ok(appended)
+}
+
+/// The producer's clock, as far as the header shows it (R71): its largest timestamp and, for the
+/// lower bound, that of its first record.
+fn check_timestamp(
+    batch: &BatchView<'_>,
+    settings: &TopicSettings,
+    now_ms: i64,
+) -> Result<(), ProduceError> {
+    let (first, largest) = (batch.base_timestamp(), batch.max_timestamp());
+    if settings.log_append_time || largest == NO_TIMESTAMP {
+        return Ok(());
+    }
+    if largest.saturating_sub(now_ms) > settings.timestamp_after_max_ms {
+        return Err(ProduceError::Timestamp { timestamp: largest });
+    }
+    if first != NO_TIMESTAMP && now_ms.saturating_sub(first) > settings.timestamp_before_max_ms {
+        return Err(ProduceError::Timestamp { timestamp: first });
+    }
+    Ok(())
+}
+
+/// R28: from 70 % on producers are slowed down, so that the upload can catch up before the front
+/// has to refuse them.
+fn throttle_time_ms(used_share: f64) -> i32 {
+    let excess = (used_share - FRONT_THROTTLE_SHARE) / (1.0 - FRONT_THROTTLE_SHARE);
+    (excess.clamp(0.0, 1.0) * f64::from(FRONT_THROTTLE_MS_MAX)) as i32
+}
+
+fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(placed.index);
+    match placed.result {
+        Ok(appended) if outcome == Outcome::Durable => response
+            .with_base_offset(appended.base_offset)
+            .with_log_append_time_ms(appended.log_append_time_ms)
+            .with_log_start_offset(appended.log_start_offset),
+        Ok(_) => response
+            .with_error_code(ErrorCode::RequestTimedOut.code())
+            .with_base_offset(-1)
+            .with_log_append_time_ms(NO_TIMESTAMP)
+            .with_log_start_offset(-1),
+        Err(error) => {
+            let code = error.code();
+            let response = response
+                .with_error_code(code.code())
+                .with_error_message(Some(StrBytes::from_string(error.to_string())))
+                .with_base_offset(-1)
+                .with_log_append_time_ms(NO_TIMESTAMP)
+                .with_log_start_offset(-1);
+            if code != ErrorCode::NotLeaderOrFollower || placed.epoch < 0 {
+                return response;
+            }
+            // R49, KIP-951: the owner is still here, in another epoch than the sender thought.
+            let leader = LeaderIdAndEpoch::default()
+                .with_leader_id(BrokerId(node.0))
+                .with_leader_epoch(placed.epoch);
+            response.with_current_leader(leader)
+        }
+    }
+}
+
+impl ProduceError {
+    /// What the producer is told. Definite, all of them (R44).
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::RequiredAcks => ErrorCode::InvalidRequiredAcks,
+            Self::Transactional => ErrorCode::InvalidTxnState,
+            Self::NoRecords => ErrorCode::InvalidRecord,
+            Self::NotOwned => ErrorCode::NotLeaderOrFollower,
+            Self::Batch(error) => error.code(),
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::Timestamp { .. } => ErrorCode::InvalidTimestamp,
+            Self::Append(error) => error.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttling_begins_at_seventy_percent_and_grows() {
+        assert_eq!(throttle_time_ms(0.0), 0);
+        assert_eq!(throttle_time_ms(0.69), 0);
+        let half = throttle_time_ms(0.85);
+        assert!((400..=600).contains(&half), "{half}");
+        assert_eq!(throttle_time_ms(1.0), FRONT_THROTTLE_MS_MAX);
+    }
+}

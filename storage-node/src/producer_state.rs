@@ -1,0 +1,195 @@
+//! Idempotence, exactly as Kafka does it: what each producer id last wrote to one partition.
+//!
+//! ```text
+//! batch (producer id, epoch, first sequence .. last sequence)
+//!   same epoch and range as one of the last five  -> duplicate, acknowledged with its offset
+//!   older epoch                                   -> INVALID_PRODUCER_EPOCH
+//!   newer epoch, sequence 0                       -> append, forgets the older epoch
+//!   newer epoch, sequence other than 0            -> OUT_OF_ORDER_SEQUENCE_NUMBER
+//!   same epoch, sequence follows the last one     -> append (2^31-1 is followed by 0)
+//!   same epoch, any other sequence                -> OUT_OF_ORDER_SEQUENCE_NUMBER
+//!   producer we know nothing about                -> append at any sequence (KIP-360)
+//! ```
+//!
+//! The table is complete before a partition takes its first append (T1): it comes from the index
+//! or the footers of the logs before, and each batch updates it in the lock that gives its offset.
+
+use std::collections::{HashMap, VecDeque};
+
+use thiserror::Error;
+
+use crate::limits::{PRODUCER_BATCHES, PRODUCERS_PER_PARTITION_MAX};
+
+/// One remembered batch of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SequencedBatch {
+    /// Sequence of its first record.
+    pub base_sequence: i32,
+    /// Sequence of its last record.
+    pub last_sequence: i32,
+    /// Offset of its first record.
+    pub base_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// Largest timestamp in it: the append time of a LogAppendTime topic.
+    pub max_timestamp: i64,
+}
+
+/// What one producer id did to one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProducerEntry {
+    /// The epoch of all remembered batches.
+    pub epoch: i16,
+    /// The last batches, oldest first; never empty, never more than five.
+    pub batches: VecDeque<SequencedBatch>,
+    /// When it last appended, for expiry.
+    pub touched_ms: i64,
+}
+
+impl ProducerEntry {
+    fn last_sequence(&self) -> Option<i32> {
+        self.batches.back().map(|batch| batch.last_sequence)
+    }
+
+    fn remember(&mut self, batch: SequencedBatch) {
+        if self.batches.len() == PRODUCER_BATCHES {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(batch);
+    }
+}
+
+/// The producer part of a batch header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// Who produced it.
+    pub producer_id: i64,
+    /// In which of its epochs.
+    pub epoch: i16,
+    /// Sequence of the first record.
+    pub first: i32,
+    /// Sequence of the last record, wrapped.
+    pub last: i32,
+}
+
+/// What to do with a batch whose sequence is acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// New: append it.
+    Append,
+    /// Already there: acknowledge what was appended then.
+    Duplicate(SequencedBatch),
+}
+
+/// Why a batch must not be appended. Both are definite (R44).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum SequenceError {
+    /// A newer instance of the producer has written since.
+    #[error("producer epoch is older than the partition has seen")]
+    StaleEpoch,
+    /// A batch before this one is missing.
+    #[error("sequence does not follow the last one of its producer")]
+    OutOfOrder,
+}
+
+/// All producers one partition remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ProducerTable {
+    entries: HashMap<i64, ProducerEntry>,
+}
+
+impl ProducerTable {
+    /// Decides about a batch without changing anything.
+    pub(crate) fn check(&self, sequence: Sequence) -> Result<Verdict, SequenceError> {
+        let Some(entry) = self.entries.get(&sequence.producer_id) else {
+            return Ok(Verdict::Append);
+        };
+        if sequence.epoch < entry.epoch {
+            return Err(SequenceError::StaleEpoch);
+        }
+        if sequence.epoch > entry.epoch {
+            return match sequence.first {
+                0 => Ok(Verdict::Append),
+                _ => Err(SequenceError::OutOfOrder),
+            };
+        }
+        let duplicate = entry.batches.iter().find(|batch| {
+            batch.base_sequence == sequence.first && batch.last_sequence == sequence.last
+        });
+        if let Some(batch) = duplicate {
+            return Ok(Verdict::Duplicate(*batch));
+        }
+        match entry.last_sequence() {
+            Some(last) if !follows(last, sequence.first) => Err(SequenceError::OutOfOrder),
+            _ => Ok(Verdict::Append),
+        }
+    }
+
+    /// Remembers an appended batch. The caller has checked it.
+    pub(crate) fn record(&mut self, producer_id: i64, epoch: i16, batch: SequencedBatch, now_ms: i64) {
+        let full = self.entries.len() >= PRODUCERS_PER_PARTITION_MAX;
+        if full && !self.entries.contains_key(&producer_id) {
+            self.forget_oldest();
+        }
+        let entry = self.entries.entry(producer_id).or_insert_with(|| ProducerEntry {
+            epoch,
+            batches: VecDeque::with_capacity(1),
+            touched_ms: now_ms,
+        });
+        if entry.epoch != epoch {
+            entry.epoch = epoch;
+            entry.batches.clear();
+        }
+        entry.touched_ms = now_ms;
+        entry.remember(batch);
+    }
+
+    /// Forgets producers silent for longer than `producer.id.expiration.ms`.
+    pub(crate) fn expire(&mut self, now_ms: i64, after_ms: i64) {
+        self.entries.retain(|_, entry| now_ms.saturating_sub(entry.touched_ms) <= after_ms);
+    }
+
+    /// Every producer, for an index snapshot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &ProducerEntry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// Adds what a later log says about a producer. Applied in the order of the logs, snapshots
+    /// that overlap (a full snapshot after a partial one) and ones that only continue both give the
+    /// table a live partition would have.
+    pub(crate) fn absorb(&mut self, producer_id: i64, later: ProducerEntry) {
+        let Some(entry) = self.entries.get_mut(&producer_id) else {
+            self.entries.insert(producer_id, later);
+            return;
+        };
+        if later.epoch < entry.epoch {
+            return;
+        }
+        if later.epoch > entry.epoch {
+            *entry = later;
+            return;
+        }
+        let known_upto = entry.batches.back().map_or(-1, |batch| batch.last_offset);
+        for batch in later.batches.into_iter().filter(|batch| batch.base_offset > known_upto) {
+            entry.remember(batch);
+        }
+        entry.touched_ms = entry.touched_ms.max(later.touched_ms);
+    }
+
+    /// At the cap the longest silent producer goes, as if it had expired: it may continue at any
+    /// sequence, so at worst a retry of its last batch is appended twice.
+    fn forget_oldest(&mut self) {
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.touched_ms);
+        if let Some(id) = oldest.map(|(id, _)| *id) {
+            self.entries.remove(&id);
+        }
+    }
+}
+
+/// Sequences count to 2^31-1 and start again at 0.
+fn follows(last: i32, next: i32) -> bool {
+    if last == i32::MAX { next == 0 } else { next == last + 1 }
+}
+
+#[cfg(test)]
+mod tests;

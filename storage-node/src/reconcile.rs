@@ -1,0 +1,160 @@
+//! Following the assignments: opens what this node should own, drops what was deleted.
+//!
+//! Assignments are intent, so nothing here is urgent or final: a partition that cannot be opened yet
+//! is tried again, and one that is assigned elsewhere while this incarnation lives stays open, for
+//! only END lets another claim it (R2).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use metadata::keys::{self, Key};
+use metadata::model::{Assignment, NodeState, Record};
+use metadata::{MetadataError, Topic, Txn, TxnOutcome};
+use protocol::ErrorCode;
+use protocol::ids::{PartitionId, TenantId, TopicId};
+
+use crate::limits::{EPOCHS_PER_TXN, OPEN_RETRY, RECONCILE_INTERVAL};
+use crate::node::{Node, NodeError};
+use crate::open::OpenError;
+
+/// Runs until the node drains. An error means that this incarnation is over.
+pub(crate) async fn follow(node: &Node) -> Result<(), NodeError> {
+    let mut changed = node.view().changed();
+    loop {
+        changed.mark_unchanged();
+        check_incarnation(node)?;
+        let all_open = open_assigned(node).await;
+        node.forget_claims();
+        follow_topics(node).await;
+        if let Err(error) = publish_epochs(node).await {
+            tracing::warn!(%error, "epochs are not published");
+        }
+        let pause = if all_open { RECONCILE_INTERVAL } else { OPEN_RETRY };
+        tokio::select! {
+            // The view outlives the node: a closed channel is as good as no news.
+            _ = changed.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// R2: control, or another process under our id, may end this incarnation. Its log decides that, and
+/// the next upload would find out; this is only sooner.
+fn check_incarnation(node: &Node) -> Result<(), NodeError> {
+    let Some(record) = node.view().node(node.id()) else { return Ok(()) };
+    let ours = record.log_id == node.log().to_string();
+    if ours && record.state == NodeState::Fenced {
+        return Err(NodeError::Fenced);
+    }
+    if !ours && record.incarnation > node.log().incarnation {
+        return Err(NodeError::Replaced { log_id: record.log_id.clone() });
+    }
+    Ok(())
+}
+
+/// Opens what is assigned and not open. True if nothing is left.
+async fn open_assigned(node: &Node) -> bool {
+    let missing: Vec<PartitionId> = node
+        .view()
+        .assigned_to(node.id())
+        .into_iter()
+        .filter(|id| node.partitions().find(*id).is_none())
+        .collect();
+    let opened = futures::stream::iter(missing)
+        .map(|id| async move { (id, node.open_assigned(id).await) })
+        .buffer_unordered(node.config().open_concurrency);
+    let failures = opened.filter_map(|(id, result)| async move { result.err().map(|e| (id, e)) });
+    let failures: Vec<(PartitionId, OpenError)> = failures.collect().await;
+    for (partition, error) in &failures {
+        match error {
+            OpenError::NotEnded { .. } | OpenError::Conflict => {
+                tracing::info!(%partition, %error, "partition is not open yet");
+            }
+            OpenError::Deleted | OpenError::ClosedBefore => {
+                tracing::debug!(%partition, %error, "partition stays closed");
+            }
+            error => tracing::warn!(%partition, %error, "partition cannot be opened"),
+        }
+    }
+    failures.iter().all(|(_, error)| error.is_final())
+}
+
+/// Gives open partitions their topic's configs, and closes those whose topic is gone.
+async fn follow_topics(node: &Node) {
+    let mut gone: HashSet<(TenantId, TopicId)> = HashSet::new();
+    for partition in node.partitions().all() {
+        let id = partition.id();
+        match node.view().topic_by_id(id.tenant, id.topic) {
+            Some(topic) => partition.set_settings(node.settings_of(&topic)),
+            None => drop(gone.insert((id.tenant, id.topic))),
+        }
+    }
+    for (tenant, topic) in gone {
+        // The view may lag or be rebuilt; a partition that is closed does not come back, so the
+        // store itself must say so.
+        match node.metadata().get(&Key::Topic(tenant, topic).to_string()).await {
+            Ok(None) => close_topic(node, topic),
+            Ok(Some(_)) => {}
+            Err(error) => tracing::warn!(%topic, %error, "deletion is not confirmed"),
+        }
+    }
+}
+
+fn close_topic(node: &Node, topic: TopicId) {
+    for partition in node.partitions().all() {
+        let id = partition.id();
+        if id.topic == topic {
+            node.partitions().remove(id, ErrorCode::UnknownTopicOrPartition);
+            node.groups().closed(id);
+            tracing::info!(partition = %id, "topic deleted, partition closed");
+        }
+    }
+}
+
+/// Raises the epochs in the metadata store to those that were claimed. A restart in place claims
+/// without control, and clients must hear of the new epoch, or they are fenced for ever (R49).
+async fn publish_epochs(node: &Node) -> Result<(), MetadataError> {
+    let mut behind: HashMap<TopicId, HashMap<i32, i32>> = HashMap::new();
+    for partition in node.partitions().all() {
+        let id = partition.id();
+        let topic = node.view().topic_by_id(id.tenant, id.topic);
+        let assigned = topic.and_then(|topic: Arc<Topic>| topic.owner(id.index));
+        if assigned.is_some_and(|assigned| node.is_behind(assigned, partition.epoch())) {
+            behind.entry(id.topic).or_default().insert(id.index, partition.epoch());
+        }
+    }
+    for (topic, epochs) in behind {
+        publish_topic(node, topic, &epochs).await?;
+    }
+    Ok(())
+}
+
+async fn publish_topic(
+    node: &Node,
+    topic: TopicId,
+    epochs: &HashMap<i32, i32>,
+) -> Result<(), MetadataError> {
+    let listing = node.metadata().list(&keys::partitions_of(topic)).await?;
+    let stale: Vec<_> = listing
+        .entries
+        .iter()
+        .filter_map(|entry| {
+            let Some(Key::Partition(_, index)) = Key::parse(&entry.key) else { return None };
+            let epoch = *epochs.get(&index)?;
+            let assigned = Assignment::decode(&entry.value).ok()?;
+            node.is_behind(assigned, epoch).then_some((entry, epoch))
+        })
+        .collect();
+    for chunk in stale.chunks(EPOCHS_PER_TXN) {
+        let txn = chunk.iter().fold(Txn::new(), |txn, (entry, epoch)| {
+            let assignment = Assignment { node: node.id(), epoch: *epoch };
+            txn.when_mod(&entry.key, entry.mod_revision).put(&entry.key, assignment.encode())
+        });
+        // A conflict means that control moved something meanwhile: look again at the next change.
+        if let TxnOutcome::Conflict = node.metadata().txn(txn).await? {
+            tracing::debug!(%topic, "assignments changed while epochs were published");
+        }
+    }
+    Ok(())
+}

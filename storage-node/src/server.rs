@@ -1,0 +1,153 @@
+//! The node's side of the internal hop: which request goes where.
+
+mod no_groups;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::internal::{
+    AllocateProducerIdsResponse, ColdFetchResponse, OpenPartition, OpenPartitionsRequest,
+    OpenPartitionsResponse,
+};
+use hop::{Handler, HopRequest, Request, Response};
+use protocol::ErrorCode;
+use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
+
+use crate::node::Node;
+use crate::{fetch, list_offsets, produce};
+
+pub(crate) use self::no_groups::NoGroups;
+
+/// Answers for one node.
+pub(crate) struct Server(pub(crate) Arc<Node>);
+
+impl Handler for Server {
+    fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
+        let node = Arc::clone(&self.0);
+        let HopRequest { header, body } = request;
+        match body {
+            Request::Produce(request) => produce::produce(&node, &header, request),
+            Request::Fetch(request) => {
+                let partitions = Arc::clone(node.partitions());
+                fetch::fetch(partitions, header, request).map(Response::Fetch).boxed()
+            }
+            Request::ListOffsets(request) => {
+                let (partitions, reader) = (Arc::clone(node.partitions()), node.timestamps());
+                list_offsets::list_offsets(partitions, reader, header, request)
+                    .map(Response::ListOffsets)
+                    .boxed()
+            }
+            Request::OffsetForLeaderEpoch(request) => {
+                let partitions = node.partitions();
+                let answer = list_offsets::offset_for_leader_epoch(partitions, &header, request);
+                ready(Response::OffsetForLeaderEpoch(answer))
+            }
+            Request::InitProducerId(request) => async move {
+                Response::InitProducerId(node.producer_ids().init(header, request).await)
+            }
+            .boxed(),
+            Request::Plan(request) => {
+                let now_ms = node.clock().now_ms();
+                let plan = node.planner().plan(node.partitions(), &header, &request, now_ms);
+                ready(Response::Plan(plan))
+            }
+            Request::OpenPartitions(request) => {
+                open_partitions(node, header.deadline, request).map(Response::OpenPartitions).boxed()
+            }
+            Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)
+            | Request::DescribeGroups(_)
+            | Request::ListGroups(_)
+            | Request::DeleteGroups(_)
+            | Request::OffsetDelete(_) => node.groups().call(HopRequest { header, body }),
+            Request::CreateTopics(_)
+            | Request::DeleteTopics(_)
+            | Request::CreatePartitions(_)
+            | Request::ColdFetch(_)
+            | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
+        }
+    }
+}
+
+fn ready(response: Response) -> BoxFuture<'static, Response> {
+    futures::future::ready(response).boxed()
+}
+
+/// What control and cold readers answer. A gateway that asks a node has a wrong address, and no
+/// answer of ours could be mistaken for success.
+fn misrouted(request: &Request) -> Response {
+    tracing::error!(api = request.api().name(), "a request for another role came to this node");
+    let not_controller = ErrorCode::NotController.code();
+    match request {
+        Request::CreateTopics(request) => {
+            let results = request.topics.iter().map(|topic| {
+                CreatableTopicResult::default()
+                    .with_name(topic.name.clone())
+                    .with_error_code(not_controller)
+            });
+            Response::CreateTopics(CreateTopicsResponse::default().with_topics(results.collect()))
+        }
+        Request::DeleteTopics(request) => {
+            let results = request.topics.iter().map(|topic| {
+                DeletableTopicResult::default()
+                    .with_name(topic.name.clone())
+                    .with_topic_id(topic.topic_id)
+                    .with_error_code(not_controller)
+            });
+            let response = DeleteTopicsResponse::default().with_responses(results.collect());
+            Response::DeleteTopics(response)
+        }
+        Request::CreatePartitions(request) => {
+            let results = request.topics.iter().map(|topic| {
+                CreatePartitionsTopicResult::default()
+                    .with_name(topic.name.clone())
+                    .with_error_code(not_controller)
+            });
+            let response = CreatePartitionsResponse::default().with_results(results.collect());
+            Response::CreatePartitions(response)
+        }
+        Request::AllocateProducerIds(_) => {
+            let error_code = i32::from(not_controller);
+            let response = AllocateProducerIdsResponse { error_code, ..Default::default() };
+            Response::AllocateProducerIds(response)
+        }
+        _ => {
+            let error_code = ErrorCode::ReplicaNotAvailable.code();
+            Response::ColdFetch(ColdFetchResponse { error_code, ..Default::default() })
+        }
+    }
+}
+
+/// Answers when the partitions serve, so that a topic serves when its creation is answered.
+async fn open_partitions(
+    node: Arc<Node>,
+    deadline: Duration,
+    request: OpenPartitionsRequest,
+) -> OpenPartitionsResponse {
+    let opens = request.partitions.into_iter().map(|wanted| {
+        let open = open_one(Arc::clone(&node), deadline, wanted);
+        open.map(|code| i32::from(code.code()))
+    });
+    OpenPartitionsResponse { error_codes: futures::future::join_all(opens).await }
+}
+
+async fn open_one(node: Arc<Node>, deadline: Duration, wanted: OpenPartition) -> ErrorCode {
+    let Some(partition) = wanted.partition() else { return ErrorCode::InvalidRequest };
+    match tokio::time::timeout(deadline, node.open_assigned(partition)).await {
+        Ok(Ok(_)) => ErrorCode::None,
+        Ok(Err(error)) => {
+            tracing::warn!(%partition, %error, "partition is not opened");
+            error.code()
+        }
+        Err(_elapsed) => ErrorCode::RequestTimedOut,
+    }
+}

@@ -56,8 +56,10 @@ pub async fn load(store: &Store, log: LogId) -> Result<IndexSnapshot, IndexError
 /// The index of a log up to END or its first hole, from the footers of its segments.
 pub async fn rebuild(store: &Store, log: LogId) -> Result<IndexSnapshot, IndexError> {
     let scan = SeqLogReader::new(store.clone(), Family::Data, log).scan(0).await?;
+    // Collected: a stream over a borrowing iterator makes the whole future lose `Send`.
     let segments = scan.slots.iter().filter(|header| header.kind == SlotKind::Data);
-    let footers: Vec<_> = futures::stream::iter(segments.map(|header| header.slot))
+    let segments: Vec<u64> = segments.map(|header| header.slot).collect();
+    let footers: Vec<_> = futures::stream::iter(segments)
         .map(|slot| async move {
             let key = keys::slot(Family::Data, &log, slot);
             read_footer(store, &key).await.map(|footer| (slot, footer))

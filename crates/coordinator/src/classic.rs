@@ -24,7 +24,7 @@ use crate::timers::Timer;
 
 pub(crate) mod describe;
 mod heartbeat;
-mod join;
+pub(crate) mod join;
 mod leave;
 pub(crate) mod rebalance;
 pub(crate) mod roster;

@@ -16,12 +16,13 @@ use protocol::messages::{
     SyncGroupRequest,
 };
 
-use crate::classic::ClassicGroup;
 use crate::classic::rebalance::{join_error, sync_error};
+use crate::classic::{ClassicGroup, join};
 use crate::command::{Caller, Command, Outputs, Reply};
 use crate::config::Config;
 use crate::effects::{Effects, MemberIds};
 use crate::ledger::Ledger;
+use crate::limits::TEXT_BYTES_MAX;
 use crate::owned::owned;
 use crate::record::{GroupKey, Record};
 use crate::timers::{Timer, Timers};
@@ -157,8 +158,10 @@ impl Coordinator {
     ) {
         let session_timeouts =
             self.config.session_timeout_min_ms..=self.config.session_timeout_max_ms;
-        let refusal = if request.group_id.is_empty() {
+        let refusal = if !is_group_id(&request.group_id) {
             Some(ErrorCode::InvalidGroupId)
+        } else if !join::texts_fit(request) {
+            Some(ErrorCode::InvalidRequest)
         } else if !session_timeouts.contains(&request.session_timeout_ms) {
             Some(ErrorCode::InvalidSessionTimeout)
         } else {
@@ -301,4 +304,9 @@ impl Coordinator {
         let Self { config, ledger, groups, timers, member_ids, topic_names: _ } = self;
         (groups, Effects { now_ms, config, timers, ledger, member_ids, out })
     }
+}
+
+/// Groups with members need a name. Offsets may be stored under the empty one (KIP-289).
+fn is_group_id(group: &StrBytes) -> bool {
+    !group.is_empty() && group.len() <= TEXT_BYTES_MAX
 }

@@ -42,6 +42,7 @@
 
 mod coordinator;
 
+pub mod client_version;
 mod command;
 mod config;
 
@@ -60,6 +61,7 @@ mod timers;
 pub use command::{Caller, Command, Outputs, Reply, Token};
 pub use config::Config;
 pub use coordinator::{Coordinator, TopicNames};
+pub use limits::RECORD_BYTES_MAX;
 pub use record::{
     CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, TopicPartition,
 };

@@ -1,14 +1,22 @@
 //! Bounds that are not an operator's to set, with their source.
 
-/// What the members of one group may say about their protocols, together. A settled group is one
-/// record of the log: this much, as much again for the assignments, and the members' names must fit
-/// into one batch. Kafka's bound is a batch of 1 MiB, after compression.
-pub(crate) const GROUP_PROTOCOL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What the members of one group may say about themselves, together: names and protocol metadata. A
+/// settled group is one record of the log, so this, the assignments and the framing must fit into
+/// [`RECORD_BYTES_MAX`]. Kafka's bound is a batch of 1 MiB, after compression.
+pub(crate) const GROUP_MEMBERS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What a leader may assign to all members together; see [`GROUP_PROTOCOL_BYTES_MAX`].
-pub(crate) const GROUP_ASSIGNMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a leader may assign to all members together; see [`GROUP_MEMBERS_BYTES_MAX`].
+pub(crate) const GROUP_ASSIGNMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-const _: () = assert!(
-    2 * (GROUP_PROTOCOL_BYTES_MAX + GROUP_ASSIGNMENT_BYTES_MAX)
-        <= protocol::limits::BATCH_BYTES_MAX
-);
+/// Longest group id, instance id, protocol type or protocol name: what Kafka's older STRING can
+/// carry. In flexible versions a string could be as long as its frame.
+pub(crate) const TEXT_BYTES_MAX: usize = i16::MAX as usize;
+
+/// What a member costs besides its texts: lengths and tags, in the log and on the wire.
+pub(crate) const MEMBER_OVERHEAD_BYTES: usize = 128;
+
+/// No record is larger when encoded. The host must be able to append one of this size.
+pub const RECORD_BYTES_MAX: usize = 20 * 1024 * 1024;
+
+const _: () =
+    assert!(GROUP_MEMBERS_BYTES_MAX + GROUP_ASSIGNMENT_BYTES_MAX + 1024 * 1024 <= RECORD_BYTES_MAX);

@@ -147,6 +147,8 @@ pub enum RecordError {
 const OFFSETS_RECORD_BYTES: usize = 256 * 1024;
 /// What an offset takes besides its text.
 const OFFSET_BYTES: usize = 48;
+/// Partitions in one record of deletions, about as large.
+const DELETIONS_PER_RECORD: usize = 8_192;
 
 impl Record {
     /// Commits of one group as records of bounded size.
@@ -169,6 +171,15 @@ impl Record {
         }
         let record = |offsets| Self::OffsetsCommitted { group: group.clone(), offsets };
         chunks.into_iter().map(record).collect()
+    }
+
+    /// Deletions of one group as records of bounded size.
+    pub(crate) fn offsets_deleted(group: &GroupKey, partitions: &[TopicPartition]) -> Vec<Self> {
+        let record = |chunk: &[TopicPartition]| Self::OffsetsDeleted {
+            group: group.clone(),
+            partitions: chunk.to_vec(),
+        };
+        partitions.chunks(DELETIONS_PER_RECORD).map(record).collect()
     }
 
     /// The group that the record is about.

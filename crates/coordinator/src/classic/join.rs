@@ -7,11 +7,11 @@ use protocol::messages::JoinGroupRequest;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 
 use super::rebalance::{InitialDelay, join_error};
-use super::roster::{Member, protocol_bytes};
+use super::roster::{Member, record_bytes};
 use super::{ClassicGroup, Phase};
 use crate::command::{Caller, Reply};
 use crate::effects::Effects;
-use crate::limits::GROUP_PROTOCOL_BYTES_MAX;
+use crate::limits::{GROUP_MEMBERS_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::owned::{owned, owned_bytes};
 use crate::record::MemberRecord;
 
@@ -68,6 +68,13 @@ impl<'a> Join<'a> {
     fn refuse(&self, member_id: StrBytes, code: ErrorCode, fx: &mut Effects<'_>) {
         fx.reply(self.caller.token, join_error(member_id, code));
     }
+}
+
+/// True if every name in the request has a length that a name can have.
+pub(crate) fn texts_fit(request: &JoinGroupRequest) -> bool {
+    let protocols = request.protocols.iter().map(|protocol| &protocol.name);
+    let names = request.group_instance_id.iter().chain([&request.protocol_type]).chain(protocols);
+    names.into_iter().all(|name| name.len() <= TEXT_BYTES_MAX)
 }
 
 /// The protocols without repetitions: a name counts once per member in the vote.
@@ -130,9 +137,10 @@ impl ClassicGroup {
             Phase::Completing | Phase::Stable => self.roster.len(),
         };
         let ids_left = !join.member_id.is_empty() || self.pending.len() < size_max;
-        let spoken = member.map_or(0, |member| protocol_bytes(&member.record.protocols));
-        let spoken = self.roster.protocol_bytes() - spoken + protocol_bytes(&join.protocols);
-        (inside || (taken < size_max && ids_left)) && spoken <= GROUP_PROTOCOL_BYTES_MAX
+        let former_bytes = member.map_or(0, |member| record_bytes(&member.record));
+        let bytes =
+            self.roster.bytes() - former_bytes + record_bytes(&join.record(StrBytes::new()));
+        (inside || (taken < size_max && ids_left)) && bytes <= GROUP_MEMBERS_BYTES_MAX
     }
 
     fn supports(&self, join: &Join<'_>) -> bool {

@@ -10,6 +10,7 @@ use protocol::StrBytes;
 use protocol::error::ErrorCode;
 
 use crate::command::Token;
+use crate::limits::MEMBER_OVERHEAD_BYTES;
 use crate::record::MemberRecord;
 
 /// A member, and the requests of it that wait.
@@ -55,8 +56,8 @@ pub(crate) struct Roster {
     /// How many members speak each protocol.
     speakers: BTreeMap<StrBytes, usize>,
     joining: usize,
-    /// Length of all protocol names and metadata.
-    protocol_bytes: usize,
+    /// What the members say about themselves, in bytes.
+    bytes: usize,
 }
 
 impl Roster {
@@ -73,9 +74,9 @@ impl Roster {
         self.joining
     }
 
-    /// Length of what all members say about their protocols.
-    pub(crate) fn protocol_bytes(&self) -> usize {
-        self.protocol_bytes
+    /// What all members say about themselves, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn contains(&self, id: &StrBytes) -> bool {
@@ -113,6 +114,7 @@ impl Roster {
             self.instances.insert(instance_id.clone(), id.clone());
         }
         self.count_protocols(&member.record.protocols, true);
+        self.bytes += record_bytes(&member.record);
         self.joining += usize::from(member.is_joining());
         let replaced = self.members.insert(id, member);
         debug_assert!(replaced.is_none(), "a member id is added once");
@@ -124,6 +126,7 @@ impl Roster {
             self.instances.remove(instance_id);
         }
         self.count_protocols(&member.record.protocols, false);
+        self.bytes -= record_bytes(&member.record);
         self.joining -= usize::from(member.is_joining());
         Some(member)
     }
@@ -131,7 +134,9 @@ impl Roster {
     /// Replaces what a member speaks.
     pub(crate) fn set_protocols(&mut self, id: &StrBytes, protocols: Vec<(StrBytes, Bytes)>) {
         let Some(member) = self.members.get_mut(id) else { return };
+        self.bytes -= record_bytes(&member.record);
         let old = std::mem::replace(&mut member.record.protocols, protocols.clone());
+        self.bytes += record_bytes(&member.record);
         self.count_protocols(&old, false);
         self.count_protocols(&protocols, true);
     }
@@ -194,9 +199,6 @@ impl Roster {
     }
 
     fn count_protocols(&mut self, protocols: &[(StrBytes, Bytes)], added: bool) {
-        let bytes = protocol_bytes(protocols);
-        self.protocol_bytes =
-            if added { self.protocol_bytes + bytes } else { self.protocol_bytes - bytes };
         for (name, _) in protocols {
             let count = self.speakers.entry(name.clone()).or_default();
             *count = if added { *count + 1 } else { *count - 1 };
@@ -207,9 +209,12 @@ impl Roster {
     }
 }
 
-/// Length of a member's protocol names and metadata.
-pub(crate) fn protocol_bytes(protocols: &[(StrBytes, Bytes)]) -> usize {
-    protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
+/// What a member says about itself, in bytes. Its assignment is the leader's to say.
+pub(crate) fn record_bytes(record: &MemberRecord) -> usize {
+    let protocols = record.protocols.iter().map(|(name, metadata)| name.len() + metadata.len());
+    let names = record.id.len() + record.client_id.len() + record.client_host.len();
+    let instance_id = record.instance_id.as_ref().map_or(0, |id| id.len());
+    MEMBER_OVERHEAD_BYTES + names + instance_id + protocols.sum::<usize>()
 }
 
 #[cfg(test)]

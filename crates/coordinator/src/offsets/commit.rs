@@ -13,6 +13,7 @@ use protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use super::topic_of;
 use crate::command::{Caller, Outputs, Reply};
 use crate::coordinator::Coordinator;
+use crate::limits::TEXT_BYTES_MAX;
 use crate::owned::owned;
 use crate::record::{CommittedOffset, GroupKey, Record, TopicPartition};
 
@@ -50,6 +51,9 @@ impl Coordinator {
         request: &OffsetCommitRequest,
         out: &mut Outputs,
     ) -> Result<(), ErrorCode> {
+        if request.group_id.len() > TEXT_BYTES_MAX {
+            return Err(ErrorCode::InvalidGroupId);
+        }
         let generation = request.generation_id_or_member_epoch;
         let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
         let exists = self.groups.contains_key(&key) || self.ledger.get(&key).is_some();

@@ -33,8 +33,8 @@ impl Coordinator {
                 let topics =
                     topics.map(|topic| self.delete_topic(&group, &readers, topic, &mut doomed));
                 let response = OffsetDeleteResponse::default().with_topics(topics.collect());
-                if !doomed.is_empty() {
-                    self.emit(Record::OffsetsDeleted { group, partitions: doomed }, out);
+                for record in Record::offsets_deleted(&group, &doomed) {
+                    self.emit(record, out);
                 }
                 response
             }

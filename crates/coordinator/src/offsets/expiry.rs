@@ -49,8 +49,10 @@ impl Coordinator {
         let nothing_left = expired.len() == ledger.offsets.len();
         if nothing_left && ledger.is_empty() && !self.groups.contains_key(&key) {
             self.emit(Record::GroupDeleted { group: key }, out);
-        } else if !expired.is_empty() {
-            self.emit(Record::OffsetsDeleted { group: key, partitions: expired }, out);
+            return;
+        }
+        for record in Record::offsets_deleted(&key, &expired) {
+            self.emit(record, out);
         }
     }
 

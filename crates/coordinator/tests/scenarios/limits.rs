@@ -1,8 +1,10 @@
 //! How large a group may become.
 
 use bytes::Bytes;
-use coordinator::Config;
+use coordinator::{Command, Config};
+use protocol::StrBytes;
 use protocol::error::ErrorCode;
+use protocol::messages::JoinGroupRequest;
 
 use crate::dsl::{Client, GROUP, World};
 
@@ -65,9 +67,9 @@ fn ids_are_not_given_out_without_end() {
 }
 
 #[test]
-fn what_members_say_about_their_protocols_is_bounded_in_sum() {
+fn what_members_say_about_themselves_is_bounded_in_sum() {
     let mut world = world_of(10);
-    let huge = Bytes::from(vec![0; 9 * 1024 * 1024]);
+    let huge = Bytes::from(vec![0; 5 * 1024 * 1024]);
     let mut a = Client { protocols: vec![("range", huge.clone())], ..Client::new("a") };
     world.form(&mut [&mut a]);
     let token = Client { protocols: vec![("range", huge)], ..Client::new("b") }.join(&mut world);
@@ -76,4 +78,24 @@ fn what_members_say_about_their_protocols_is_bounded_in_sum() {
     let token = a.join(&mut world);
     assert!(!world.is_waiting(token), "the member itself may rejoin with what it has");
     assert_eq!(world.error(token), ErrorCode::None);
+}
+
+#[test]
+fn names_longer_than_any_client_needs_are_refused() {
+    let mut world = world_of(10);
+    let long = || StrBytes::from("x".repeat(40_000));
+    let request = || {
+        JoinGroupRequest::default()
+            .with_group_id(StrBytes::from(GROUP).into())
+            .with_session_timeout_ms(10_000)
+            .with_protocol_type("consumer".into())
+    };
+    for (request, code) in [
+        (request().with_group_id(long().into()), ErrorCode::InvalidGroupId),
+        (request().with_group_instance_id(Some(long())), ErrorCode::InvalidRequest),
+        (request().with_protocol_type(long()), ErrorCode::InvalidRequest),
+    ] {
+        let token = world.send(&Client::new("a"), Command::JoinGroup(request));
+        assert_eq!(world.error(token), code);
+    }
 }

@@ -80,7 +80,7 @@ impl Registration {
         };
         let key = Key::Reader(self.reader).to_string();
         // Unconditional: whoever held the number before is this reader's past life.
-        metadata.txn(Txn::new().put_leased(key, record.encode(), lease)).await?;
+        let _ = metadata.txn(Txn::new().put_leased(key, record.encode(), lease)).await?;
         Ok(lease)
     }
 }

@@ -46,7 +46,8 @@ pub enum Created {
 pub enum Updated {
     /// The object holds our bytes, and this is their version.
     Ours(Version),
-    /// Another version is current; our bytes were not applied and never will be.
+    /// Another version is current. Our bytes were not applied and never will be,
+    /// or were applied and have been replaced since.
     Conflict,
 }
 

@@ -41,7 +41,7 @@ pub struct StoreError {
 
 impl StoreError {
     pub(crate) fn new(op: Op, key: impl fmt::Display, error: &object_store::Error) -> Self {
-        Self { op, key: key.to_string(), kind: classify(error), cause: chain(error) }
+        Self { op, key: key.to_string(), kind: classify(error), cause: one_line(error) }
     }
 
     /// An object whose content contradicts the reference to it.
@@ -61,16 +61,18 @@ impl StoreError {
     }
 }
 
+/// Variants alone do not tell: a refused listing is a generic error whatever the status.
 fn classify(error: &object_store::Error) -> StoreErrorKind {
+    let text = chain(error);
     match error {
-        // The bucket's absence answers 404 too, and only the body tells them apart.
-        object_store::Error::NotFound { .. } if mentions(error, "NoSuchBucket") => {
-            StoreErrorKind::NoBucket
-        }
+        _ if text.contains("NoSuchBucket") => StoreErrorKind::NoBucket,
         object_store::Error::NotFound { .. } => StoreErrorKind::NotFound,
         object_store::Error::PermissionDenied { .. }
         | object_store::Error::Unauthenticated { .. } => StoreErrorKind::Denied,
         object_store::Error::InvalidPath { .. } => StoreErrorKind::Damaged,
+        _ if text.contains("status code: 403") || text.contains("status code: 401") => {
+            StoreErrorKind::Denied
+        }
         _ if connection_failed(error) => StoreErrorKind::Unreachable,
         _ => StoreErrorKind::Unavailable,
     }
@@ -82,11 +84,7 @@ fn connection_failed(error: &object_store::Error) -> bool {
         .any(|http| http.kind() == HttpErrorKind::Connect)
 }
 
-fn mentions(error: &object_store::Error, code: &str) -> bool {
-    chain(error).contains(code)
-}
-
-/// All causes in one line: the outermost text alone often hides the reason.
+/// All causes: the outermost text alone often hides the reason.
 fn chain(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     for inner in std::iter::successors(error.source(), |&inner| inner.source()) {
@@ -97,4 +95,50 @@ fn chain(error: &object_store::Error) -> String {
         }
     }
     text
+}
+
+/// All causes in one readable line: an S3 server's XML is reduced to code and message.
+fn one_line(error: &object_store::Error) -> String {
+    let text = chain(error);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once("</")?.0)
+    };
+    let readable = match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => {
+            let before = text.split_once('<').map_or("", |(before, _)| before);
+            format!("{before}{code}, {message}")
+        }
+        _ => text,
+    };
+    readable.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Op, StoreError, StoreErrorKind};
+
+    fn seen(text: &'static str) -> StoreError {
+        let error = object_store::Error::Generic { store: "S3", source: text.into() };
+        StoreError::new(Op::List, "meta", &error)
+    }
+
+    #[test]
+    fn a_servers_xml_becomes_one_line() {
+        let error = seen(
+            "status code: 404 Not Found: <?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code>\
+             <Message>No such\n bucket</Message><BucketName>b</BucketName></Error>",
+        );
+        assert_eq!(error.kind, StoreErrorKind::NoBucket);
+        assert_eq!(
+            error.to_string(),
+            "list `meta`: Generic S3 error: status code: 404 Not Found: NoSuchBucket, No such bucket"
+        );
+    }
+
+    #[test]
+    fn a_refused_listing_is_told_from_a_failed_one() {
+        assert_eq!(seen("status code: 403 Forbidden").kind, StoreErrorKind::Denied);
+        assert_eq!(seen("status code: 503 Slow Down").kind, StoreErrorKind::Unavailable);
+    }
 }

@@ -1,0 +1,172 @@
+//! An object store that lies about its writes, as real ones do.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result,
+};
+use parking_lot::Mutex;
+
+use crate::store::Store;
+
+/// What happens to one conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Applied, and the answer is lost: the client sees a time-out.
+    LostAnswer,
+    /// Applied, and a retry inside the client made it "exists" or "precondition failed".
+    AppliedButRefused,
+    /// Not applied: 409, please try again, which the client shows as "exists".
+    Conflict409,
+    /// Not applied: connection refused.
+    NotSent,
+}
+
+/// Memory with faults: the next conditional writes meet the next faults.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    memory: InMemory,
+    faults: Mutex<VecDeque<Fault>>,
+    /// A store whose conditions are checked by nobody (R16).
+    unconditional: bool,
+    attempts: Mutex<Vec<PutPayload>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn with(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
+        Arc::new(Self {
+            memory: InMemory::new(),
+            faults: Mutex::new(faults.into_iter().collect()),
+            unconditional: false,
+            attempts: Mutex::default(),
+        })
+    }
+
+    /// Answers every conditional write with success.
+    pub(crate) fn without_conditions() -> Arc<Self> {
+        Arc::new(Self {
+            memory: InMemory::new(),
+            faults: Mutex::default(),
+            unconditional: true,
+            attempts: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn store(self: &Arc<Self>) -> Store {
+        let store = Arc::clone(self);
+        Store::over(store)
+    }
+
+    pub(crate) fn push(&self, fault: Fault) {
+        self.faults.lock().push_back(fault);
+    }
+
+    /// The bytes of every conditional attempt so far.
+    pub(crate) fn attempts(&self) -> Vec<Bytes> {
+        self.attempts.lock().iter().map(|payload| payload.clone().into()).collect()
+    }
+}
+
+fn refusal(location: &Path, mode: &PutMode) -> Error {
+    let (path, source) = (location.to_string(), "injected".into());
+    match mode {
+        PutMode::Create => Error::AlreadyExists { path, source },
+        PutMode::Update(_) | PutMode::Overwrite => Error::Precondition { path, source },
+    }
+}
+
+impl std::fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("faulty memory")
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait::async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> Result<PutResult> {
+        if options.mode == PutMode::Overwrite {
+            return self.memory.put_opts(location, payload, options).await;
+        }
+        self.attempts.lock().push(payload.clone());
+        let fault = self.faults.lock().pop_front();
+        let mode = options.mode.clone();
+        if self.unconditional {
+            options.mode = PutMode::Overwrite;
+        }
+        let generic = || Error::Generic { store: "faulty", source: "injected".into() };
+        match fault {
+            None => self.memory.put_opts(location, payload, options).await,
+            Some(Fault::NotSent) => Err(generic()),
+            Some(Fault::Conflict409) => Err(refusal(location, &mode)),
+            Some(Fault::LostAnswer) => {
+                self.memory.put_opts(location, payload, options).await?;
+                Err(generic())
+            }
+            Some(Fault::AppliedButRefused) => {
+                self.memory.put_opts(location, payload, options).await?;
+                Err(refusal(location, &mode))
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.memory.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.memory.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.memory.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.memory.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.memory.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.memory.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.memory.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.memory.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.memory.rename_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,90 @@
+//! The directory store: its promises hold between processes, and it says why it
+//! cannot be opened.
+
+use std::env;
+use std::process::{Command, Stdio};
+
+use super::{payload, text_of};
+use crate::keys::{self, Key};
+use crate::store::{OpenError, Store, StoreConfig, Updated};
+
+const CHILDREN: usize = 3;
+const INCREMENTS: usize = 30;
+const CHILD: &str = "store::tests::local::increments_of_a_child_process";
+const CHILD_DIRECTORY: &str = "THERMOCLINE_TEST_DIRECTORY";
+
+fn open(path: &str) -> Store {
+    Store::open(&StoreConfig::new(format!("file://{path}")), "test").unwrap()
+}
+
+fn counter() -> Key {
+    keys::probe(uuid::Uuid::nil(), "counter")
+}
+
+/// Several processes increment one object by compare-and-swap; none gets lost.
+#[tokio::test]
+async fn updates_are_atomic_between_processes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let store = open(path);
+    let (token, zero) = payload("0");
+    store.create(&counter(), zero, token).await.unwrap();
+    let children: Vec<_> = (0..CHILDREN)
+        .map(|_| {
+            Command::new(env::current_exe().unwrap())
+                .args(["--exact", CHILD, "--ignored", "--quiet"])
+                .env(CHILD_DIRECTORY, path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let counted = text_of(&store.get(&counter()).await.unwrap());
+    assert_eq!(counted, (CHILDREN * INCREMENTS).to_string());
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of updates_are_atomic_between_processes"]
+async fn increments_of_a_child_process() {
+    let store = open(&env::var(CHILD_DIRECTORY).unwrap());
+    let mut done = 0;
+    while done < INCREMENTS {
+        let (object, version) = store.get_versioned(&counter()).await.unwrap().unwrap();
+        let next = text_of(&object).parse::<usize>().unwrap() + 1;
+        let (token, payload) = payload(&next.to_string());
+        let outcome = store.update(&counter(), payload, token, &version).await.unwrap();
+        done += usize::from(outcome != Updated::Conflict);
+    }
+}
+
+#[tokio::test]
+async fn lock_files_are_not_objects() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path().to_str().unwrap());
+    assert_eq!(store.list("").await.unwrap(), []);
+    let key = counter();
+    let (token, zero) = payload("0");
+    store.create(&key, zero, token).await.unwrap();
+    let listed = store.list("").await.unwrap();
+    assert_eq!(listed.into_iter().map(|object| object.key).collect::<Vec<_>>(), [key]);
+}
+
+#[test]
+fn a_bad_configuration_names_its_key() {
+    let text = |config: &StoreConfig| Store::open(config, "test").unwrap_err().to_string();
+    for url in ["", "bucket", "s3://", "s3:///prefix", "file://relative", "gs://bucket"] {
+        let error = text(&StoreConfig::new(url));
+        assert!(error.contains("`store.url`") && error.contains("s3://bucket/prefix"), "{error}");
+    }
+    let error = text(&StoreConfig::new("file:///proc/nowhere"));
+    assert!(error.contains("`store.url`") && error.contains("/proc/nowhere"), "{error}");
+    let mut config = StoreConfig::new("s3://bucket");
+    config.endpoint = Some("http://127.0.0.1:1".to_owned());
+    assert!(text(&config).contains("`store.access_key_id`"));
+    config.access_key_id = Some("key".to_owned());
+    let error = Store::open(&config, "test").unwrap_err();
+    assert!(matches!(error, OpenError::MissingKey { key: "store.secret_access_key" }), "{error}");
+}

@@ -5,10 +5,30 @@
 //! Never: a network protocol, a clock, a cache.
 //!
 //! From the bottom up: [`store`] gives conditional writes whose answer can be
-//! trusted, and [`probe`] refuses stores that cannot give them; [`keys`] names
+//! trusted, and [`mod@probe`] refuses stores that cannot give them; [`keys`] names
 //! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
 //! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
 //! partition's records are and who owns it; [`plan`] lets a cold reader fetch them.
+//!
+//! ```
+//! use protocol::ids::NodeId;
+//! use segment::seqlog::{EndRecord, OpenSlot, SeqLogWriter, SlotKind, place_end};
+//! use segment::{Family, LogId, Store};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Store::memory("example");
+//! let log = LogId::fresh(NodeId(1), 1, 1);
+//! let mut writer =
+//!     SeqLogWriter::create(store.clone(), Family::Wal, log, &OpenSlot::default()).await?;
+//! writer.append(SlotKind::Data, vec!["acknowledged".into()]).await?;
+//!
+//! // Anybody may end the log; whatever its writer does now is refused.
+//! place_end(&store, Family::Wal, &log, &EndRecord::default()).await?;
+//! assert!(writer.append(SlotKind::Data, vec!["too late".into()]).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod store;
 

@@ -4,8 +4,9 @@
 //! In: keys from [`crate::keys`] and payloads of several `Bytes`, which are
 //! uploaded as they are, without being copied together.
 //! Out: whole objects, exact byte ranges, versions for compare-and-swap.
-//! Never: a conditional write outside [`conditional`] — the client library
-//! answers 409 and 412 alike, and both may hide our own write (R13, R17).
+//! Never: a conditional write other than by [`Store::create`] and
+//! [`Store::update`]. The client library answers 409 and 412 alike, and both may
+//! hide our own write (R13, R17).
 
 mod backend;
 mod conditional;
@@ -66,7 +67,7 @@ pub struct Listed {
 }
 
 impl Store {
-    /// Opens the store of a role. Sends no request: [`crate::probe`] does that.
+    /// Opens the store of a role. Sends no request: [`crate::probe()`] does that.
     pub fn open(config: &StoreConfig, role: &'static str) -> Result<Self, OpenError> {
         Ok(Self {
             backend: Arc::new(backend::open(config)?),

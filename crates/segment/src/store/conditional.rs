@@ -20,7 +20,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::{GetOptions, GetRange, ObjectStore as _, PutMode, PutOptions, PutPayload};
+use object_store::{GetRange, ObjectStore as _, PutMode, PutOptions, PutPayload};
 use tokio::time::Instant;
 
 use super::error::{StoreError, StoreErrorKind};
@@ -51,11 +51,25 @@ pub enum Updated {
     Conflict,
 }
 
+/// What became of either.
+enum Settled {
+    Ours(Version),
+    Lost,
+}
+
 /// What reading back found.
 enum Found {
     Absent,
     Ours(Version),
     Other(Version),
+}
+
+/// One conditional write. All its attempts carry the same bytes (R14).
+struct Write<'a> {
+    key: &'a Key,
+    payload: PutPayload,
+    token: WriterToken,
+    mode: PutMode,
 }
 
 impl Store {
@@ -70,22 +84,9 @@ impl Store {
         payload: Vec<Bytes>,
         token: WriterToken,
     ) -> Result<Created, StoreError> {
-        assert!(token.is_in(&payload), "payload of `{key}` lacks its writer token");
-        let payload = PutPayload::from_iter(payload);
-        let mut attempts = Attempts::start(self.write_deadline);
-        loop {
-            let refused = match self.put_once(key, &payload, PutMode::Create).await {
-                Ok(version) => {
-                    return self.version_or_read(key, version, token).await.map(Created::Ours);
-                }
-                Err(error) => error,
-            };
-            match self.read_back(key, token).await {
-                Ok(Found::Ours(version)) => return Ok(Created::Ours(version)),
-                Ok(Found::Other(_)) => return Ok(Created::Exists),
-                Ok(Found::Absent) => attempts.pause(refused).await?,
-                Err(error) => attempts.pause(error).await?,
-            }
+        match self.settle(Write::new(key, payload, token, PutMode::Create)).await? {
+            Settled::Ours(version) => Ok(Created::Ours(version)),
+            Settled::Lost => Ok(Created::Exists),
         }
     }
 
@@ -99,84 +100,83 @@ impl Store {
         token: WriterToken,
         expected: &Version,
     ) -> Result<Updated, StoreError> {
-        assert!(token.is_in(&payload), "payload of `{key}` lacks its writer token");
-        let payload = PutPayload::from_iter(payload);
+        let mode = PutMode::Update(expected.0.clone());
+        match self.settle(Write::new(key, payload, token, mode)).await? {
+            Settled::Ours(version) => Ok(Updated::Ours(version)),
+            Settled::Lost => Ok(Updated::Conflict),
+        }
+    }
+
+    /// Puts and reads back until it is clear whose bytes are there.
+    async fn settle(&self, write: Write<'_>) -> Result<Settled, StoreError> {
         let mut attempts = Attempts::start(self.write_deadline);
         loop {
-            let mode = PutMode::Update(expected.0.clone());
-            let refused = match self.put_once(key, &payload, mode).await {
-                Ok(version) => {
-                    return self.version_or_read(key, version, token).await.map(Updated::Ours);
-                }
+            let refused = match self.put_once(&write).await {
+                Ok(Some(version)) => return Ok(Settled::Ours(version)),
+                Ok(None) => no_version(write.op(), write.key),
                 Err(error) => error,
             };
-            match self.read_back(key, token).await {
-                Ok(Found::Ours(version)) => return Ok(Updated::Ours(version)),
-                Ok(Found::Other(current)) if current != *expected => return Ok(Updated::Conflict),
-                Ok(Found::Absent) => return Ok(Updated::Conflict),
-                Ok(Found::Other(_)) => attempts.pause(refused).await?,
+            match self.read_back(&write).await {
+                Ok(Found::Ours(version)) => return Ok(Settled::Ours(version)),
+                Ok(found) if write.may_still_win(&found) => attempts.pause(refused).await?,
+                Ok(Found::Other(_) | Found::Absent) => return Ok(Settled::Lost),
                 Err(error) => attempts.pause(error).await?,
             }
         }
     }
 
-    async fn put_once(
-        &self,
-        key: &Key,
-        payload: &PutPayload,
-        mode: PutMode,
-    ) -> Result<Option<Version>, StoreError> {
-        let op = if mode == PutMode::Create { Op::Create } else { Op::Update };
+    async fn put_once(&self, write: &Write<'_>) -> Result<Option<Version>, StoreError> {
+        let (op, key) = (write.op(), write.key);
         let path = self.path(op, key)?;
         metrics::request(self.role, op);
-        let options = PutOptions { mode, ..PutOptions::default() };
-        let result = self.backend.single_attempt.put_opts(&path, payload.clone(), options).await;
-        let result = result.map_err(|error| self.failed(op, key, &error))?;
-        metrics::bytes(self.role, op, payload.content_length() as u64);
+        let options = PutOptions { mode: write.mode.clone(), ..PutOptions::default() };
+        let put = self.backend.single_attempt.put_opts(&path, write.payload.clone(), options);
+        let result = put.await.map_err(|error| self.failed(op, key, &error))?;
+        metrics::bytes(self.role, op, write.len());
         Ok(Version::of(result.e_tag, result.version))
     }
 
     /// Who wrote the object that is there now.
-    async fn read_back(&self, key: &Key, token: WriterToken) -> Result<Found, StoreError> {
-        let path = self.path(Op::GetRange, key)?;
-        metrics::request(self.role, Op::GetRange);
+    async fn read_back(&self, write: &Write<'_>) -> Result<Found, StoreError> {
+        let (op, key) = (Op::GetRange, write.key);
         let range = Some(GetRange::Bounded(0..PREAMBLE_LEN as u64));
-        let options = GetOptions { range, ..GetOptions::default() };
-        let read = async {
-            let result = self.backend.retrying.get_opts(&path, options).await?;
-            let version = Version::of(result.meta.e_tag.clone(), result.meta.version.clone());
-            Ok((version, result.bytes().await?))
+        let (preamble, meta) = match self.fetch(op, key, range).await {
+            Ok(fetched) => fetched,
+            Err(error) if error.is_not_found() => return Ok(Found::Absent),
+            Err(error) => return Err(error),
         };
-        let (version, preamble) = match read.await {
-            Ok(found) => found,
-            Err(error) => {
-                let error = self.failed(Op::GetRange, key, &error);
-                return if error.is_not_found() { Ok(Found::Absent) } else { Err(error) };
-            }
-        };
-        let version = version.ok_or_else(|| no_version(Op::GetRange, key))?;
-        match WriterToken::of(&preamble) {
-            Some(found) if found == token => Ok(Found::Ours(version)),
-            _ => Ok(Found::Other(version)),
+        let version = Version::of(meta.e_tag, meta.version).ok_or_else(|| no_version(op, key))?;
+        if WriterToken::of(&preamble) != Some(write.token) {
+            return Ok(Found::Other(version));
         }
+        if meta.size != write.len() {
+            let what = format!("{} bytes of our {} are stored", meta.size, write.len());
+            return Err(StoreError::damaged(op, key, what));
+        }
+        Ok(Found::Ours(version))
+    }
+}
+
+impl<'a> Write<'a> {
+    fn new(key: &'a Key, payload: Vec<Bytes>, token: WriterToken, mode: PutMode) -> Self {
+        assert!(token.is_in(&payload), "payload of `{key}` lacks its writer token");
+        Self { key, payload: PutPayload::from_iter(payload), token, mode }
     }
 
-    /// The version of an applied write, from its answer or, where the store
-    /// leaves it out, from the object.
-    async fn version_or_read(
-        &self,
-        key: &Key,
-        version: Option<Version>,
-        token: WriterToken,
-    ) -> Result<Version, StoreError> {
-        if let Some(version) = version {
-            return Ok(version);
-        }
-        match self.read_back(key, token).await? {
-            Found::Ours(version) => Ok(version),
-            // Replaced already: a version nobody will accept, so the next update
-            // with it reports the conflict.
-            Found::Other(_) | Found::Absent => Err(no_version(Op::Create, key)),
+    fn op(&self) -> Op {
+        if self.mode == PutMode::Create { Op::Create } else { Op::Update }
+    }
+
+    fn len(&self) -> u64 {
+        self.payload.content_length() as u64
+    }
+
+    /// True when what is there now is what this write waits to follow.
+    fn may_still_win(&self, found: &Found) -> bool {
+        match (&self.mode, found) {
+            (PutMode::Create, Found::Absent) => true,
+            (PutMode::Update(expected), Found::Other(current)) => current.0 == *expected,
+            _ => false,
         }
     }
 }

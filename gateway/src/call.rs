@@ -1,0 +1,162 @@
+//! What travels down the stack, and what comes back: one type per stage.
+//!
+//! ```text
+//! Accepted ─ limits ─ tls ─► Secured ─ frame limit ─►              one per connection
+//!   Inbound ─ authentication ─► Identified ─ quota, decode ─►      one per request
+//!     Call ─ authorisation ─► Authorised ─ namespace ─► Scoped ─ route
+//! ```
+//!
+//! Each stage adds what it found out, so a route cannot be reached without an identity, grants and
+//! a catalogue that shows one tenant only.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::header::RequestHeader;
+use protocol::ids::TenantId;
+use protocol::request::ClientRequest;
+use protocol::rope::Rope;
+use protocol::{EncodeError, ErrorCode, ProtocolError, StrBytes};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::catalogue::Catalogue;
+use crate::config::Security;
+use crate::layers::authorisation::Grants;
+
+/// A socket as the listener accepted it.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+}
+
+/// A connection whose bytes are what the listener's policy asks for.
+#[derive(Debug)]
+pub(crate) struct Secured {
+    pub(crate) stream: TcpStream,
+    pub(crate) client: Arc<Client>,
+}
+
+/// The other end of one connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Tells connections of this process apart; its requests keep their order under this name
+    /// (R45).
+    pub(crate) lane: u64,
+    /// Its address, as groups show it.
+    pub(crate) host: StrBytes,
+    /// The policy of the listener it came through.
+    pub(crate) security: Security,
+}
+
+/// Who a client is. Found out once per connection, not per request (R47).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) tenant: TenantId,
+    pub(crate) principal: StrBytes,
+}
+
+/// A whole frame: its header read, its body not looked at.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) header: RequestHeader,
+    pub(crate) body: Bytes,
+    pub(crate) client: Arc<Client>,
+    pub(crate) received: Instant,
+}
+
+/// A frame of somebody we know.
+#[derive(Debug)]
+pub(crate) struct Identified {
+    pub(crate) inbound: Inbound,
+    pub(crate) identity: Arc<Identity>,
+}
+
+/// A decoded request.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) header: RequestHeader,
+    pub(crate) client: Arc<Client>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) request: ClientRequest,
+}
+
+/// A request, and what its sender may do.
+#[derive(Debug)]
+pub(crate) struct Authorised {
+    pub(crate) call: Call,
+    pub(crate) grants: Grants,
+}
+
+/// A request, and the part of the cluster its sender can see.
+#[derive(Debug)]
+pub(crate) struct Scoped {
+    pub(crate) call: Call,
+    pub(crate) grants: Grants,
+    pub(crate) catalogue: Catalogue,
+}
+
+/// What goes back to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// The answer's frame; none for a produce with acks=0.
+    pub(crate) frame: Option<Rope>,
+    /// How long not to read from this client after the answer (KIP-219).
+    pub(crate) mute: Duration,
+}
+
+/// Why a connection ends before its client wants it to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Disconnect {
+    /// Frame borders are lost.
+    #[error(transparent)]
+    Frame(#[from] protocol::frame::FrameError),
+    /// The client closed in the middle of a frame.
+    #[error("connection closed in the middle of a request")]
+    Truncated,
+    /// A request that we do not serve or that is not one.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A request before authentication that needs it.
+    #[error("request before authentication")]
+    Unauthenticated,
+    /// A produce without answer failed: closing is the only way to say so.
+    #[error("produce without acknowledgement failed: {0}")]
+    UnacknowledgedProduce(ErrorCode),
+    /// No request in time.
+    #[error("no request arrived in time")]
+    Silent,
+    /// A request began and did not end in time.
+    #[error("request did not arrive completely in time")]
+    SlowRequest,
+    /// The client does not read its answers.
+    #[error("client does not read its answers")]
+    SlowReader,
+    /// Our own bug: an answer that its version cannot carry.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Disconnect {
+    /// The metric label.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Frame(_) => "frame",
+            Self::Truncated => "truncated",
+            Self::Protocol(_) => "protocol",
+            Self::Unauthenticated => "unauthenticated",
+            Self::UnacknowledgedProduce(_) => "unacknowledged_produce",
+            Self::Silent => "silent",
+            Self::SlowRequest => "slow_request",
+            Self::SlowReader => "slow_reader",
+            Self::Encode(_) => "encode",
+            Self::Io(_) => "io",
+        }
+    }
+}

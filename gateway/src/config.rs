@@ -1,0 +1,245 @@
+//! Configuration of the gateway role: what an operator may set, with defaults that serve.
+//!
+//! Durations and sizes are text (`"30s"`, `"64MiB"`), unknown keys are refused. [`Config::check`]
+//! refuses values that cannot work together and names the key.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+/// The gateway's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The id under which clients know this gateway. Must be unique among the cluster's gateways
+    /// and stay the same over restarts; never negative.
+    pub broker_id: i32,
+    /// Where clients connect.
+    #[serde(default)]
+    pub listener: ListenerConfig,
+    /// Availability zone, shown to clients as the broker's rack. Default: none.
+    #[serde(default)]
+    pub zone: String,
+    /// Whether asking for the metadata of an unknown topic creates it (Kafka's
+    /// `auto.create.topics.enable`). Default: true.
+    #[serde(default = "yes")]
+    pub auto_create_topics: bool,
+    /// How long the cluster waits for this gateway's sign of life before it stops naming it to
+    /// clients. Shorter notices a dead gateway sooner, longer rides out a slow metadata store.
+    /// Default: 10 s.
+    #[serde(default = "default_lease", with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long requests in flight may take to finish when the gateway stops. Default: 10 s.
+    #[serde(default = "default_drain", with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// Bounds on what clients may do to this process.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Fetch sessions and cold reads.
+    #[serde(default)]
+    pub fetch: FetchConfig,
+}
+
+/// A listener, and what clients are told about it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerConfig {
+    /// Address to listen on. Port 0 takes any free port. Default: `127.0.0.1:9092`.
+    pub bind: String,
+    /// Host that clients are told to connect to. Default: the host of `bind`.
+    pub advertised_host: Option<String>,
+    /// Port that clients are told to connect to. Default: the port that was bound.
+    pub advertised_port: Option<u16>,
+    /// How bytes are protected and clients identified. Default: `plaintext`.
+    pub security: Security,
+}
+
+/// What protects a listener. One policy per listener (R60).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// Neither encryption nor identity: every client is the anonymous principal of the default
+    /// tenant. For loopback and trusted networks.
+    #[default]
+    Plaintext,
+}
+
+/// Bounds on what clients may do to this process (R61, R62).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Connections at a time; one more is closed at once. Default: 10000.
+    pub connections: usize,
+    /// Connections of one address at a time. Default: as many as `connections`.
+    pub connections_per_address: Option<usize>,
+    /// Largest request (Kafka's `socket.request.max.bytes`). Default: 100 MiB.
+    pub request_size: ByteSize,
+    /// Memory for the requests that are being read or answered, over all connections. Default:
+    /// 512 MiB.
+    pub request_memory: ByteSize,
+    /// Requests of one connection that may be under way. Default: 64.
+    pub requests_in_flight: usize,
+    /// Bytes of such requests; one larger request is let through alone. Default: 64 MiB.
+    pub bytes_in_flight: ByteSize,
+    /// A connection must have sent one whole request by then. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub first_request_timeout: Duration,
+    /// A request that began to arrive must be whole by then, or arrive at 16 KiB/s at least.
+    /// Default: 30 s.
+    #[serde(with = "humantime_serde")]
+    pub frame_timeout: Duration,
+    /// A connection without requests is closed after this (Kafka's `connections.max.idle.ms`).
+    /// Default: 10 min.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// A client that takes no byte of its answers for this long is closed. Default: 60 s.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
+}
+
+/// Fetch sessions and cold reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchConfig {
+    /// Fetch sessions kept (Kafka's `max.incremental.fetch.session.cache.slots`). A client
+    /// without one sends its whole list each time. Default: 1000.
+    pub sessions: usize,
+    /// Partitions over all sessions. Default: 200000.
+    pub session_partitions: usize,
+    /// A session may be evicted for another once it was not used for this long. Default: 2 min.
+    #[serde(with = "humantime_serde")]
+    pub session_idle: Duration,
+    /// Bytes of one answer, whatever the client asks for. Default: 64 MiB.
+    pub response_size: ByteSize,
+    /// Memory for cold reads that were not ready when their fetch was answered; they wait here
+    /// for the next one. Default: 64 MiB.
+    pub cold_memory: ByteSize,
+}
+
+/// A configuration that cannot work: which key, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("config: `{key}`: {problem}")]
+pub struct ConfigError {
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// All defaults, for this broker id.
+    pub fn new(broker_id: i32) -> Self {
+        Self {
+            broker_id,
+            listener: ListenerConfig::default(),
+            zone: String::new(),
+            auto_create_topics: true,
+            lease: default_lease(),
+            drain_timeout: default_drain(),
+            limits: LimitsConfig::default(),
+            fetch: FetchConfig::default(),
+        }
+    }
+
+    /// Refuses what cannot work, by the name of its key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        require(self.broker_id >= 0, "broker_id", "must not be negative")?;
+        require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
+        require(limits.connections > 0, "limits.connections", "must be at least 1")?;
+        require(limits.requests_in_flight > 0, "limits.requests_in_flight", "must be at least 1")?;
+        require(
+            limits.request_size.as_u64() <= protocol::limits::FRAME_BYTES_MAX as u64,
+            "limits.request_size",
+            "must be at most 100MiB",
+        )?;
+        require(
+            limits.request_memory >= limits.request_size,
+            "limits.request_memory",
+            "must be at least `limits.request_size`, or that request could never be read",
+        )?;
+        require(
+            self.fetch.response_size.as_u64() <= i32::MAX as u64,
+            "fetch.response_size",
+            "must be below 2GiB",
+        )
+    }
+}
+
+fn require(holds: bool, key: &'static str, problem: &str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { key, problem: problem.to_owned() }) }
+}
+
+impl Default for ListenerConfig {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:9092".to_owned(),
+            advertised_host: None,
+            advertised_port: None,
+            security: Security::Plaintext,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: None,
+            request_size: ByteSize::b(protocol::limits::FRAME_BYTES_MAX as u64),
+            request_memory: ByteSize::mib(512),
+            requests_in_flight: 64,
+            bytes_in_flight: ByteSize::mib(64),
+            first_request_timeout: Duration::from_secs(10),
+            frame_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(10 * 60),
+            write_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for FetchConfig {
+    fn default() -> Self {
+        Self {
+            sessions: 1_000,
+            session_partitions: 200_000,
+            session_idle: Duration::from_secs(2 * 60),
+            response_size: ByteSize::mib(64),
+            cold_memory: ByteSize::mib(64),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_lease() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn default_drain() -> Duration {
+    Duration::from_secs(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_pass_their_own_check() {
+        assert_eq!(Config::new(1).check(), Ok(()));
+    }
+
+    #[test]
+    fn a_refused_value_is_named_by_its_key() {
+        let mut config = Config::new(-1);
+        assert_eq!(config.check().map_err(|error| error.key), Err("broker_id"));
+        config.broker_id = 1;
+        config.limits.request_memory = ByteSize::mib(1);
+        assert_eq!(config.check().map_err(|error| error.key), Err("limits.request_memory"));
+    }
+}

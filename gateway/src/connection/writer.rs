@@ -1,0 +1,111 @@
+//! The writing half: polls every answer under way and writes them in the order of their requests.
+
+use std::time::Duration;
+
+use bytes::Buf;
+use futures::future::FutureExt;
+use futures::stream::{FuturesOrdered, StreamExt};
+use protocol::rope::Rope;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::{Pending, Permits, Shared};
+use crate::call::{Disconnect, Reply};
+use crate::limits::RESPONSES_PER_WRITE;
+
+/// Writes one connection.
+pub(super) struct Writer {
+    socket: OwnedWriteHalf,
+    timeout: Duration,
+    shared: Shared,
+}
+
+/// Answers that leave together, and what their requests hold until then.
+#[derive(Default)]
+struct Ready {
+    frames: Rope,
+    mute: Duration,
+    permits: Vec<Permits>,
+    /// Ends the connection once the answers before it are written.
+    failure: Option<Disconnect>,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    pub(super) fn new(socket: OwnedWriteHalf, timeout: Duration, shared: Shared) -> Self {
+        Self { socket, timeout, shared }
+    }
+
+    /// Writes answers until the reader has ended and nothing is under way.
+    pub(super) async fn run(
+        mut self,
+        mut pending: mpsc::Receiver<Pending>,
+    ) -> Result<(), Disconnect> {
+        let mut under_way = FuturesOrdered::new();
+        let mut reading = true;
+        loop {
+            tokio::select! {
+                biased;
+                Some(done) = under_way.next() => {
+                    let mut ready = Ready::default();
+                    ready.add(done);
+                    while ready.has_room()
+                        && let Some(Some(done)) = under_way.next().now_or_never()
+                    {
+                        ready.add(done);
+                    }
+                    self.write(ready).await?;
+                }
+                next = pending.recv(), if reading => match next {
+                    Some(Pending { answer, permits }) => {
+                        under_way.push_back(answer.map(|answer| (answer, permits)));
+                    }
+                    None => reading = false,
+                },
+                else => return Ok(()),
+            }
+        }
+    }
+
+    async fn write(&mut self, mut ready: Ready) -> Result<(), Disconnect> {
+        while ready.frames.has_remaining() {
+            // The time runs from the last progress, not per answer (R62).
+            let written = timeout(self.timeout, self.socket.write_buf(&mut ready.frames)).await;
+            if written.map_err(|_| Disconnect::SlowReader)?? == 0 {
+                return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+            }
+        }
+        if !ready.mute.is_zero() {
+            *self.shared.muted_until.lock() = Some(Instant::now() + ready.mute);
+        }
+        ready.failure.map_or(Ok(()), Err)
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    fn has_room(&self) -> bool {
+        self.failure.is_none() && self.permits.len() < RESPONSES_PER_WRITE
+    }
+
+    fn add(&mut self, (answer, permits): (Result<Reply, Disconnect>, Permits)) {
+        self.permits.push(permits);
+        match answer {
+            Ok(Reply { frame, mute }) => {
+                self.mute = self.mute.max(mute);
+                match frame {
+                    Some(frame) if self.frames.has_remaining() => {
+                        frame.chunks().for_each(|piece| self.frames.push(piece.clone()));
+                    }
+                    Some(frame) => self.frames = frame,
+                    None => {}
+                }
+            }
+            Err(error) => self.failure = Some(error),
+        }
+    }
+}

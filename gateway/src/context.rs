@@ -1,0 +1,118 @@
+//! What routes work with: the process's shared parts, and who asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hop::{Call, HopError, HopHeader};
+use metadata::ClusterView;
+use metadata::model::{GatewayRecord, NodeRecord};
+use process::{Clock, Drain};
+use protocol::StrBytes;
+use protocol::ids::{PartitionId, TenantId};
+
+use crate::call::{Client, Identity};
+use crate::catalogue::Catalogue;
+use crate::config::Config;
+use crate::connection::Budget;
+use crate::layers::authorisation::Grants;
+use crate::layers::quota::Quotas;
+use crate::rendezvous;
+use crate::route::cold::ColdReads;
+use crate::route::producer_id::ProducerIds;
+use crate::route::sessions::Sessions;
+use crate::route::tides::Tides;
+use crate::upstream::Upstream;
+
+/// The parts of one gateway that all its connections share.
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    /// This gateway as clients are told to reach it.
+    pub(crate) advertised: GatewayRecord,
+    pub(crate) view: ClusterView,
+    pub(crate) clock: Clock,
+    pub(crate) drain: Drain,
+    pub(crate) upstream: Upstream,
+    pub(crate) quotas: Arc<dyn Quotas>,
+    /// Memory for requests under way (R61).
+    pub(crate) request_memory: Budget,
+    pub(crate) sessions: Sessions,
+    pub(crate) tides: Tides,
+    pub(crate) cold: ColdReads,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) traces: AtomicU64,
+}
+
+/// One request's surroundings. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) core: Arc<Core>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) grants: Grants,
+    pub(crate) catalogue: Catalogue,
+    /// The version of the API that the client speaks.
+    pub(crate) version: i16,
+    /// The name the client gives itself.
+    pub(crate) client_id: StrBytes,
+    pub(crate) trace_id: u64,
+}
+
+// === impl Core ===
+
+impl Core {
+    /// The gateways that clients are told about, by id. Always with this one: whoever asks it has
+    /// reached it, whatever became of its registration.
+    pub(crate) fn gateways(&self) -> Vec<GatewayRecord> {
+        let mut gateways = self.view.gateways();
+        let ours = self.advertised.broker_id;
+        match gateways.binary_search_by_key(&ours, |gateway| gateway.broker_id) {
+            Ok(at) => gateways[at] = self.advertised.clone(),
+            Err(at) => gateways.insert(at, self.advertised.clone()),
+        }
+        gateways
+    }
+
+    /// The owner of a partition and the epoch of its assignment.
+    pub(crate) fn owner(&self, partition: PartitionId) -> Option<(Arc<NodeRecord>, i32)> {
+        self.view.owner(partition)
+    }
+
+    /// A number that joins the log lines of one request over processes.
+    pub(crate) fn next_trace(&self) -> u64 {
+        let count = self.traces.fetch_add(1, Ordering::Relaxed);
+        rendezvous::mix(count ^ ((self.config.broker_id as u64) << 48))
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.identity.tenant
+    }
+
+    /// The header of a call on this request's behalf.
+    pub(crate) fn header(&self, deadline: Duration) -> HopHeader {
+        HopHeader {
+            tenant: self.identity.tenant,
+            principal: self.identity.principal.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client.host.clone(),
+            deadline,
+            trace_id: self.trace_id,
+            lane: self.client.lane,
+        }
+    }
+
+    /// Asks another process. The request has its place in this connection's lane when this
+    /// returns (R45).
+    pub(crate) fn ask<M: Call>(
+        &self,
+        address: &str,
+        deadline: Duration,
+        message: M,
+    ) -> impl Future<Output = Result<M::Answer, HopError>> + Send + use<M> {
+        self.core.upstream.ask(address, self.header(deadline), message)
+    }
+}

@@ -1,0 +1,130 @@
+//! The one place where failures become Kafka error codes, and where codes are found in answers.
+//!
+//! What a failed call to another role means depends on what was asked (R44): a write whose outcome
+//! is unknown must say so, a read may be tried again by anybody, and each family of clients' code
+//! understands other codes. Java's consumer, for one, throws on a REQUEST_TIMED_OUT in a fetch.
+
+use hop::HopError;
+use metadata::MetadataError;
+use protocol::ErrorCode;
+use protocol::response::ClientResponse;
+
+/// A produce: not delivered is definite, anything else may have been appended.
+pub(crate) fn of_write(error: &HopError) -> ErrorCode {
+    if error.is_definite() { ErrorCode::NotLeaderOrFollower } else { ErrorCode::RequestTimedOut }
+}
+
+/// A read from a partition: harmless to repeat, on whoever the owner is by then.
+pub(crate) fn of_read(error: &HopError) -> ErrorCode {
+    if error.is_definite() { ErrorCode::NotLeaderOrFollower } else { ErrorCode::KafkaStorageError }
+}
+
+/// A group's request. Joins, syncs and heartbeats may be repeated by their client whatever became
+/// of them, and clients give up on a code that does not name the coordinator.
+pub(crate) fn of_group(error: &HopError) -> ErrorCode {
+    if error.is_definite() { ErrorCode::NotCoordinator } else { ErrorCode::CoordinatorNotAvailable }
+}
+
+/// A request to control.
+pub(crate) fn of_control(error: &HopError) -> ErrorCode {
+    if error.is_definite() { ErrorCode::NotController } else { ErrorCode::RequestTimedOut }
+}
+
+/// The metadata store did not say whether something exists: neither yes nor no is true.
+pub(crate) fn of_lookup(error: &MetadataError) -> ErrorCode {
+    tracing::warn!(%error, "topic lookup failed");
+    ErrorCode::LeaderNotAvailable
+}
+
+/// The first error in an answer, for metrics. `None` if all went well.
+pub(crate) fn first_error(response: &ClientResponse) -> ErrorCode {
+    codes(response).find(|code| *code != 0).map_or(ErrorCode::None, ErrorCode::from_code)
+}
+
+/// Every error code in an answer, outermost first.
+fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
+    use ClientResponse as R;
+    match response {
+        R::Produce(r) => {
+            Box::new(r.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code))
+        }
+        R::Fetch(r) => {
+            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            Box::new(std::iter::once(r.error_code).chain(partitions))
+        }
+        R::ListOffsets(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::OffsetForLeaderEpoch(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::Metadata(r) => {
+            let topics = r.topics.iter().map(|t| t.error_code);
+            Box::new(std::iter::once(r.error_code).chain(topics))
+        }
+        R::OffsetCommit(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::OffsetFetch(r) => {
+            let groups = r.groups.iter().map(|g| g.error_code);
+            let of_groups = r.groups.iter().flat_map(|g| &g.topics).flat_map(|t| &t.partitions);
+            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            let nested = of_groups.map(|p| p.error_code).chain(partitions);
+            Box::new(std::iter::once(r.error_code).chain(groups).chain(nested))
+        }
+        R::OffsetDelete(r) => {
+            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            Box::new(std::iter::once(r.error_code).chain(partitions))
+        }
+        R::FindCoordinator(r) => {
+            let each = r.coordinators.iter().map(|c| c.error_code);
+            Box::new(std::iter::once(r.error_code).chain(each))
+        }
+        R::LeaveGroup(r) => {
+            let members = r.members.iter().map(|m| m.error_code);
+            Box::new(std::iter::once(r.error_code).chain(members))
+        }
+        R::DescribeGroups(r) => Box::new(r.groups.iter().map(|g| g.error_code)),
+        R::DeleteGroups(r) => Box::new(r.results.iter().map(|g| g.error_code)),
+        R::CreateTopics(r) => Box::new(r.topics.iter().map(|t| t.error_code)),
+        R::DeleteTopics(r) => Box::new(r.responses.iter().map(|t| t.error_code)),
+        R::CreatePartitions(r) => Box::new(r.results.iter().map(|t| t.error_code)),
+        R::DescribeConfigs(r) => Box::new(r.results.iter().map(|c| c.error_code)),
+        R::JoinGroup(r) => Box::new(std::iter::once(r.error_code)),
+        R::SyncGroup(r) => Box::new(std::iter::once(r.error_code)),
+        R::Heartbeat(r) => Box::new(std::iter::once(r.error_code)),
+        R::ListGroups(r) => Box::new(std::iter::once(r.error_code)),
+        R::ApiVersions(r) => Box::new(std::iter::once(r.error_code)),
+        R::InitProducerId(r) => Box::new(std::iter::once(r.error_code)),
+        R::DescribeCluster(r) => Box::new(std::iter::once(r.error_code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_surely_not_delivered_reads_as_definite_to_a_producer() {
+        assert!(of_write(&HopError::Unreachable).definite());
+        for open in [HopError::Lost, HopError::TimedOut, HopError::Protocol(String::new())] {
+            assert!(!of_write(&open).definite(), "{open}");
+        }
+    }
+
+    #[test]
+    fn no_failed_call_reads_as_our_own_bug() {
+        let errors = [
+            HopError::Unreachable,
+            HopError::Lost,
+            HopError::TimedOut,
+            HopError::Protocol("x".to_owned()),
+        ];
+        for error in errors {
+            for code in [of_write(&error), of_read(&error), of_group(&error), of_control(&error)] {
+                assert_ne!(code, ErrorCode::UnknownServerError);
+                assert_ne!(code, ErrorCode::None);
+            }
+        }
+    }
+}

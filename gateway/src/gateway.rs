@@ -1,0 +1,193 @@
+//! A gateway from its configuration to its listener, and back.
+//!
+//! ```text
+//! bind ─► register ─► accept …… drain begins: unregister, stop accepting,
+//!                               finish what is under way, close
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use hop::Peers;
+use metadata::model::GatewayRecord;
+use metadata::{ClusterView, MetadataStore};
+use process::{Clock, Drain};
+use protocol::ids::BrokerId;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ConfigError};
+use crate::connection::Budget;
+use crate::context::Core;
+use crate::layers::quota::Unlimited;
+use crate::registration::{Registration, RegistrationError};
+use crate::route::cold::ColdReads;
+use crate::route::producer_id::ProducerIds;
+use crate::route::sessions::Sessions;
+use crate::route::tides::Tides;
+use crate::upstream::Upstream;
+use crate::{accept, metrics, stack};
+
+/// What a gateway needs from its process.
+#[derive(Clone)]
+pub struct Deps {
+    /// The time, for the life of plans.
+    pub clock: Clock,
+    /// Where the gateway registers itself.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// Topics, owners, and the other roles.
+    pub view: ClusterView,
+    /// The way to the other roles.
+    pub peers: Peers,
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Handle {
+    /// The address that was bound.
+    pub kafka: SocketAddr,
+    /// The broker id clients know it by.
+    pub broker_id: BrokerId,
+    accepting: JoinHandle<()>,
+}
+
+/// Why a gateway does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The listener's address cannot be had.
+    #[error("`listener.bind`: cannot listen on `{address}`: {source}")]
+    Bind {
+        /// As configured.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The gateway cannot take its place in the cluster.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+}
+
+/// Starts a gateway; returns when it serves. It runs until the drain has finished.
+pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, RoleError> {
+    config.check()?;
+    metrics::describe();
+    let address = config.listener.bind.clone();
+    let bound = accept::bind(&address).await;
+    let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (kafka, listener) = bound.map_err(|source| RoleError::Bind { address, source })?;
+    let advertised = advertised(&config, kafka);
+    let lease = config.lease;
+    let store = Arc::clone(&deps.metadata);
+    let core = Arc::new(core(config, deps, advertised.clone(), drain.clone()));
+    let stack = stack::connections(&core);
+    // Clients that connect early wait in the accept queue, not in vain.
+    let registration = Registration::take(store, advertised.clone(), lease).await?;
+    drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
+    let accepting = drain.spawn("gateway accept", accept::accept(listener, stack, drain.clone()));
+    tracing::info!(
+        broker_id = advertised.broker_id.0,
+        listening = %kafka,
+        advertised = format!("{}:{}", advertised.host, advertised.port),
+        "gateway serves"
+    );
+    Ok(Handle { kafka, broker_id: advertised.broker_id, accepting })
+}
+
+/// Runs a gateway until the drain begins; what is under way then hangs on the drain.
+pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleError> {
+    start(config, deps, drain).await?.stopped().await;
+    Ok(())
+}
+
+// === impl Handle ===
+
+impl Handle {
+    /// Waits until the gateway accepts no more.
+    pub async fn stopped(self) {
+        if let Err(error) = self.accepting.await {
+            tracing::error!(%error, "gateway accept task failed");
+        }
+    }
+}
+
+fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> Core {
+    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+    let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
+    Core {
+        advertised,
+        upstream: Upstream::new(deps.peers, deps.view.clone()),
+        quotas: Arc::new(Unlimited),
+        request_memory: Budget::new(config.limits.request_memory.as_u64()),
+        sessions: Sessions::new(&config.fetch, config.broker_id, seed),
+        tides: Tides::default(),
+        cold: ColdReads::new(cold_bytes),
+        producer_ids: ProducerIds::default(),
+        traces: AtomicU64::new(seed),
+        view: deps.view,
+        clock: deps.clock,
+        drain,
+        config,
+    }
+}
+
+/// How clients reach this gateway: as configured, or as it was bound.
+fn advertised(config: &Config, bound: SocketAddr) -> GatewayRecord {
+    let listener = &config.listener;
+    let bind_host = listener.bind.rsplit_once(':').map_or("", |(host, _)| host);
+    let host = match &listener.advertised_host {
+        Some(host) => host.clone(),
+        // An address that stands for all of them is none that a client can connect to.
+        None if bound.ip().is_unspecified() => "localhost".to_owned(),
+        None => bind_host.trim_matches(['[', ']']).to_owned(),
+    };
+    GatewayRecord {
+        broker_id: BrokerId(config.broker_id),
+        host,
+        port: listener.advertised_port.unwrap_or_else(|| bound.port()),
+        zone: config.zone.clone(),
+        address: String::new(),
+    }
+}
+
+#[cfg(test)]
+impl Core {
+    /// A gateway's parts around an empty cluster.
+    pub(crate) async fn for_tests() -> Arc<Self> {
+        let drain = Drain::new();
+        let store: Arc<dyn MetadataStore> = Arc::new(metadata::MemoryStore::new());
+        let view = ClusterView::start(Arc::clone(&store), &drain).await.unwrap();
+        let secret = hop::ClusterSecret::new(&[0; 32]);
+        let peers = Peers::new(hop::Role::Gateway, secret, drain.clone());
+        let config = Config::new(1);
+        let bound = SocketAddr::from(([127, 0, 0, 1], 9092));
+        let advertised = advertised(&config, bound);
+        let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers };
+        Arc::new(core(config, deps, advertised, drain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_the_bound_address_unless_configured_otherwise() {
+        let bound = SocketAddr::from(([0, 0, 0, 0], 4_000));
+        let mut config = Config::new(1);
+        config.listener.bind = "gateway.internal:0".to_owned();
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 4_000));
+        let shown = advertised(&config, loopback);
+        assert_eq!((shown.host.as_str(), shown.port), ("gateway.internal", 4_000));
+
+        config.listener.bind = "0.0.0.0:0".to_owned();
+        assert_eq!(advertised(&config, bound).host, "localhost");
+
+        config.listener.advertised_host = Some("kafka.example".to_owned());
+        config.listener.advertised_port = Some(9_092);
+        let shown = advertised(&config, bound);
+        assert_eq!((shown.host.as_str(), shown.port), ("kafka.example", 9_092));
+    }
+}

@@ -1,0 +1,105 @@
+//! Every bound of the gateway that an operator does not set, with its source.
+//!
+//! What an operator does set is in [`crate::config::LimitsConfig`]; bounds on the shape of a
+//! request are in [`protocol::limits`].
+
+use std::time::Duration;
+
+/// Length of the accept queue (R65): a storm after a failover waits in the kernel instead of
+/// seeing resets. The kernel caps it at `net.core.somaxconn`.
+pub(crate) const ACCEPT_QUEUE: u32 = 65_535;
+
+/// Pause after a failed accept. It fails when file descriptors ran out, and trying again at once
+/// would only burn the processor.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// First read of a connection that has nothing buffered. All an idle connection holds; most
+/// requests but produces fit.
+pub(crate) const READ_BYTES: usize = 4 * 1024;
+
+/// Slowest sender that is waited for beyond the frame timeout (R62).
+pub(crate) const FRAME_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+
+/// Ready responses that leave in one vectored write. Beyond some dozens the system call is no
+/// longer what costs.
+pub(crate) const RESPONSES_PER_WRITE: usize = 32;
+
+/// Longest wait that a client may ask of a fetch. Kafka has no bound; a handler must have one.
+pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// What a node gets on top of a fetch's own wait before it counts as lost.
+pub(crate) const FETCH_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a fetch from several owners waits for all of their first answers. Long enough that a
+/// slower node is not starved by a faster one, short enough that a hung one holds back nobody.
+pub(crate) const FETCH_FIRST_PASS: Duration = Duration::from_millis(100);
+
+/// How long after its wait has ended a fetch expects its owners' answers, which were to come just
+/// then.
+pub(crate) const FETCH_LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Calls of one fetch to one owner. More than two are rare: only a `min_bytes` that several owners
+/// fill together needs them.
+pub(crate) const FETCH_CALLS_PER_OWNER: u32 = 16;
+
+/// Changes of tier of one partition in one fetch: refused by the owner, planned, and hot again.
+pub(crate) const FETCH_TURNS: u32 = 3;
+
+/// Bounds of the time a produce may take. Kafka's `timeout` guards replication only, so clients
+/// may send values that no write to a disk can meet.
+pub(crate) const PRODUCE_TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(5), Duration::from_secs(120));
+
+/// Bounds of the time an administrative request may take.
+pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(120));
+
+/// How long reads of metadata-like state (offsets, groups) wait for a node.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a join gets on top of the rebalance it waits for (Kafka's clients add the same 5 s).
+pub(crate) const JOIN_GRACE: Duration = Duration::from_secs(5);
+
+/// Longest wait for a rebalance: a join names it, a sync does not.
+pub(crate) const REBALANCE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// How long an OffsetFetch is tried again while its coordinator moves or loads (R41).
+pub(crate) const OFFSET_FETCH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause between two such tries.
+pub(crate) const OFFSET_FETCH_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a request waits until this gateway's own view shows a change it asked for.
+pub(crate) const VIEW_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at the control leader while there is none.
+pub(crate) const LEADER_PAUSE: Duration = Duration::from_millis(100);
+
+/// Partitions whose hot floor is remembered. It is a hint of 40 bytes; when full, all are
+/// forgotten and learned again by one refused fetch each.
+pub(crate) const TIDES_MAX: usize = 200_000;
+
+/// Plans remembered, over all partitions. Each is a few KiB and covers tens of megabytes.
+pub(crate) const PLANS_MAX: usize = 4_096;
+
+/// Bytes that one plan is asked to cover.
+pub(crate) const PLAN_BYTES: i32 = 64 * 1024 * 1024;
+
+/// How often a cold read asks for a new plan when a reader refuses the old one (R31).
+pub(crate) const PLAN_ATTEMPTS: usize = 3;
+
+/// Readers tried for one cold read: the one that likely has it cached, and one more.
+pub(crate) const READER_ATTEMPTS: usize = 2;
+
+/// How long a finished cold read waits to be fetched before it counts as forgotten.
+pub(crate) const COLD_READ_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a cold read may take in the background.
+pub(crate) const COLD_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bits of a fetch session's id that name the gateway (see [`crate::route`]'s sessions).
+pub(crate) const SESSION_GATEWAY_BITS: u32 = 10;
+
+const _: () = assert!(PRODUCE_TIMEOUT.0.as_millis() < PRODUCE_TIMEOUT.1.as_millis());
+const _: () = assert!(ADMIN_TIMEOUT.0.as_millis() < ADMIN_TIMEOUT.1.as_millis());
+const _: () = assert!(SESSION_GATEWAY_BITS < 31);

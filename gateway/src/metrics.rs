@@ -1,0 +1,128 @@
+//! The gateway's metrics: names in one place, label values from enums only (R66).
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use protocol::ErrorCode;
+use protocol::messages::ApiKey;
+
+/// Answers by API and the first error in them (`NONE` for none).
+const REQUESTS_TOTAL: &str = "gateway_requests_total";
+/// From a request's last byte read to its answer being ready.
+const REQUEST_SECONDS: &str = "gateway_request_seconds";
+/// Each is a bug: clients cannot act on UNKNOWN_SERVER_ERROR.
+const UNKNOWN_SERVER_ERRORS_TOTAL: &str = "gateway_unknown_server_errors_total";
+/// Bytes of records answered to fetches, by the tier they came from.
+const FETCH_BYTES_TOTAL: &str = "gateway_fetch_bytes_total";
+/// Bytes of records received in produces.
+const PRODUCE_BYTES_TOTAL: &str = "gateway_produce_bytes_total";
+/// Connections open now.
+const CONNECTIONS: &str = "gateway_connections";
+/// Connections refused, by the limit that refused them.
+const CONNECTIONS_REFUSED_TOTAL: &str = "gateway_connections_refused_total";
+/// Connections that this side ended, by reason.
+const DISCONNECTS_TOTAL: &str = "gateway_disconnects_total";
+/// Cold reads that were not ready when their fetch was answered.
+const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
+
+/// Describes every metric, so that they show with unit and text.
+pub(crate) fn describe() {
+    describe_counter!(REQUESTS_TOTAL, "requests answered, by API and first error");
+    describe_histogram!(REQUEST_SECONDS, "time from request read to answer ready");
+    describe_counter!(UNKNOWN_SERVER_ERRORS_TOTAL, "answers that carry UNKNOWN_SERVER_ERROR");
+    describe_counter!(FETCH_BYTES_TOTAL, "bytes of records fetched, by tier");
+    describe_counter!(PRODUCE_BYTES_TOTAL, "bytes of records produced");
+    describe_gauge!(CONNECTIONS, "open client connections");
+    describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
+    describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
+    describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
+}
+
+/// Where fetched bytes came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServedBy {
+    /// The partition's owner.
+    Node,
+    /// A cold reader.
+    Reader,
+}
+
+pub(crate) fn answered(api: ApiKey, error: ErrorCode, took: Duration) {
+    let api = api_name(api);
+    counter!(REQUESTS_TOTAL, "api" => api, "error" => error.name()).increment(1);
+    histogram!(REQUEST_SECONDS, "api" => api).record(took.as_secs_f64());
+    if error == ErrorCode::UnknownServerError {
+        counter!(UNKNOWN_SERVER_ERRORS_TOTAL, "api" => api).increment(1);
+        tracing::error!(api, "answered with UNKNOWN_SERVER_ERROR");
+    }
+}
+
+pub(crate) fn fetched(served_by: ServedBy, bytes: usize) {
+    let tier = match served_by {
+        ServedBy::Node => "hot",
+        ServedBy::Reader => "cold",
+    };
+    counter!(FETCH_BYTES_TOTAL, "tier" => tier).increment(bytes as u64);
+}
+
+pub(crate) fn produced(bytes: usize) {
+    counter!(PRODUCE_BYTES_TOTAL).increment(bytes as u64);
+}
+
+pub(crate) fn connections(open: usize) {
+    gauge!(CONNECTIONS).set(open as f64);
+}
+
+pub(crate) fn refused(limit: &'static str) {
+    counter!(CONNECTIONS_REFUSED_TOTAL, "limit" => limit).increment(1);
+}
+
+pub(crate) fn disconnected(reason: &'static str) {
+    counter!(DISCONNECTS_TOTAL, "reason" => reason).increment(1);
+}
+
+pub(crate) fn cold_read_left() {
+    counter!(COLD_READS_LEFT_TOTAL).increment(1);
+}
+
+/// The API's name as a label. `ApiKey` has a `Debug` form only, which is not `'static`.
+fn api_name(api: ApiKey) -> &'static str {
+    match api {
+        ApiKey::Produce => "Produce",
+        ApiKey::Fetch => "Fetch",
+        ApiKey::ListOffsets => "ListOffsets",
+        ApiKey::Metadata => "Metadata",
+        ApiKey::OffsetCommit => "OffsetCommit",
+        ApiKey::OffsetFetch => "OffsetFetch",
+        ApiKey::FindCoordinator => "FindCoordinator",
+        ApiKey::JoinGroup => "JoinGroup",
+        ApiKey::Heartbeat => "Heartbeat",
+        ApiKey::LeaveGroup => "LeaveGroup",
+        ApiKey::SyncGroup => "SyncGroup",
+        ApiKey::DescribeGroups => "DescribeGroups",
+        ApiKey::ListGroups => "ListGroups",
+        ApiKey::ApiVersions => "ApiVersions",
+        ApiKey::CreateTopics => "CreateTopics",
+        ApiKey::DeleteTopics => "DeleteTopics",
+        ApiKey::InitProducerId => "InitProducerId",
+        ApiKey::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
+        ApiKey::DescribeConfigs => "DescribeConfigs",
+        ApiKey::CreatePartitions => "CreatePartitions",
+        ApiKey::DeleteGroups => "DeleteGroups",
+        ApiKey::OffsetDelete => "OffsetDelete",
+        ApiKey::DescribeCluster => "DescribeCluster",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_served_api_has_a_label() {
+        for api in protocol::versions::APIS {
+            assert_eq!(api_name(api.key), format!("{:?}", api.key), "add it to `api_name`");
+        }
+    }
+}

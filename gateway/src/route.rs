@@ -1,0 +1,136 @@
+//! The innermost stage: each API to the file that answers it.
+//!
+//! ```text
+//! produce ─────────────────► owner of each partition
+//! fetch ── sessions ── tier ─┬► owner          hot
+//!                            └► plan, reader   cold
+//! offsets ─────────────────► owner of each partition
+//! groups ──────────────────► owner of the group's internal partition
+//! admin, producer_id ──────► control leader
+//! metadata, api_versions ──► answered here, from the view
+//! ```
+//!
+//! What must keep its order is sent before [`Router::call`] returns; the future only waits (R45).
+
+pub(crate) mod admin;
+pub(crate) mod api_versions;
+pub(crate) mod cold;
+pub(crate) mod describe;
+pub(crate) mod fetch;
+pub(crate) mod groups;
+pub(crate) mod metadata;
+pub(crate) mod offsets;
+pub(crate) mod produce;
+pub(crate) mod producer_id;
+pub(crate) mod sessions;
+mod spread;
+pub(crate) mod tides;
+pub(crate) mod tier;
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures::future::{BoxFuture, FutureExt};
+use protocol::request::ClientRequest;
+use protocol::response::ClientResponse;
+use tower::Service;
+
+use self::produce::order::Order;
+use crate::call::{Call, Disconnect, Scoped};
+use crate::context::{Context, Core};
+#[cfg(test)]
+use crate::layers::Stages;
+
+/// What a request comes to.
+type Answer = BoxFuture<'static, Result<Option<ClientResponse>, Disconnect>>;
+
+/// Answers one connection's requests.
+pub(crate) struct Router {
+    core: Arc<Core>,
+    order: Order,
+}
+
+// === impl Router ===
+
+impl Router {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, order: Order::default() }
+    }
+
+    fn context(&self, scoped: Scoped) -> (Context, ClientRequest) {
+        let Scoped { call, grants, catalogue } = scoped;
+        let Call { header, client, identity, request } = call;
+        let context = Context {
+            core: Arc::clone(&self.core),
+            client,
+            identity,
+            grants,
+            catalogue,
+            version: header.api_version,
+            client_id: header.client_id.unwrap_or_default(),
+            trace_id: self.core.next_trace(),
+        };
+        (context, request)
+    }
+}
+
+impl Service<Scoped> for Router {
+    type Response = Option<ClientResponse>;
+    type Error = Disconnect;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Disconnect>> {
+        self.order.poll_ready(cx).map(Ok)
+    }
+
+    fn call(&mut self, scoped: Scoped) -> Answer {
+        use ClientRequest as R;
+        let (context, request) = self.context(scoped);
+        match request {
+            R::Produce(request) => produce::handle(context, request, &mut self.order),
+            R::Fetch(request) => answer(fetch::handle(context, request)),
+            R::ListOffsets(request) => answer(offsets::list(context, request)),
+            R::OffsetForLeaderEpoch(request) => answer(offsets::epoch_ends(context, request)),
+            R::Metadata(request) => answer(metadata::handle(context, request)),
+            R::ApiVersions(request) => {
+                answer(std::future::ready(api_versions::handle(&context, &request)))
+            }
+            R::FindCoordinator(request) => {
+                answer(std::future::ready(groups::find::handle(&context, request)))
+            }
+            R::JoinGroup(request) => answer(groups::member::join(context, request)),
+            R::SyncGroup(request) => answer(groups::member::sync(&context, request)),
+            R::Heartbeat(request) => answer(groups::member::heartbeat(&context, request)),
+            R::LeaveGroup(request) => answer(groups::member::leave(&context, request)),
+            R::OffsetCommit(request) => answer(groups::offsets::commit(&context, request)),
+            R::OffsetFetch(request) => answer(groups::offsets::fetch(context, request)),
+            R::OffsetDelete(request) => answer(groups::offsets::delete(&context, request)),
+            R::DescribeGroups(request) => answer(groups::admin::describe(&context, request)),
+            R::ListGroups(request) => answer(groups::admin::list(context, request)),
+            R::DeleteGroups(request) => answer(groups::admin::delete(&context, request)),
+            R::CreateTopics(request) => answer(admin::create_topics(context, request)),
+            R::DeleteTopics(request) => answer(admin::delete_topics(context, request)),
+            R::CreatePartitions(request) => answer(admin::create_partitions(context, request)),
+            R::DescribeConfigs(request) => answer(describe::configs(context, request)),
+            R::DescribeCluster(request) => {
+                answer(std::future::ready(describe::cluster(&context, &request)))
+            }
+            R::InitProducerId(request) => answer(producer_id::handle(context, request)),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Stages for Router {
+    fn stages(&self, names: &mut Vec<&'static str>) {
+        names.push("route");
+    }
+}
+
+/// For the routes that always answer.
+fn answer<R>(response: impl Future<Output = R> + Send + 'static) -> Answer
+where
+    R: Into<ClientResponse>,
+{
+    async move { Ok(Some(response.await.into())) }.boxed()
+}

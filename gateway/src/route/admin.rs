@@ -1,0 +1,243 @@
+//! CreateTopics, DeleteTopics, CreatePartitions: decided by the control leader, answered once this
+//! gateway's own view shows the change.
+//!
+//! Control commits first and opens partitions on their nodes before it answers, so a created topic
+//! serves when its creation is answered, on any gateway: those that have not heard of it look
+//! before they deny it (see [`super::metadata`]).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hop::Call;
+use protocol::ErrorCode;
+use protocol::ids::TopicId;
+use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use protocol::messages::create_topics_request::CreatableTopic;
+use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::delete_topics_request::DeleteTopicState;
+use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+};
+use tokio::time::timeout;
+
+use crate::context::Context;
+use crate::errors;
+use crate::limits::{ADMIN_TIMEOUT, VIEW_PATIENCE};
+
+/// First version of DeleteTopics that may name topics by id.
+const DELETE_BY_ID_FROM: i16 = 6;
+
+pub(super) async fn create_topics(
+    context: Context,
+    request: CreateTopicsRequest,
+) -> CreateTopicsResponse {
+    let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let validate_only = request.validate_only;
+    let timeout_ms = request.timeout_ms;
+    let refused = |answer: &CreateTopicsResponse| {
+        let mut topics = answer.topics.iter();
+        topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
+    };
+    let answer = match ask_control(&context, timeout_ms, request, refused).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let failed = names.into_iter().map(|name| {
+                CreatableTopicResult::default().with_name(name).with_error_code(error.code())
+            });
+            return CreateTopicsResponse::default().with_topics(failed.collect());
+        }
+    };
+    if !validate_only {
+        let created = answer.topics.iter().filter(|topic| topic.error_code == 0);
+        let created: Vec<_> = created.map(|topic| topic.name.clone()).collect();
+        shows(&context, || created.iter().all(|name| is_served(&context, name))).await;
+    }
+    answer
+}
+
+/// Creates topics as asking for their metadata does. What is wrong with each that is not there
+/// afterwards.
+pub(super) async fn create_with_defaults(
+    context: &Context,
+    names: Vec<TopicName>,
+) -> HashMap<TopicName, ErrorCode> {
+    let topics = names.into_iter().map(|name| {
+        CreatableTopic::default()
+            .with_name(name)
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+    });
+    let request = CreateTopicsRequest::default()
+        .with_topics(topics.collect())
+        .with_timeout_ms(i32::try_from(VIEW_PATIENCE.as_millis()).unwrap_or(i32::MAX));
+    let answer = create_topics(context.clone(), request).await;
+    let codes = answer.topics.into_iter().map(|topic| {
+        let code = match ErrorCode::from_code(topic.error_code) {
+            // Created by us or by somebody else a moment ago, or still being created: our view
+            // shows it soon, and clients know to ask again.
+            ErrorCode::None
+            | ErrorCode::TopicAlreadyExists
+            | ErrorCode::RequestTimedOut
+            | ErrorCode::NotController => ErrorCode::LeaderNotAvailable,
+            refused => refused,
+        };
+        (topic.name, code)
+    });
+    let codes: HashMap<_, _> = codes.collect();
+    if codes.values().any(|code| *code == ErrorCode::LeaderNotAvailable) {
+        shows(context, || codes.keys().all(|name| context.catalogue.by_name(name).is_some())).await;
+    }
+    codes
+}
+
+pub(super) async fn delete_topics(
+    context: Context,
+    request: DeleteTopicsRequest,
+) -> DeleteTopicsResponse {
+    let asked: Vec<_> = if context.version >= DELETE_BY_ID_FROM {
+        request.topics
+    } else {
+        let names = request.topic_names.into_iter();
+        names.map(|name| DeleteTopicState::default().with_name(Some(name))).collect()
+    };
+    let mut results: Vec<_> = asked.iter().map(|topic| resolve(&context, topic)).collect();
+    if results.iter().any(|result| result.error_code != 0)
+        && context.catalogue.refresh().await.is_ok()
+    {
+        results = asked.iter().map(|topic| resolve(&context, topic)).collect();
+    }
+    let known = results.iter().filter(|result| result.error_code == 0);
+    let known: Vec<_> =
+        known.map(|found| DeleteTopicState::default().with_topic_id(found.topic_id)).collect();
+    if !known.is_empty() {
+        let question =
+            DeleteTopicsRequest::default().with_topics(known).with_timeout_ms(request.timeout_ms);
+        delete_known(&context, question, &mut results).await;
+    }
+    if context.version < DELETE_BY_ID_FROM {
+        // Older versions have no place for an id.
+        results.iter_mut().for_each(|result| result.topic_id = uuid::Uuid::nil());
+    }
+    DeleteTopicsResponse::default().with_responses(results)
+}
+
+pub(super) async fn create_partitions(
+    context: Context,
+    request: CreatePartitionsRequest,
+) -> CreatePartitionsResponse {
+    let asked: Vec<_> =
+        request.topics.iter().map(|topic| (topic.name.clone(), topic.count)).collect();
+    let (validate_only, timeout_ms) = (request.validate_only, request.timeout_ms);
+    let refused = |answer: &CreatePartitionsResponse| {
+        let mut topics = answer.results.iter();
+        topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
+    };
+    let answer = match ask_control(&context, timeout_ms, request, refused).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let failed = asked.into_iter().map(|(name, _)| {
+                CreatePartitionsTopicResult::default().with_name(name).with_error_code(error.code())
+            });
+            return CreatePartitionsResponse::default().with_results(failed.collect());
+        }
+    };
+    if !validate_only {
+        let grown = |name: &TopicName| {
+            answer.results.iter().any(|topic| topic.name == *name && topic.error_code == 0)
+        };
+        let grown: Vec<_> = asked.iter().filter(|(name, _)| grown(name)).collect();
+        shows(&context, || {
+            grown.iter().all(|(name, count)| {
+                let topic = context.catalogue.by_name(name);
+                topic.is_none_or(|topic| topic.partitions() >= *count)
+            })
+        })
+        .await;
+    }
+    answer
+}
+
+/// Deletes topics that exist, and puts what came of it into `results`.
+async fn delete_known(
+    context: &Context,
+    question: DeleteTopicsRequest,
+    results: &mut [DeletableTopicResult],
+) {
+    let timeout_ms = question.timeout_ms;
+    let refused = |answer: &DeleteTopicsResponse| {
+        let mut topics = answer.responses.iter();
+        topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
+    };
+    let answer = ask_control(context, timeout_ms, question, refused).await;
+    for result in results.iter_mut().filter(|result| result.error_code == 0) {
+        let said = match &answer {
+            Ok(answer) => {
+                let mut said = answer.responses.iter();
+                let said = said.find(|said| said.topic_id == result.topic_id);
+                said.map_or_else(|| ErrorCode::RequestTimedOut.code(), |said| said.error_code)
+            }
+            Err(error) => error.code(),
+        };
+        result.error_code = said;
+    }
+    let deleted = results.iter().filter(|result| result.error_code == 0);
+    let deleted: Vec<_> = deleted.map(|result| TopicId(result.topic_id)).collect();
+    shows(context, || deleted.iter().all(|id| context.catalogue.by_id(*id).is_none())).await;
+}
+
+/// What a client wants deleted, by both its names, or why not.
+fn resolve(context: &Context, asked: &DeleteTopicState) -> DeletableTopicResult {
+    let answer = DeletableTopicResult::default();
+    let found = match &asked.name {
+        Some(name) => context.catalogue.by_name(name),
+        None => context.catalogue.by_id(TopicId(asked.topic_id)),
+    };
+    match (found, &asked.name) {
+        (Some(topic), _) => {
+            let name = protocol::StrBytes::from_string(topic.name().to_owned());
+            answer.with_topic_id(topic.id().0).with_name(Some(name.into()))
+        }
+        (None, Some(name)) => answer
+            .with_name(Some(name.clone()))
+            .with_error_code(ErrorCode::UnknownTopicOrPartition.code()),
+        (None, None) => answer
+            .with_name(None)
+            .with_topic_id(asked.topic_id)
+            .with_error_code(ErrorCode::UnknownTopicId.code()),
+    }
+}
+
+/// Asks the control leader, for as long as the client is willing to wait.
+async fn ask_control<M: Call + Clone>(
+    context: &Context,
+    timeout_ms: i32,
+    message: M,
+    refused: impl Fn(&M::Answer) -> bool,
+) -> Result<M::Answer, ErrorCode> {
+    let (least, most) = ADMIN_TIMEOUT;
+    let deadline = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let header = context.header(deadline.clamp(least, most));
+    let answer = context.core.upstream.ask_control(header, message, refused).await;
+    answer.map_err(|error| {
+        tracing::warn!(%error, "control did not answer");
+        errors::of_control(&error)
+    })
+}
+
+/// Waits until the view shows a change that is committed already. It always will; if it takes too
+/// long the answer is true nevertheless.
+async fn shows(context: &Context, shown: impl Fn() -> bool) {
+    let mut changed = context.core.view.changed();
+    let shown = changed.wait_for(|_| shown());
+    if timeout(VIEW_PATIENCE, shown).await.is_err() {
+        tracing::warn!("the view does not show a change that control has committed");
+    }
+}
+
+/// Whether every partition of a topic has an owner.
+fn is_served(context: &Context, name: &str) -> bool {
+    let topic = context.catalogue.by_name(name);
+    topic.is_some_and(|topic| (0..topic.partitions()).all(|index| topic.owner(index).is_some()))
+}

@@ -1,0 +1,205 @@
+//! Cold reads: fetches below the hot floor, done in the background of the fetch that wanted them.
+//!
+//! A cold read may take longer than its client is willing to wait, and a mixed fetch must not hold
+//! back hot partitions for it. So every cold read is a task of its own, known by exactly what it
+//! reads. A fetch that finds it done takes the result; one that does not leaves it running, and the
+//! next fetch, which asks for the same, finds it. Were it cancelled with the fetch, a slow object
+//! store would mean that nothing ever loads.
+//!
+//! ```text
+//! fetch 1 ──start──► [reading ················ done]        answered without it
+//! fetch 2 ─────────────────────────────────────► take       answered with it at once
+//! ```
+//!
+//! Results that nobody takes are bounded in bytes and forgotten after a minute.
+
+mod plans;
+mod read;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::fetch::FetchPartition;
+use protocol::ids::PartitionId;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use self::plans::Plans;
+use crate::context::Context;
+use crate::limits::{COLD_READ_LIFE, COLD_READ_TIMEOUT};
+use crate::lru::Lru;
+
+/// What is to be read. Equal wants are one read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Want {
+    pub(crate) partition: PartitionId,
+    pub(crate) offset: i64,
+    pub(crate) read_committed: bool,
+    pub(crate) max_bytes: i32,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Records, with the offsets that the plan said.
+    Records(FetchPartition),
+    /// An error for the client.
+    Failed(FetchPartition),
+    /// The owner serves this offset itself by now.
+    Hot,
+}
+
+/// The cold reads under way or waiting to be taken.
+#[derive(Debug)]
+pub(crate) struct ColdReads {
+    table: Mutex<Table>,
+    plans: Plans,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    reads: Lru<Want, Entry>,
+    bytes: usize,
+    last_number: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    reading: Reading,
+    /// What it may become while it is under way, what it is when done.
+    bytes: usize,
+    /// Tells it from a later read of the same.
+    number: u64,
+}
+
+/// A cold read, as seen by a fetch that waits for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading(watch::Receiver<Option<Arc<Outcome>>>);
+
+// === impl ColdReads ===
+
+impl ColdReads {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { table: Mutex::default(), plans: Plans::default(), bytes_max }
+    }
+
+    /// No single read may take more than a part of the memory.
+    pub(crate) fn bound(&self, max_bytes: i32) -> i32 {
+        max_bytes.min(i32::try_from(self.bytes_max / 4).unwrap_or(i32::MAX))
+    }
+
+    /// The read of `want`: the one that is known, or a new one. `None` if there is no memory for
+    /// it; the next fetch tries again.
+    pub(crate) fn start(&self, context: &Context, want: Want) -> Option<Reading> {
+        let mut table = self.table.lock();
+        if let Some(entry) = table.reads.get(&want) {
+            return Some(entry.reading.clone());
+        }
+        let bytes = usize::try_from(want.max_bytes).unwrap_or(0);
+        if !table.make_room(bytes, self.bytes_max) {
+            return None;
+        }
+        let (sender, receiver) = watch::channel(None);
+        let reading = Reading(receiver);
+        table.last_number += 1;
+        let number = table.last_number;
+        table.bytes += bytes;
+        table.reads.insert(want, Entry { reading: reading.clone(), bytes, number });
+        drop(table);
+        let read = run(context.clone(), want, number, sender);
+        drop(context.core.drain.spawn("cold read", read));
+        Some(reading)
+    }
+
+    /// Forgets a read whose outcome was used: its offset will not be asked for again.
+    pub(crate) fn taken(&self, want: &Want) {
+        self.table.lock().remove(want);
+    }
+
+    fn finished(&self, want: &Want, number: u64, bytes: usize) {
+        let mut table = self.table.lock();
+        let Some(entry) = table.reads.get(want).filter(|entry| entry.number == number) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.bytes, bytes);
+        table.bytes = table.bytes - before + bytes;
+    }
+
+    fn forget(&self, want: &Want, number: u64) {
+        let mut table = self.table.lock();
+        if table.reads.peek(want).is_some_and(|entry| entry.number == number) {
+            table.remove(want);
+        }
+    }
+}
+
+/// One cold read from start to forgotten.
+async fn run(
+    context: Context,
+    want: Want,
+    number: u64,
+    sender: watch::Sender<Option<Arc<Outcome>>>,
+) {
+    let reads = &context.core.cold;
+    let outcome = timeout(COLD_READ_TIMEOUT, read::read(&context, &reads.plans, want)).await;
+    let outcome = outcome.unwrap_or_else(|_| failed(want, ErrorCode::KafkaStorageError));
+    let kept = match &outcome {
+        Outcome::Records(partition) => Some(partition.records_len()),
+        // Whoever waits gets it; nobody else should.
+        Outcome::Failed(_) | Outcome::Hot => None,
+    };
+    if let Some(bytes) = kept {
+        reads.finished(&want, number, bytes);
+        sender.send_replace(Some(Arc::new(outcome)));
+        tokio::select! {
+            () = sleep(COLD_READ_LIFE) => {}
+            () = sender.closed() => {}
+            () = context.core.drain.draining() => {}
+        }
+    } else {
+        sender.send_replace(Some(Arc::new(outcome)));
+    }
+    reads.forget(&want, number);
+}
+
+/// A partition that could not be read.
+fn failed(want: Want, error: ErrorCode) -> Outcome {
+    Outcome::Failed(FetchPartition::error(want.partition.index, error))
+}
+
+// === impl Table ===
+
+impl Table {
+    fn remove(&mut self, want: &Want) {
+        if let Some(entry) = self.reads.remove(want) {
+            self.bytes -= entry.bytes;
+        }
+    }
+
+    /// Drops finished reads that nobody took, the oldest first, until `bytes` more fit.
+    fn make_room(&mut self, bytes: usize, max: usize) -> bool {
+        while self.bytes + bytes > max {
+            let finished = |entry: &Entry| entry.reading.outcome().is_some();
+            let oldest = self.reads.oldest_first().find(|(_, entry)| finished(entry));
+            let Some(want) = oldest.map(|(want, _)| *want) else { return false };
+            self.remove(&want);
+        }
+        true
+    }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    /// The outcome, if there is one yet.
+    pub(crate) fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits for the outcome; `None` if the read was given up.
+    pub(crate) async fn done(mut self) -> Option<Arc<Outcome>> {
+        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}

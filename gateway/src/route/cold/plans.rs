@@ -1,0 +1,154 @@
+//! Plans that are still good: one covers tens of megabytes, so that a replay asks the owner once
+//! per that much (R35).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hop::internal::PlanResponse;
+use parking_lot::Mutex;
+use protocol::ids::PartitionId;
+
+use super::Want;
+use crate::limits::PLANS_MAX;
+use crate::lru::Lru;
+
+/// Plans of one partition that are kept: as many consumers as may replay it at different places.
+const PER_PARTITION: usize = 4;
+/// A plan this close to its end may be refused by a reader whose clock is ahead.
+const EXPIRY_MARGIN_MS: i64 = 5_000;
+
+/// What an owner said about a range of offsets that it no longer holds.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// For readers only (R36).
+    pub(super) token: Bytes,
+    /// Of the owner that made it. It stays true whoever owns the partition later (R31).
+    start_offset: i64,
+    end_offset: i64,
+    expires_at_ms: i64,
+}
+
+/// The plans of this gateway.
+#[derive(Debug, Default)]
+pub(super) struct Plans(Mutex<Lru<Key, Vec<Arc<Plan>>>>);
+
+/// Plans for committed reads hold other offsets back than plans for all.
+type Key = (PartitionId, bool);
+
+// === impl Plans ===
+
+impl Plans {
+    /// A plan that covers what is wanted.
+    pub(super) fn find(&self, want: &Want, now_ms: i64) -> Option<Arc<Plan>> {
+        let mut plans = self.0.lock();
+        let of_partition = plans.get(&key(want))?;
+        of_partition.retain(|plan| plan.is_good(now_ms));
+        of_partition.iter().find(|plan| plan.covers(want.offset)).cloned()
+    }
+
+    pub(super) fn add(&self, want: &Want, plan: Plan) -> Arc<Plan> {
+        let plan = Arc::new(plan);
+        let mut plans = self.0.lock();
+        match plans.get(&key(want)) {
+            Some(of_partition) => {
+                if of_partition.len() == PER_PARTITION {
+                    of_partition.remove(0);
+                }
+                of_partition.push(Arc::clone(&plan));
+            }
+            None => {
+                if plans.len() >= PLANS_MAX / PER_PARTITION {
+                    let oldest = plans.oldest_first().next().map(|(key, _)| *key);
+                    oldest.and_then(|key| plans.remove(&key));
+                }
+                plans.insert(key(want), vec![Arc::clone(&plan)]);
+            }
+        }
+        plan
+    }
+
+    /// Forgets a plan that a reader refused.
+    pub(super) fn forget(&self, want: &Want, refused: &Arc<Plan>) {
+        if let Some(of_partition) = self.0.lock().get(&key(want)) {
+            of_partition.retain(|plan| !Arc::ptr_eq(plan, refused));
+        }
+    }
+}
+
+fn key(want: &Want) -> Key {
+    (want.partition, want.read_committed)
+}
+
+// === impl Plan ===
+
+impl Plan {
+    pub(super) fn new(response: &PlanResponse) -> Self {
+        Self {
+            token: response.plan.clone(),
+            start_offset: response.start_offset,
+            end_offset: response.end_offset,
+            expires_at_ms: response.expires_at_ms,
+        }
+    }
+
+    fn covers(&self, offset: i64) -> bool {
+        (self.start_offset..self.end_offset).contains(&offset)
+    }
+
+    fn is_good(&self, now_ms: i64) -> bool {
+        self.expires_at_ms - EXPIRY_MARGIN_MS > now_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::ids::{TenantId, TopicId};
+
+    use super::*;
+
+    fn want(index: i32, offset: i64) -> Want {
+        let partition = PartitionId::new(TenantId::DEFAULT, TopicId::NIL, index);
+        Want { partition, offset, read_committed: false, max_bytes: 1 }
+    }
+
+    fn plan(start_offset: i64, end_offset: i64) -> Plan {
+        Plan { token: Bytes::new(), start_offset, end_offset, expires_at_ms: 100_000 }
+    }
+
+    #[test]
+    fn a_plan_serves_the_offsets_it_covers_until_it_expires() {
+        let plans = Plans::default();
+        plans.add(&want(0, 10), plan(10, 20));
+        assert!(plans.find(&want(0, 19), 0).is_some());
+        assert!(plans.find(&want(0, 9), 0).is_none());
+        assert!(plans.find(&want(0, 20), 0).is_none());
+        assert!(plans.find(&want(1, 15), 0).is_none());
+        assert!(plans.find(&Want { read_committed: true, ..want(0, 15) }, 0).is_none());
+        assert!(plans.find(&want(0, 15), 96_000).is_none(), "too close to its end");
+    }
+
+    #[test]
+    fn a_refused_plan_is_forgotten_and_the_others_stay() {
+        let plans = Plans::default();
+        let refused = plans.add(&want(0, 10), plan(10, 20));
+        plans.add(&want(0, 20), plan(20, 30));
+        plans.forget(&want(0, 10), &refused);
+        assert!(plans.find(&want(0, 10), 0).is_none());
+        assert!(plans.find(&want(0, 20), 0).is_some());
+    }
+
+    #[test]
+    fn plans_are_bounded_per_partition_and_in_all() {
+        let plans = Plans::default();
+        for start in 0..10 {
+            plans.add(&want(0, start), plan(start, start + 1));
+        }
+        assert!(plans.find(&want(0, 5), 0).is_none());
+        assert!(plans.find(&want(0, 9), 0).is_some());
+        for index in 1..=i32::try_from(PLANS_MAX).unwrap() {
+            plans.add(&want(index, 0), plan(0, 1));
+        }
+        assert_eq!(plans.0.lock().len(), PLANS_MAX / PER_PARTITION);
+        assert!(plans.find(&want(0, 9), 0).is_none());
+    }
+}

@@ -1,0 +1,258 @@
+//! Collects the answers of one fetch until they are enough, or its time is over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{FuturesUnordered, StreamExt};
+use hop::HopError;
+use protocol::ErrorCode;
+use protocol::fetch::{FetchPartition, FetchResponse};
+use protocol::ids::TopicId;
+use tokio::time::{Instant, sleep_until};
+
+use super::Terms;
+use super::owners::Owners;
+use super::part::Part;
+use crate::context::Context;
+use crate::limits::{FETCH_FIRST_PASS, FETCH_GRACE, FETCH_LAST_CALL};
+use crate::route::cold::{Outcome, Want};
+use crate::route::sessions::Found;
+use crate::route::tier::{self, Tide, Tier};
+use crate::{errors, metrics};
+
+/// One fetch at work.
+pub(super) struct Gather {
+    context: Context,
+    terms: Terms,
+    parts: Vec<Part>,
+    /// Finds a part by what an owner calls it.
+    places: HashMap<(TopicId, i32), usize>,
+    owners: Owners,
+    under_way: FuturesUnordered<BoxFuture<'static, Event>>,
+}
+
+/// Something that was waited for.
+enum Event {
+    Answered { owner: usize, answer: Result<FetchResponse, HopError> },
+    Read { part: usize, want: Want, outcome: Option<Arc<Outcome>> },
+}
+
+// === impl Gather ===
+
+impl Gather {
+    pub(super) fn new(context: Context, terms: Terms, parts: Vec<Part>) -> Self {
+        let places = parts.iter().enumerate().filter_map(|(at, part)| {
+            let partition = part.place.as_ref()?.partition;
+            Some(((partition.topic, partition.index), at))
+        });
+        Self {
+            places: places.collect(),
+            owners: Owners::of(&parts),
+            context,
+            terms,
+            parts,
+            under_way: FuturesUnordered::new(),
+        }
+    }
+
+    /// One result per part, in their order.
+    pub(super) async fn run(mut self) -> Vec<Found> {
+        let deadline = Instant::now() + self.terms.wait;
+        self.choose_tiers();
+        if !self.may_wait_at_owner() {
+            self.first_pass().await;
+        }
+        let draining = self.context.core.drain.draining();
+        let mut draining = std::pin::pin!(draining);
+        while !self.is_enough() {
+            if Instant::now() < deadline {
+                self.ask_owners(Some(deadline));
+            } else if !self.owners.any_asked() {
+                break;
+            }
+            // Owners answer when the wait is over, not before: they get a moment more.
+            let asked = self.owners.any_asked();
+            let until = if asked { deadline + FETCH_LAST_CALL } else { deadline };
+            tokio::select! {
+                Some(event) = self.under_way.next() => self.take(event),
+                () = sleep_until(until) => break,
+                () = &mut draining => break,
+            }
+        }
+        self.finish()
+    }
+
+    /// A single owner of everything can do the waiting itself, in one call.
+    fn may_wait_at_owner(&self) -> bool {
+        let waits = !self.terms.wait.is_zero() && self.terms.min_bytes > 0;
+        waits && self.owners.is_single() && self.parts.iter().all(Part::is_hot)
+    }
+
+    /// Asks all owners for what they have, without waiting there.
+    async fn first_pass(&mut self) {
+        let until = Instant::now() + FETCH_FIRST_PASS;
+        self.ask_owners(None);
+        while self.owners.any_asked() {
+            tokio::select! {
+                Some(event) = self.under_way.next() => self.take(event),
+                () = sleep_until(until) => break,
+            }
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        let bytes: usize = self.parts.iter().map(Part::bytes).sum();
+        bytes >= self.terms.min_bytes
+            || self.parts.is_empty()
+            || self.parts.iter().any(Part::has_failed)
+    }
+
+    fn choose_tiers(&mut self) {
+        for at in 0..self.parts.len() {
+            let Some(place) = &self.parts[at].place else { continue };
+            let known = self.context.core.tides.of(place.partition);
+            if tier::decide(self.parts[at].asked.fetch_offset, place.epoch, known) == Tier::Cold {
+                self.go_cold(at);
+            }
+        }
+    }
+
+    /// Starts or joins the cold read of a part.
+    fn go_cold(&mut self, at: usize) {
+        let part = &mut self.parts[at];
+        let Some(partition) = part.place.as_ref().map(|place| place.partition) else { return };
+        if !part.turn(Tier::Cold) {
+            return;
+        }
+        if let Err(error) = part.check_epoch() {
+            part.fail(error);
+            return;
+        }
+        let max_bytes = part.asked.max_bytes.clamp(0, self.terms.max_bytes as i32);
+        let want = Want {
+            partition,
+            offset: part.asked.fetch_offset,
+            read_committed: self.terms.read_committed(),
+            max_bytes: self.context.core.cold.bound(max_bytes),
+        };
+        let Some(reading) = self.context.core.cold.start(&self.context, want) else { return };
+        match reading.outcome() {
+            Some(outcome) => self.take(Event::Read { part: at, want, outcome: Some(outcome) }),
+            None => {
+                let done = reading.done();
+                let read = async move { Event::Read { part: at, want, outcome: done.await } };
+                self.under_way.push(read.boxed());
+            }
+        }
+    }
+
+    /// Asks every owner that is not being asked for its hot parts; to wait until `deadline`, or to
+    /// answer at once.
+    fn ask_owners(&mut self, deadline: Option<Instant>) {
+        let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let wait = wait.unwrap_or_default();
+        for (owner, question) in self.owners.questions(&self.parts, &self.terms, wait) {
+            let address = self.owners.asking(owner);
+            let answer = self.context.ask(address, wait + FETCH_GRACE, question);
+            let answered = async move { Event::Answered { owner, answer: answer.await } };
+            self.under_way.push(answered.boxed());
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Answered { owner, answer } => {
+                self.owners.answered(owner);
+                match answer {
+                    Ok(answer) if answer.error_code == 0 => self.take_answer(answer),
+                    Ok(answer) => self.fail_owner(owner, ErrorCode::from_code(answer.error_code)),
+                    Err(error) => {
+                        tracing::debug!(%error, "fetch call failed");
+                        self.fail_owner(owner, errors::of_read(&error));
+                    }
+                }
+            }
+            Event::Read { part, want, outcome } => self.take_outcome(part, want, outcome),
+        }
+    }
+
+    fn take_answer(&mut self, answer: FetchResponse) {
+        let mut lessons = Vec::new();
+        let mut moved = Vec::new();
+        for topic in answer.topics {
+            for mut partition in topic.partitions {
+                let Some(at) = self.places.get(&(topic.id, partition.index)) else { continue };
+                let part = &mut self.parts[*at];
+                let Some(place) = part.place.as_ref().filter(|_| part.tier == Tier::Hot) else {
+                    continue;
+                };
+                let tiered = partition.error_code == ErrorCode::OffsetMovedToTieredStorage.code();
+                if tiered || partition.error_code == 0 {
+                    lessons.push((place.partition, Tide::of(place.epoch, &partition)));
+                }
+                if tiered {
+                    moved.push(*at);
+                } else {
+                    partition.hot_floor = -1;
+                    part.answer = Some(partition);
+                }
+            }
+        }
+        self.context.core.tides.learn(lessons);
+        moved.into_iter().for_each(|at| self.go_cold(at));
+    }
+
+    fn take_outcome(&mut self, at: usize, want: Want, outcome: Option<Arc<Outcome>>) {
+        let part = &mut self.parts[at];
+        match outcome.as_deref() {
+            Some(Outcome::Records(records)) => {
+                part.answer = Some(records.clone());
+                part.taken_from = Some(want);
+            }
+            Some(Outcome::Failed(failure)) => part.answer = Some(failure.clone()),
+            Some(Outcome::Hot) => drop(part.turn(Tier::Hot)),
+            None => part.fail(ErrorCode::KafkaStorageError),
+        }
+    }
+
+    fn fail_owner(&mut self, owner: usize, error: ErrorCode) {
+        let node = self.owners.node(owner);
+        for part in self.parts.iter_mut().filter(|part| part.is_hot() && part.is_of(node)) {
+            part.fail(error);
+        }
+    }
+
+    /// The answers, within the fetch's budget: the first batch always (KIP-74), then whatever still
+    /// fits. What does not is fetched again, from a session that has moved on to it.
+    fn finish(self) -> Vec<Found> {
+        let Self { context, terms, parts, .. } = self;
+        let mut left = terms.max_bytes;
+        let mut found = Vec::with_capacity(parts.len());
+        for part in parts {
+            if part.awaits_cold() {
+                metrics::cold_read_left();
+            }
+            let (bytes, served_by) = (part.bytes(), part.served_by());
+            let known =
+                part.place.as_ref().and_then(|place| context.core.tides.of(place.partition));
+            let Part { asked, answer, taken_from, .. } = part;
+            let mut answer = answer.unwrap_or_else(|| FetchPartition::new(asked.index));
+            if let Some(known) = known.filter(|_| answer.error_code == 0) {
+                known.raise(&mut answer);
+            }
+            if bytes > left && left < terms.max_bytes {
+                answer.records.clear();
+                answer.aborted_transactions = answer.aborted_transactions.map(|_| Vec::new());
+            } else if bytes > 0 {
+                left = left.saturating_sub(bytes);
+                metrics::fetched(served_by, bytes);
+                if let Some(want) = taken_from {
+                    context.core.cold.taken(&want);
+                }
+            }
+            found.push(Found { topic: asked.topic, partition: answer });
+        }
+        found
+    }
+}

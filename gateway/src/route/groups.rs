@@ -1,0 +1,50 @@
+//! Consumer groups: each request to the node that owns the group's internal partition.
+//!
+//! Clients see a gateway as coordinator ([`find`]); behind it a group belongs to a partition of the
+//! internal topic, by a hash of its name, and that partition's owner runs its state machine. So a
+//! group fails over as data does, and no client notices. What nodes answer is at one version;
+//! what older clients must see instead is put right here.
+
+pub(super) mod admin;
+pub(super) mod find;
+pub(super) mod member;
+pub(super) mod offsets;
+
+use std::time::Duration;
+
+use hop::Call;
+use protocol::ErrorCode;
+use protocol::ids::{PartitionId, TenantId, coordinator_index};
+
+use crate::context::Context;
+use crate::errors;
+
+/// The address of the node that coordinates `group`.
+fn coordinator(context: &Context, group: &str) -> Result<String, ErrorCode> {
+    let cluster = context.core.view.cluster().ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let partitions = cluster.group_state_partitions;
+    if partitions <= 0 {
+        return Err(ErrorCode::CoordinatorNotAvailable);
+    }
+    let index = coordinator_index(context.tenant(), group, partitions);
+    let partition = PartitionId::new(TenantId::SYSTEM, cluster.group_state_topic, index);
+    let (node, _) = context.core.owner(partition).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    Ok(node.address.clone())
+}
+
+/// Asks the coordinator of `group`. The request has its place in the connection's lane when this
+/// returns, so that a group's requests on one connection keep their order.
+fn ask<M: Call>(
+    context: &Context,
+    group: &str,
+    deadline: Duration,
+    message: M,
+) -> impl Future<Output = Result<M::Answer, ErrorCode>> + Send + use<M> {
+    let call = coordinator(context, group).map(|address| context.ask(&address, deadline, message));
+    async move {
+        call?.await.map_err(|error| {
+            tracing::debug!(%error, "call to a group coordinator failed");
+            errors::of_group(&error)
+        })
+    }
+}

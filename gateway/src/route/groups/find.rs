@@ -1,0 +1,80 @@
+//! FindCoordinator: a gateway, the same one whoever asks.
+//!
+//! Any gateway could serve any group. Spreading groups over them by rendezvous hash spreads their
+//! connections, and lets each gateway list its own groups only, as clients expect of a broker.
+
+use metadata::model::GatewayRecord;
+use protocol::messages::find_coordinator_response::Coordinator;
+use protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use protocol::{ErrorCode, StrBytes};
+
+use crate::context::Context;
+use crate::rendezvous;
+
+/// First version that asks for several keys at once (KIP-699).
+const BATCHED_FROM: i16 = 4;
+/// `key_type` of a group.
+const GROUP: i8 = 0;
+/// `key_type` of a transactional id.
+const TRANSACTION: i8 = 1;
+
+pub(in crate::route) fn handle(
+    context: &Context,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    if context.version >= BATCHED_FROM {
+        let keys = request.coordinator_keys.into_iter();
+        let coordinators = keys.map(|key| find(context, request.key_type, key));
+        return FindCoordinatorResponse::default().with_coordinators(coordinators.collect());
+    }
+    let found = find(context, request.key_type, request.key);
+    FindCoordinatorResponse::default()
+        .with_error_code(found.error_code)
+        .with_error_message(found.error_message)
+        .with_node_id(found.node_id)
+        .with_host(found.host)
+        .with_port(found.port)
+}
+
+/// Whether clients are told to come here for this group.
+pub(super) fn is_here(context: &Context, group: &str) -> bool {
+    let gateway = gateway_of(context, group);
+    gateway.is_some_and(|found| found.broker_id == context.core.advertised.broker_id)
+}
+
+fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
+    let refused = match key_type {
+        GROUP => None,
+        TRANSACTION => Some((ErrorCode::UnsupportedVersion, "transactions are not served yet")),
+        _ => Some((ErrorCode::InvalidRequest, "unknown coordinator type")),
+    };
+    if let Some((error, message)) = refused {
+        return failure(key, error, message);
+    }
+    if let Err(error) = super::coordinator(context, &key) {
+        return failure(key, error, "the group's partition has no owner at the moment");
+    }
+    match gateway_of(context, &key) {
+        Some(gateway) => Coordinator::default()
+            .with_node_id(BrokerId(gateway.broker_id.0))
+            .with_host(gateway.host.into())
+            .with_port(gateway.port.into())
+            .with_key(key),
+        None => failure(key, ErrorCode::CoordinatorNotAvailable, "no gateway is registered"),
+    }
+}
+
+fn gateway_of(context: &Context, group: &str) -> Option<GatewayRecord> {
+    let gateways = context.core.gateways();
+    let key = rendezvous::of_text(context.tenant(), group);
+    rendezvous::pick(key, &gateways, |gateway| gateway.broker_id.0).cloned()
+}
+
+fn failure(key: StrBytes, error: ErrorCode, message: &'static str) -> Coordinator {
+    Coordinator::default()
+        .with_key(key)
+        .with_node_id(BrokerId(-1))
+        .with_port(-1)
+        .with_error_code(error.code())
+        .with_error_message(Some(StrBytes::from_static_str(message)))
+}

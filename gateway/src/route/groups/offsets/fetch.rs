@@ -1,0 +1,184 @@
+//! OffsetFetch: the one group request that the gateway repeats.
+//!
+//! It only reads, so while a coordinator moves or loads it is asked again for a while instead of
+//! handing the error out: clients answer such errors by looking for the coordinator, and some hang
+//! on one that lists no partition (R41, librdkafka #5586). What remains an error is therefore said
+//! for the group and for each partition asked for.
+
+use futures::future::join_all;
+use protocol::ErrorCode;
+use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+use tokio::time::{Instant, sleep};
+
+use crate::context::Context;
+use crate::limits::{CALL_TIMEOUT, OFFSET_FETCH_PATIENCE, OFFSET_FETCH_PAUSE};
+use crate::route::groups::ask;
+use crate::route::spread::{id_of, name_of};
+
+/// First version that asks for several groups (KIP-709).
+const GROUPS_FROM: i16 = 8;
+/// The group's error in versions that have one for the whole answer.
+const GROUP_ERROR_FROM: i16 = 2;
+
+pub(in crate::route) async fn fetch(
+    context: Context,
+    request: OffsetFetchRequest,
+) -> OffsetFetchResponse {
+    let require_stable = request.require_stable;
+    if context.version >= GROUPS_FROM {
+        let groups = request.groups.into_iter();
+        let answers = groups.map(|group| fetch_group(&context, group, require_stable));
+        return OffsetFetchResponse::default().with_groups(join_all(answers).await);
+    }
+    let topics = request.topics.map(|topics| {
+        let topics = topics.into_iter().map(|topic| {
+            OffsetFetchRequestTopics::default()
+                .with_name(topic.name)
+                .with_partition_indexes(topic.partition_indexes)
+        });
+        topics.collect()
+    });
+    let group =
+        OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
+    let answer = fetch_group(&context, group, require_stable).await;
+    let error = if context.version >= GROUP_ERROR_FROM { answer.error_code } else { 0 };
+    let topics = answer.topics.into_iter().map(single_group_topic);
+    OffsetFetchResponse::default().with_error_code(error).with_topics(topics.collect())
+}
+
+/// Asks for one group, names topics as the client does.
+async fn fetch_group(
+    context: &Context,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let mut question = group.clone();
+    if let Some(topics) = &mut question.topics {
+        topics.retain_mut(|topic| match context.catalogue.by_name(&topic.name) {
+            Some(found) => {
+                topic.name = name_of(found.id());
+                true
+            }
+            None => false,
+        });
+    }
+    let answer = ask_patiently(context, question, require_stable).await;
+    let (mut said, error) = match answer {
+        Ok(said) => {
+            let error = said.error_code;
+            (said, error)
+        }
+        Err(error) => (OffsetFetchResponseGroup::default(), error.code()),
+    };
+    let topics = match &group.topics {
+        None if error == 0 => all_topics(context, said),
+        None => Vec::new(),
+        Some(asked) => asked_topics(context, asked, &mut said, error),
+    };
+    OffsetFetchResponseGroup::default()
+        .with_group_id(group.group_id)
+        .with_topics(topics)
+        .with_error_code(error)
+}
+
+/// Asks until the coordinator is there and loaded, or patience ends.
+async fn ask_patiently(
+    context: &Context,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> Result<OffsetFetchResponseGroup, ErrorCode> {
+    let patience_ends = Instant::now() + OFFSET_FETCH_PATIENCE;
+    loop {
+        let request = OffsetFetchRequest::default()
+            .with_require_stable(require_stable)
+            .with_groups(vec![group.clone()]);
+        let answer = ask(context, &group.group_id, CALL_TIMEOUT, request).await;
+        let answer = answer.and_then(|mut answer| match answer.groups.pop() {
+            Some(said) => match transient(&said) {
+                Some(error) => Err(error),
+                None => Ok(said),
+            },
+            None => Err(ErrorCode::CoordinatorNotAvailable),
+        });
+        match answer {
+            Err(error) if is_transient(error) && Instant::now() < patience_ends => {
+                sleep(OFFSET_FETCH_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The error of a group, or of a partition in it, that another try may not meet.
+fn transient(said: &OffsetFetchResponseGroup) -> Option<ErrorCode> {
+    let partitions = said.topics.iter().flat_map(|topic| &topic.partitions);
+    let codes = std::iter::once(said.error_code).chain(partitions.map(|p| p.error_code));
+    codes.map(ErrorCode::from_code).find(|error| is_transient(*error))
+}
+
+fn is_transient(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::NotCoordinator
+            | ErrorCode::CoordinatorLoadInProgress
+            | ErrorCode::CoordinatorNotAvailable
+    )
+}
+
+/// Every topic with offsets that exists still.
+fn all_topics(context: &Context, said: OffsetFetchResponseGroup) -> Vec<OffsetFetchResponseTopics> {
+    let topics = said.topics.into_iter().filter_map(|topic| {
+        let found = context.catalogue.by_id(id_of(&topic.name)?)?;
+        let name = protocol::StrBytes::from_string(found.name().to_owned());
+        Some(topic.with_name(name.into()))
+    });
+    topics.collect()
+}
+
+/// The topics asked for, each partition with its offset, its error, or neither.
+fn asked_topics(
+    context: &Context,
+    asked: &[OffsetFetchRequestTopics],
+    said: &mut OffsetFetchResponseGroup,
+    error: i16,
+) -> Vec<OffsetFetchResponseTopics> {
+    let topics = asked.iter().map(|topic| {
+        let id = context.catalogue.by_name(&topic.name).map(|found| name_of(found.id()));
+        let of_topic = said.topics.iter().filter(|said| Some(&said.name) == id.as_ref());
+        let known: Vec<_> = of_topic.flat_map(|said| said.partitions.iter().cloned()).collect();
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let found = known.iter().find(|partition| partition.partition_index == *index);
+            found.cloned().unwrap_or_else(|| no_offset(*index, error))
+        });
+        OffsetFetchResponseTopics::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    topics.collect()
+}
+
+fn no_offset(index: i32, error: i16) -> OffsetFetchResponsePartitions {
+    OffsetFetchResponsePartitions::default()
+        .with_partition_index(index)
+        .with_committed_offset(-1)
+        .with_committed_leader_epoch(-1)
+        .with_metadata(Some(protocol::StrBytes::default()))
+        .with_error_code(error)
+}
+
+fn single_group_topic(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic {
+    let partitions = topic.partitions.into_iter().map(|partition| {
+        OffsetFetchResponsePartition::default()
+            .with_partition_index(partition.partition_index)
+            .with_committed_offset(partition.committed_offset)
+            .with_committed_leader_epoch(partition.committed_leader_epoch)
+            .with_metadata(partition.metadata)
+            .with_error_code(partition.error_code)
+    });
+    OffsetFetchResponseTopic::default().with_name(topic.name).with_partitions(partitions.collect())
+}

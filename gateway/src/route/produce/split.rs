@@ -1,0 +1,196 @@
+//! A produce split by the owners of its partitions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hop::expected_epoch;
+use metadata::Topic;
+use protocol::ErrorCode;
+use protocol::ids::{NodeId, PartitionId, TopicId};
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use protocol::messages::{ProduceRequest, ProduceResponse};
+use uuid::Uuid;
+
+use super::{TOPIC_ID_FROM, failed};
+use crate::context::Context;
+
+/// What goes where, and the answer as far as it is known already.
+pub(super) struct Split {
+    pub(super) shares: Vec<Share>,
+    /// Has a place for every partition, in request order. Partitions that go to an owner say
+    /// REQUEST_TIMED_OUT, an unknown outcome, until it has answered.
+    pub(super) response: ProduceResponse,
+    /// Topics that this gateway has not heard of, with their places in the response.
+    unknown: Vec<(usize, TopicProduceData)>,
+    acks: i16,
+    timeout_ms: i32,
+}
+
+/// One owner's part.
+pub(super) struct Share {
+    pub(super) address: String,
+    pub(super) owner: NodeId,
+    /// What it is sent for, by which epoch.
+    pub(super) partitions: Vec<(PartitionId, i32)>,
+    pub(super) message: ProduceRequest,
+    pub(super) slots: Slots,
+}
+
+/// Where one owner's partitions stand in the response.
+#[derive(Default)]
+pub(super) struct Slots(HashMap<(Uuid, i32), Slot>);
+
+/// A partition's place in the response.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    topic: usize,
+    partition: usize,
+}
+
+// === impl Split ===
+
+impl Split {
+    pub(super) fn new(context: &Context, request: ProduceRequest) -> Self {
+        let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
+        let skeleton = topic_data.iter().map(|topic| {
+            let indexes = topic.partition_data.iter().map(|partition| partition.index);
+            let places = indexes.map(|index| failed(index, ErrorCode::RequestTimedOut));
+            TopicProduceResponse::default()
+                .with_name(topic.name.clone())
+                .with_topic_id(topic.topic_id)
+                .with_partition_responses(places.collect())
+        });
+        let response = ProduceResponse::default().with_responses(skeleton.collect());
+        let mut split =
+            Self { shares: Vec::new(), response, unknown: Vec::new(), acks, timeout_ms };
+        for (at, topic) in topic_data.into_iter().enumerate() {
+            split.add(context, at, topic);
+        }
+        split
+    }
+
+    /// Whether the view must be refreshed before these topics can be said not to exist.
+    pub(super) fn has_unknown_topics(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
+    /// Looks the unknown topics up again. Those still unknown stay so marked in the response, and
+    /// nothing of them is sent.
+    pub(super) fn again(mut self, context: &Context) -> Self {
+        for (at, topic) in std::mem::take(&mut self.unknown) {
+            self.add(context, at, topic);
+        }
+        self
+    }
+
+    /// Every partition that goes somewhere: which, to whom, by which epoch.
+    pub(super) fn routes(&self) -> impl Iterator<Item = (PartitionId, NodeId, i32)> {
+        self.shares.iter().flat_map(|share| {
+            share.partitions.iter().map(|(partition, epoch)| (*partition, share.owner, *epoch))
+        })
+    }
+
+    fn add(&mut self, context: &Context, at: usize, topic: TopicProduceData) {
+        let (found, unknown) = if context.version >= TOPIC_ID_FROM {
+            (context.catalogue.by_id(TopicId(topic.topic_id)), ErrorCode::UnknownTopicId)
+        } else {
+            (context.catalogue.by_name(&topic.name), ErrorCode::UnknownTopicOrPartition)
+        };
+        let Some(found) = found else {
+            for place in &mut self.response.responses[at].partition_responses {
+                place.error_code = unknown.code();
+            }
+            self.unknown.push((at, topic));
+            return;
+        };
+        for (place, partition) in topic.partition_data.into_iter().enumerate() {
+            let slot = Slot { topic: at, partition: place };
+            if let Err(error) = self.add_partition(context, &found, slot, partition) {
+                slot.of(&mut self.response).error_code = error.code();
+            }
+        }
+    }
+
+    fn add_partition(
+        &mut self,
+        context: &Context,
+        topic: &Arc<Topic>,
+        slot: Slot,
+        mut data: PartitionProduceData,
+    ) -> Result<(), ErrorCode> {
+        let id = context
+            .catalogue
+            .partition(topic, data.index)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let (node, epoch) = context.core.owner(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if self.shares.iter().any(|share| share.slots.has(id)) {
+            // Two batches for one partition have no order within one request.
+            return Err(ErrorCode::InvalidRequest);
+        }
+        // The client's own tags end here: the hop's mean something else (R49).
+        data.unknown_tagged_fields.clear();
+        expected_epoch::set(&mut data, epoch);
+        let at = match self.shares.iter().position(|share| share.owner == node.node) {
+            Some(at) => at,
+            None => {
+                let message =
+                    ProduceRequest::default().with_acks(self.acks).with_timeout_ms(self.timeout_ms);
+                self.shares.push(Share {
+                    address: node.address.clone(),
+                    owner: node.node,
+                    partitions: Vec::new(),
+                    message,
+                    slots: Slots::default(),
+                });
+                self.shares.len() - 1
+            }
+        };
+        // The slot's index is the request's, so the answer finds it whatever its order.
+        self.shares[at].add(id, epoch, slot, data);
+        Ok(())
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    fn add(&mut self, id: PartitionId, epoch: i32, slot: Slot, data: PartitionProduceData) {
+        self.partitions.push((id, epoch));
+        self.slots.0.insert((id.topic.0, id.index), slot);
+        match self.message.topic_data.last_mut() {
+            Some(topic) if topic.topic_id == id.topic.0 => topic.partition_data.push(data),
+            _ => {
+                let topic = TopicProduceData::default()
+                    .with_topic_id(id.topic.0)
+                    .with_partition_data(vec![data]);
+                self.message.topic_data.push(topic);
+            }
+        }
+    }
+}
+
+// === impl Slots ===
+
+impl Slots {
+    pub(super) fn find(&self, topic: Uuid, index: i32) -> Option<Slot> {
+        self.0.get(&(topic, index)).copied()
+    }
+
+    pub(super) fn positions(&self) -> impl Iterator<Item = Slot> {
+        self.0.values().copied()
+    }
+
+    fn has(&self, id: PartitionId) -> bool {
+        self.0.contains_key(&(id.topic.0, id.index))
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// The place itself.
+    pub(super) fn of(self, response: &mut ProduceResponse) -> &mut PartitionProduceResponse {
+        &mut response.responses[self.topic].partition_responses[self.partition]
+    }
+}

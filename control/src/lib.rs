@@ -1,1 +1,47 @@
-//! placeholder
+//! Control: beside the path, never on it.
+//!
+//! ```text
+//! In:    admin requests from gateways, requests for producer ids from nodes; who is up, from
+//!        the metadata store
+//! Out:   the catalogue of topics, in the metadata log and its copies; which node should own
+//!        which partition
+//! Never: a record. Produce and fetch go on without control.
+//! ```
+//!
+//! The modules in the order of a request: [`server`] takes it, `command` carries it, `term`
+//! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
+//! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
+//! who leads, `guard` keeps a leader of yesterday from changing anything. [`bootstrap()`] comes
+//! before all of it.
+
+#![forbid(unsafe_code)]
+
+mod config;
+pub mod placement;
+
+mod bootstrap;
+mod cluster_id;
+mod role;
+
+mod command;
+mod server;
+
+mod election;
+mod guard;
+mod term;
+
+mod admin;
+mod catalogue;
+mod meta_log;
+
+mod assign;
+mod copies;
+mod opening;
+
+mod limits;
+mod metrics;
+
+pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
+pub use config::{Config, ConfigError};
+pub use meta_log::{MetaLogError, record::RecordError};
+pub use role::{Control, Deps, RoleError, run, start};

@@ -1,0 +1,72 @@
+//! Requests about topics, planned against the catalogue. Pure: no I/O, no clock.
+//!
+//! Each API has a `plan`: the record to commit, if anything is to change, and the answer, which
+//! is true once the record is committed. Codes and texts are Kafka's.
+
+pub(crate) mod create_partitions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+pub(crate) mod producer_ids;
+
+use std::collections::HashMap;
+
+use protocol::{ErrorCode, StrBytes};
+
+/// Bounds that the operator sets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) default_partitions: i32,
+    pub(crate) partitions_per_topic_max: i32,
+    pub(crate) partitions_max: usize,
+}
+
+/// Why one topic of a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The message as the answer carries it.
+    pub(crate) fn text(self) -> Option<StrBytes> {
+        Some(StrBytes::from_string(self.message))
+    }
+}
+
+/// Names that a request has more than once. Kafka refuses all of them.
+pub(crate) fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut counts = HashMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts.retain(|_, count| *count > 1);
+    counts
+}
+
+/// What a larger number of partitions would break.
+pub(crate) fn check_growth(
+    bounds: Bounds,
+    now: usize,
+    topic: i32,
+    more: i32,
+) -> Result<(), Refusal> {
+    let most = bounds.partitions_per_topic_max;
+    if topic > most {
+        let text = format!("A topic may have at most {most} partitions in this cluster.");
+        return Err(Refusal::new(ErrorCode::PolicyViolation, text));
+    }
+    let total = usize::try_from(more).map_or(usize::MAX, |more| now.saturating_add(more));
+    if total > bounds.partitions_max {
+        let text = format!(
+            "The cluster may have at most {} partitions and has {now}.",
+            bounds.partitions_max
+        );
+        return Err(Refusal::new(ErrorCode::PolicyViolation, text));
+    }
+    Ok(())
+}

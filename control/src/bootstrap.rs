@@ -1,0 +1,167 @@
+//! The cluster's identity: founded once, found again at every start.
+//!
+//! The log on the object store and the metadata store must tell of the same cluster. Each may
+//! be missing, and that decides:
+//!
+//! ```text
+//! log       c/cluster
+//! none      none        a new cluster: found it
+//! founded   none        the metadata store was lost: next generation, fill it again (R9)
+//! none      there       the wrong bucket, or an emptied one: refuse
+//! founded   there       the same cluster, or refuse
+//! ```
+//!
+//! Nobody leads yet and several processes may do this at once: the log's slots and the
+//! transaction on `c/cluster` choose one founder, and the others find its work.
+
+use std::collections::BTreeMap;
+
+use metadata::{
+    MetadataError, MetadataStore, Txn,
+    keys::Key,
+    model::{ClusterRecord, DecodeError, Record, TopicRecord},
+};
+use process::Clock;
+use protocol::ids::{TenantId, TopicId};
+use segment::Store;
+
+use crate::{
+    Config,
+    catalogue::{Catalogue, Founded},
+    cluster_id,
+    meta_log::{MetaLog, MetaLogError, MetaRecord},
+};
+
+/// Name of the internal topic that keeps the state of all tenants' groups.
+pub const GROUP_STATE_TOPIC: &str = "__group_state";
+
+/// Why the cluster's identity cannot be established.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The object store belongs to another cluster.
+    #[error(
+        "the object store at {url} holds cluster `{in_log}`, the metadata store knows cluster \
+         `{in_metadata}`; point `store.url` and the metadata URL to the same cluster"
+    )]
+    OtherCluster {
+        /// The object store.
+        url: String,
+        /// The id in its metadata log.
+        in_log: String,
+        /// The id in the metadata store.
+        in_metadata: String,
+    },
+    /// The object store has no cluster although there is one.
+    #[error(
+        "the object store at {url} holds no cluster, the metadata store knows cluster \
+         `{in_metadata}`; point `store.url` to that cluster's bucket"
+    )]
+    NoSuchCluster {
+        /// The object store.
+        url: String,
+        /// The id in the metadata store.
+        in_metadata: String,
+    },
+    /// The metadata store's record is unreadable.
+    #[error("the cluster's record is unreadable: {0}")]
+    Record(#[from] DecodeError),
+    /// The metadata store failed.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The metadata log failed.
+    #[error(transparent)]
+    Log(#[from] MetaLogError),
+}
+
+/// Finds the cluster's identity, or founds the cluster. To be called before anything that needs
+/// the cluster's secret.
+pub async fn bootstrap(
+    config: &Config,
+    clock: &Clock,
+    metadata: &dyn MetadataStore,
+    store: &Store,
+) -> Result<ClusterRecord, BootstrapError> {
+    loop {
+        let (mut log, records) = MetaLog::open(store, 0).await?;
+        let catalogue = Catalogue::replay(records);
+        let known = read(metadata).await?;
+        let next = match (catalogue.founded(), known) {
+            (Some(founded), Some(record)) if founded.cluster_id == record.cluster_id => {
+                return Ok(record);
+            }
+            (Some(founded), Some(record)) => {
+                return Err(BootstrapError::OtherCluster {
+                    url: store.url().to_owned(),
+                    in_log: founded.cluster_id.clone(),
+                    in_metadata: record.cluster_id,
+                });
+            }
+            (None, Some(record)) => {
+                return Err(BootstrapError::NoSuchCluster {
+                    url: store.url().to_owned(),
+                    in_metadata: record.cluster_id,
+                });
+            }
+            (Some(founded), None) => MetaRecord::Generation(founded.generation + 1),
+            (None, None) => found(config, clock),
+        };
+        match log.append(&next).await {
+            Ok(_) => {}
+            // Somebody else wrote first: see what.
+            Err(MetaLogError::Overtaken) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let mut catalogue = catalogue;
+        catalogue.apply(next);
+        publish(metadata, catalogue.founded().expect("just founded")).await?;
+    }
+}
+
+async fn read(metadata: &dyn MetadataStore) -> Result<Option<ClusterRecord>, BootstrapError> {
+    let entry = metadata.get(&Key::Cluster.to_string()).await?;
+    Ok(entry.map(|entry| ClusterRecord::decode(&entry.value)).transpose()?)
+}
+
+fn found(config: &Config, clock: &Clock) -> MetaRecord {
+    let group_state = TopicRecord {
+        tenant: TenantId::SYSTEM,
+        id: TopicId::random(),
+        name: GROUP_STATE_TOPIC.to_owned(),
+        partitions: config.group_state_partitions,
+        // Groups' state is trimmed by its coordinators, never by age.
+        configs: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
+        internal: true,
+        created_ms: clock.now_ms(),
+    };
+    MetaRecord::Founded { cluster_id: cluster_id::random(), generation: 1, group_state }
+}
+
+/// Writes `c/cluster` if nobody did. The secret is new and in no log: whoever can read the
+/// bucket must not be able to call the nodes.
+async fn publish(metadata: &dyn MetadataStore, founded: &Founded) -> Result<(), BootstrapError> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret).expect("the system has randomness");
+    let record = ClusterRecord {
+        cluster_id: founded.cluster_id.clone(),
+        generation: founded.generation,
+        secret,
+        group_state_topic: founded.group_state_topic,
+        group_state_partitions: founded.group_state_partitions,
+    };
+    let txn = Txn::new().when_absent(Key::Cluster).put(Key::Cluster, record.encode());
+    match metadata.txn(txn).await {
+        Ok(outcome) => {
+            if outcome.is_committed() {
+                let ClusterRecord { cluster_id, generation, .. } = &record;
+                tracing::info!(cluster_id, generation, "cluster published");
+            }
+            Ok(())
+        }
+        // The caller reads what is there.
+        Err(MetadataError::Unknown(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

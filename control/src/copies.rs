@@ -1,0 +1,129 @@
+//! The catalogue's copies in the metadata store, for everybody to watch (R9).
+//!
+//! Only the leader writes them, and only after the log has what they say. A crash in between
+//! leaves them behind the log; the next leader's [`Copies::repair`] brings them up to it.
+
+use std::collections::HashSet;
+
+use metadata::{
+    Listing, Txn,
+    keys::{self, Key},
+    model::{ProducerIdRecord, Record, TopicRecord},
+};
+use protocol::ids::TopicId;
+
+use crate::{
+    catalogue::Catalogue,
+    guard::{Guard, GuardError},
+    limits::OPS_PER_TXN,
+};
+
+/// Writes the copies of one term.
+pub(crate) struct Copies {
+    guard: Guard,
+}
+
+/// One change of a key.
+enum Write {
+    Put(Key, bytes::Bytes),
+    Delete(String),
+}
+
+impl Copies {
+    pub(crate) fn new(guard: Guard) -> Self {
+        Self { guard }
+    }
+
+    /// Shows these topics, new or changed. Returns the revision at which all are there.
+    pub(crate) async fn put_topics(&self, topics: &[TopicRecord]) -> Result<i64, GuardError> {
+        self.write(topics.iter().map(put_topic).collect()).await
+    }
+
+    /// Shows these topics no more, nor their assignments.
+    pub(crate) async fn delete_topics(&self, topics: &[TopicRecord]) -> Result<i64, GuardError> {
+        let key = |topic: &TopicRecord| Key::Topic(topic.tenant, topic.id).to_string();
+        // Topics first: an assignment without a topic is nobody's.
+        self.write(topics.iter().map(|topic| Write::Delete(key(topic))).collect()).await?;
+        let mut orphans = Vec::new();
+        for topic in topics {
+            let prefix = keys::partitions_of(topic.id);
+            let listing = self.guard.metadata().list(&prefix).await?;
+            orphans.extend(listing.entries.into_iter().map(|entry| Write::Delete(entry.key)));
+        }
+        self.write(orphans).await
+    }
+
+    /// Shows how far producer ids are reserved.
+    pub(crate) async fn put_producer_ids(&self, next: i64) -> Result<i64, GuardError> {
+        let record = ProducerIdRecord { next };
+        self.write(vec![Write::Put(Key::ProducerIds, record.encode())]).await
+    }
+
+    /// Makes the copies say what the catalogue says. Returns how many keys were wrong.
+    pub(crate) async fn repair(&self, catalogue: &Catalogue) -> Result<usize, GuardError> {
+        let topics = self.guard.metadata().list(keys::TOPICS).await?;
+        let mut writes = topic_repairs(catalogue, topics);
+        let assignments = self.guard.metadata().list(keys::PARTITIONS).await?;
+        writes.extend(orphans(catalogue, assignments));
+        let next = catalogue.next_producer_id();
+        let shown = self.guard.metadata().get(&Key::ProducerIds.to_string()).await?;
+        let encoded = ProducerIdRecord { next }.encode();
+        if next > 0 && shown.is_none_or(|entry| entry.value != encoded) {
+            writes.push(Write::Put(Key::ProducerIds, encoded));
+        }
+        let wrong = writes.len();
+        self.write(writes).await?;
+        Ok(wrong)
+    }
+
+    /// Writes in transactions of a legal size. Repeating any of them is harmless.
+    async fn write(&self, writes: Vec<Write>) -> Result<i64, GuardError> {
+        let mut revision = 0;
+        let mut writes = writes.into_iter().peekable();
+        while writes.peek().is_some() {
+            let some = writes.by_ref().take(OPS_PER_TXN);
+            let txn = some.fold(Txn::new(), |txn, write| match write {
+                Write::Put(key, value) => txn.put(key, value),
+                Write::Delete(key) => txn.delete(key),
+            });
+            revision = self.guard.commit(txn).await?;
+        }
+        Ok(revision)
+    }
+}
+
+fn put_topic(topic: &TopicRecord) -> Write {
+    Write::Put(Key::Topic(topic.tenant, topic.id), topic.encode())
+}
+
+/// Topics that are missing or different, and copies of topics that are gone.
+fn topic_repairs(catalogue: &Catalogue, listing: Listing) -> Vec<Write> {
+    let mut right = HashSet::<TopicId>::new();
+    let mut writes = Vec::new();
+    for entry in listing.entries {
+        let topic = match Key::parse(&entry.key) {
+            Some(Key::Topic(tenant, id)) => catalogue.by_id(tenant, id),
+            _ => None,
+        };
+        match topic {
+            Some(topic) if topic.encode() == entry.value => drop(right.insert(topic.id)),
+            Some(_) => {}
+            None => writes.push(Write::Delete(entry.key)),
+        }
+    }
+    writes.extend(catalogue.topics().filter(|topic| !right.contains(&topic.id)).map(put_topic));
+    writes
+}
+
+/// Assignments of topics that are gone.
+fn orphans(catalogue: &Catalogue, listing: Listing) -> impl Iterator<Item = Write> {
+    let is_orphan = |key: &str| match Key::parse(key) {
+        Some(Key::Partition(topic, _)) => catalogue.topic(topic).is_none(),
+        _ => true,
+    };
+    listing
+        .entries
+        .into_iter()
+        .filter(move |entry| is_orphan(&entry.key))
+        .map(|entry| Write::Delete(entry.key))
+}

@@ -1,0 +1,41 @@
+//! Metrics of control.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+const LEADER: &str = "control_leader";
+const TOPICS: &str = "control_topics";
+const PARTITIONS: &str = "control_partitions";
+const ASSIGNED: &str = "control_partitions_assigned_total";
+const REPAIRED: &str = "control_copies_repaired_total";
+const TERMS: &str = "control_terms_total";
+
+/// Registers the descriptions. Once per process.
+pub(crate) fn describe() {
+    describe_gauge!(LEADER, "1 on the control process that leads, else 0");
+    describe_gauge!(TOPICS, "Topics of all tenants, as the leader knows them");
+    describe_gauge!(PARTITIONS, "Partitions of all topics, as the leader knows them");
+    describe_counter!(ASSIGNED, "Partitions that were given to a node");
+    describe_counter!(REPAIRED, "Keys of the metadata store that did not say what the log says");
+    describe_counter!(TERMS, "Terms that this process began");
+}
+
+pub(crate) fn leads(leads: bool) {
+    gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn term_began() {
+    counter!(TERMS).increment(1);
+}
+
+pub(crate) fn catalogue(topics: usize, partitions: usize) {
+    gauge!(TOPICS).set(topics as f64);
+    gauge!(PARTITIONS).set(partitions as f64);
+}
+
+pub(crate) fn assigned(partitions: usize) {
+    counter!(ASSIGNED).increment(partitions as u64);
+}
+
+pub(crate) fn repaired(keys: usize) {
+    counter!(REPAIRED).increment(keys as u64);
+}

@@ -1,0 +1,168 @@
+//! Starting the role: listen, then stand for election until the process drains.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use hop::{ClusterSecret, Peers};
+use metadata::{ClusterView, MetadataStore, model::LeaderRecord};
+use process::{Clock, Drain};
+use segment::Store;
+use tokio::{net::TcpListener, sync::mpsc, time::sleep};
+
+use crate::{
+    config::{Config, ConfigError},
+    election::{Candidate, Leadership},
+    guard::GuardError,
+    limits::{COMMANDS_QUEUED_MAX, HOPELESS_PAUSE, RETRY_PAUSE},
+    meta_log::MetaLogError,
+    metrics,
+    opening::Opening,
+    server::{Gate, Server},
+    term::{BeginError, Ended, Parts, Term},
+};
+
+/// What the role needs from its process.
+pub struct Deps {
+    /// Dates new topics.
+    pub clock: Clock,
+    /// Where leaders are elected and everything is announced.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// The watched copy; [`crate::bootstrap()`] has run before it is asked for the secret.
+    pub view: ClusterView,
+    /// Holds the metadata log.
+    pub store: Store,
+    /// The nodes.
+    pub peers: Peers,
+}
+
+/// A running control process.
+pub struct Control {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// The address others call; what the leader's record shows.
+    pub advertised: String,
+    /// Answers requests; for callers in the same process.
+    pub handler: Arc<dyn hop::Handler>,
+}
+
+/// The role cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// A value that cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The port is taken, or the address is not this machine's.
+    #[error("`control.listen`: cannot listen on `{address}`: {cause}; choose another address")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// The operating system's words.
+        cause: std::io::Error,
+    },
+    /// [`crate::bootstrap()`] did not run.
+    #[error("the cluster has no identity yet")]
+    NoCluster,
+}
+
+/// Starts the role; it serves until `drain`.
+pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, RoleError> {
+    config.check()?;
+    metrics::describe();
+    let secret = deps.view.cluster().ok_or(RoleError::NoCluster)?.secret;
+    let listen = |cause| RoleError::Listen { address: config.listen, cause };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
+    let gate = Gate::default();
+    let handler: Arc<dyn hop::Handler> = Arc::new(Server { gate: gate.clone() });
+    let secret = ClusterSecret::new(&secret);
+    let serve = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
+    drain.spawn("control server", serve);
+
+    let candidate = Candidate {
+        metadata: Arc::clone(&deps.metadata),
+        view: deps.view.clone(),
+        record: LeaderRecord { control_id: config.control_id.clone(), address: advertised.clone() },
+        ttl: config.lease,
+        drain: drain.clone(),
+        has_led: false,
+    };
+    let parts = Parts {
+        config: Arc::new(config),
+        clock: deps.clock,
+        metadata: deps.metadata,
+        opening: Opening { view: deps.view.clone(), peers: deps.peers },
+        view: deps.view,
+        store: deps.store.for_role("control"),
+        drain: drain.clone(),
+    };
+    tracing::info!(control_id = parts.config.control_id, %address, advertised, "control serves");
+    drain.spawn("control", stand(candidate, parts, gate));
+    Ok(Control { address, advertised, handler })
+}
+
+/// Runs the role to the end of `drain`.
+pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleError> {
+    start(config, deps, drain.clone()).await?;
+    drain.draining().await;
+    Ok(())
+}
+
+/// Stands for election, leads, and stands again.
+async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
+    let drain = parts.drain.clone();
+    while !drain.is_draining() {
+        let leadership = tokio::select! {
+            () = drain.draining() => return,
+            leadership = candidate.win() => leadership,
+        };
+        metrics::leads(true);
+        let led = lead(&leadership, &parts, &gate).await;
+        metrics::leads(false);
+        leadership.resign(&*parts.metadata).await;
+        if let Err(error) = led {
+            tracing::error!(%error, "control cannot lead");
+            pause(&drain, HOPELESS_PAUSE).await;
+        }
+    }
+}
+
+/// Leads until the leadership is lost or the process drains, over as many terms as the log
+/// makes necessary. An error is one that does not heal.
+async fn lead(leadership: &Leadership, parts: &Parts, gate: &Gate) -> Result<(), BeginError> {
+    loop {
+        let begun = tokio::select! {
+            () = parts.drain.draining() => return Ok(()),
+            () = leadership.lost() => return Ok(()),
+            begun = Term::begin(parts.clone(), leadership.term) => begun,
+        };
+        match begun {
+            Ok(mut term) => {
+                let (sender, commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+                gate.open(sender);
+                let ended = term.serve(commands, leadership.lost()).await;
+                gate.close();
+                if ended != Ended::Replay {
+                    return Ok(());
+                }
+            }
+            Err(BeginError::Copies(GuardError::Superseded)) => return Ok(()),
+            // Somebody wrote meanwhile: read what.
+            Err(BeginError::Log(MetaLogError::Overtaken)) => {}
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "control cannot lead yet");
+                pause(&parts.drain, RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn pause(drain: &Drain, pause: Duration) {
+    tokio::select! {
+        () = drain.draining() => {}
+        () = sleep(pause) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! One leader's term: the only place where the catalogue changes.
+//!
+//! ```text
+//! replay the log ─► append Leader ─► repair the copies ─► serve ──► superseded, drained
+//!        ▲                                                  │
+//!        └────────── a slot was lost or is undecided ───────┘
+//! ```
+//!
+//! A change is committed by its slot in the metadata log, then copied to the metadata store for
+//! everybody to see (R9), then its partitions get nodes, and when those serve it is answered.
+//! One command is carried out at a time, up to the waiting for nodes.
+
+mod changes;
+
+use std::{sync::Arc, time::Duration};
+
+use hop::Request;
+use metadata::{ClusterView, MetadataStore};
+use process::{Clock, Drain};
+use protocol::{
+    ErrorCode,
+    ids::{TenantId, TopicId},
+};
+use segment::Store;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    Config,
+    admin::{Bounds, producer_ids::Reservation},
+    assign::{Assigned, Assigner},
+    catalogue::Catalogue,
+    command::Command,
+    copies::Copies,
+    guard::{Guard, GuardError},
+    limits::RECONCILE_PAUSE,
+    meta_log::{MetaLog, MetaLogError, MetaRecord},
+    metrics,
+    opening::Opening,
+};
+
+/// What every term of this process works with. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
+    pub(crate) view: ClusterView,
+    pub(crate) store: Store,
+    pub(crate) opening: Opening,
+    pub(crate) drain: Drain,
+}
+
+/// A leader that knows the whole log.
+pub(crate) struct Term {
+    parts: Parts,
+    log: MetaLog,
+    catalogue: Catalogue,
+    copies: Copies,
+    assigner: Assigner,
+    reservation: Reservation,
+    /// Whether the copies say what the catalogue says.
+    in_step: bool,
+}
+
+/// Why a term is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The process stops.
+    Drained,
+    /// This process does not lead any more.
+    Superseded,
+    /// It may still lead, but not from what it knows of the log.
+    Replay,
+}
+
+/// Why a term could not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error(transparent)]
+    Log(#[from] MetaLogError),
+    #[error(transparent)]
+    Copies(#[from] GuardError),
+}
+
+// === impl BeginError ===
+
+impl BeginError {
+    /// Whether trying again cannot help.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(
+                MetaLogError::Foreign { .. } | MetaLogError::Ended(_) | MetaLogError::TooLarge
+            )
+        )
+    }
+}
+
+// === impl Term ===
+
+impl Term {
+    /// Replays the log, takes its next slot and repairs the copies.
+    pub(crate) async fn begin(parts: Parts, term: i64) -> Result<Self, BeginError> {
+        let guard = Guard::new(Arc::clone(&parts.metadata), term);
+        // A former leader must not disturb the log of the present one.
+        if !guard.leads().await.map_err(GuardError::from)? {
+            return Err(GuardError::Superseded.into());
+        }
+        let (mut log, records) = MetaLog::open(&parts.store, term.unsigned_abs()).await?;
+        let slots = records.len();
+        let catalogue = Catalogue::replay(records);
+        let control_id = parts.config.control_id.clone();
+        // From here on no earlier leader's write can follow what was read.
+        log.append(&MetaRecord::Leader { control_id }).await?;
+        let copies = Copies::new(guard.clone());
+        let repaired = copies.repair(&catalogue).await?;
+        metrics::term_began();
+        metrics::repaired(repaired);
+        tracing::info!(term, slots, topics = catalogue.topic_count(), repaired, "control leads");
+        let term = Self {
+            assigner: Assigner::new(guard, parts.view.clone()),
+            parts,
+            log,
+            catalogue,
+            copies,
+            reservation: Reservation::default(),
+            in_step: true,
+        };
+        term.count();
+        Ok(term)
+    }
+
+    /// Carries out commands and looks for work until the term is over.
+    pub(crate) async fn serve(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+        lost: impl Future<Output = ()>,
+    ) -> Ended {
+        let draining = self.parts.drain.draining();
+        tokio::pin!(lost, draining);
+        let mut changed = self.parts.view.changed();
+        let mut look_at = Instant::now();
+        loop {
+            let done = tokio::select! {
+                () = &mut draining => Err(Ended::Drained),
+                () = &mut lost => Err(Ended::Superseded),
+                Some(command) = commands.recv() => self.execute(command).await,
+                () = sleep_until(look_at) => {
+                    changed.mark_unchanged();
+                    look_at = Instant::now() + self.parts.config.reconcile_interval;
+                    self.reconcile().await
+                }
+                Ok(()) = changed.changed() => {
+                    look_at = look_at.min(Instant::now() + RECONCILE_PAUSE);
+                    Ok(())
+                }
+            };
+            if let Err(ended) = done {
+                return ended;
+            }
+        }
+    }
+
+    async fn execute(&mut self, command: Command) -> Result<(), Ended> {
+        if command.patience().is_zero() {
+            command.refuse(ErrorCode::RequestTimedOut);
+            return Ok(());
+        }
+        match command.request {
+            Request::CreateTopics(_) => self.create_topics(command).await,
+            Request::DeleteTopics(_) => self.delete_topics(command).await,
+            Request::CreatePartitions(_) => self.create_partitions(command).await,
+            Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
+            _ => {
+                command.refuse(ErrorCode::InvalidRequest);
+                Ok(())
+            }
+        }
+    }
+
+    /// Does what no command asks for: brings the copies into step, and gives nodes to partitions
+    /// without one.
+    async fn reconcile(&mut self) -> Result<(), Ended> {
+        if !self.in_step {
+            match self.copies.repair(&self.catalogue).await {
+                Ok(repaired) => {
+                    metrics::repaired(repaired);
+                    self.in_step = true;
+                }
+                Err(error) => return self.copies_failed(&error),
+            }
+        }
+        let assigned = self.assigner.assign_all().await;
+        let assigned = self.assigned(assigned)?;
+        if !assigned.is_empty() {
+            let opened = self.open(assigned, self.parts.config.open_wait);
+            self.parts.drain.spawn("control opening", opened);
+        }
+        Ok(())
+    }
+
+    /// Gives nodes to the vacant partitions of these topics. That there is none yet does not
+    /// make a creation fail.
+    async fn assign(&self, topics: &[(TenantId, TopicId)]) -> Result<Vec<Assigned>, Ended> {
+        let assigned = self.assigner.assign(topics).await;
+        self.assigned(assigned)
+    }
+
+    fn assigned(
+        &self,
+        assigned: Result<Vec<Assigned>, GuardError>,
+    ) -> Result<Vec<Assigned>, Ended> {
+        match assigned {
+            Ok(assigned) => {
+                metrics::assigned(assigned.len());
+                Ok(assigned)
+            }
+            Err(GuardError::Superseded) => Err(Ended::Superseded),
+            Err(error) => {
+                tracing::warn!(%error, "partitions wait for a node");
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Tells the nodes and waits until they serve, the patience or the process ends.
+    fn open(
+        &self,
+        assigned: Vec<Assigned>,
+        patience: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (opening, draining) = (self.parts.opening.clone(), self.parts.drain.draining());
+        async move {
+            tokio::select! {
+                () = draining => {}
+                () = opening.open(assigned, patience) => {}
+            }
+        }
+    }
+
+    /// Commits a record to the log, and only then believes it.
+    async fn commit(&mut self, record: MetaRecord) -> Result<(), Ended> {
+        match self.log.append(&record).await {
+            Ok(_) => {
+                self.catalogue.apply(record);
+                self.count();
+                Ok(())
+            }
+            Err(error) => {
+                // The next term's first slot decides what became of it.
+                tracing::warn!(%error, "metadata log must be read again");
+                Err(Ended::Replay)
+            }
+        }
+    }
+
+    /// The log has a change that the copies lack.
+    fn copies_failed(&mut self, error: &GuardError) -> Result<(), Ended> {
+        if matches!(error, GuardError::Superseded) {
+            return Err(Ended::Superseded);
+        }
+        tracing::warn!(%error, "metadata store is behind the metadata log");
+        self.in_step = false;
+        Ok(())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let config = &self.parts.config;
+        Bounds {
+            default_partitions: config.default_partitions,
+            partitions_per_topic_max: config.partitions_per_topic_max,
+            partitions_max: config.partitions_max,
+        }
+    }
+
+    fn count(&self) {
+        metrics::catalogue(self.catalogue.topic_count(), self.catalogue.partition_count());
+    }
+
+    /// How long a command may wait for nodes.
+    fn open_wait(&self, command: &Command) -> Duration {
+        command.patience().min(self.parts.config.open_wait)
+    }
+}

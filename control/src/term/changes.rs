@@ -1,0 +1,176 @@
+//! The commands: plan, commit, copy, assign, answer.
+
+use hop::{Request, Response};
+use protocol::{
+    ErrorCode,
+    ids::{TenantId, TopicId},
+};
+
+use super::{Ended, Term};
+use crate::{
+    admin::{
+        Refusal, create_partitions, create_topics, delete_topics,
+        producer_ids::{self, Reservation},
+    },
+    command::{self, Command},
+    guard::GuardError,
+    meta_log::MetaRecord,
+};
+
+/// What a change that may or may not happen is answered with.
+fn in_doubt() -> Refusal {
+    let code = ErrorCode::RequestTimedOut;
+    Refusal::new(code, command::message(code))
+}
+
+impl Term {
+    pub(super) async fn create_topics(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::CreateTopics(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let now_ms = self.parts.clock.now_ms();
+        let plan =
+            create_topics::plan(&self.catalogue, self.bounds(), command.tenant, request, now_ms);
+        let mut response = plan.response;
+        if plan.topics.is_empty() {
+            command.answer(Response::CreateTopics(response));
+            return Ok(());
+        }
+        command.begun();
+        let committed = self.commit(MetaRecord::TopicsCreated(plan.topics.clone())).await;
+        let shown = match committed {
+            Ok(()) => self.copies.put_topics(&plan.topics).await,
+            Err(ended) => {
+                create_topics::refuse_planned(&mut response, &in_doubt());
+                command.answer(Response::CreateTopics(response));
+                return Err(ended);
+            }
+        };
+        if let Err(error) = shown {
+            create_topics::refuse_planned(&mut response, &in_doubt());
+            command.answer(Response::CreateTopics(response));
+            return self.copies_failed(&error);
+        }
+        let ids: Vec<_> = plan.topics.iter().map(|topic| (topic.tenant, topic.id)).collect();
+        self.answer_when_open(command, &ids, Response::CreateTopics(response)).await
+    }
+
+    pub(super) async fn delete_topics(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::DeleteTopics(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let plan = delete_topics::plan(&self.catalogue, command.tenant, request);
+        let mut response = plan.response;
+        if plan.topics.is_empty() {
+            command.answer(Response::DeleteTopics(response));
+            return Ok(());
+        }
+        command.begun();
+        let ids = plan.topics.iter().map(|topic| topic.id).collect();
+        let hidden = match self.commit(MetaRecord::TopicsDeleted(ids)).await {
+            Ok(()) => self.copies.delete_topics(&plan.topics).await,
+            Err(ended) => {
+                delete_topics::refuse_planned(&mut response, &in_doubt());
+                command.answer(Response::DeleteTopics(response));
+                return Err(ended);
+            }
+        };
+        if let Err(error) = hidden {
+            delete_topics::refuse_planned(&mut response, &in_doubt());
+            command.answer(Response::DeleteTopics(response));
+            return self.copies_failed(&error);
+        }
+        command.answer(Response::DeleteTopics(response));
+        Ok(())
+    }
+
+    pub(super) async fn create_partitions(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::CreatePartitions(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let plan = create_partitions::plan(&self.catalogue, self.bounds(), command.tenant, request);
+        let mut response = plan.response;
+        if plan.topics.is_empty() {
+            command.answer(Response::CreatePartitions(response));
+            return Ok(());
+        }
+        command.begun();
+        let committed = self.commit(MetaRecord::PartitionsAdded(plan.topics.clone())).await;
+        let shown = match committed {
+            Ok(()) => self.show_again(&plan.topics).await,
+            Err(ended) => {
+                create_partitions::refuse_planned(&mut response, &in_doubt());
+                command.answer(Response::CreatePartitions(response));
+                return Err(ended);
+            }
+        };
+        if let Err(error) = shown {
+            create_partitions::refuse_planned(&mut response, &in_doubt());
+            command.answer(Response::CreatePartitions(response));
+            return self.copies_failed(&error);
+        }
+        let ids: Vec<_> = plan.topics.iter().map(|&(id, _)| (command.tenant, id)).collect();
+        self.answer_when_open(command, &ids, Response::CreatePartitions(response)).await
+    }
+
+    pub(super) async fn allocate_producer_ids(&mut self, command: Command) -> Result<(), Ended> {
+        let Some(generation) = self.catalogue.founded().map(|founded| founded.generation) else {
+            // Nothing leads before the cluster is founded; a log without founder is damaged.
+            command.refuse(ErrorCode::KafkaStorageError);
+            return Ok(());
+        };
+        if let Some(block) = self.reservation.take(generation) {
+            command.answer(Response::AllocateProducerIds(block));
+            return Ok(());
+        }
+        let from = self.catalogue.next_producer_id();
+        let Some(next) = Reservation::next_end(from) else {
+            tracing::error!("this generation's producer ids are used up");
+            command.refuse(ErrorCode::UnknownServerError);
+            return Ok(());
+        };
+        if let Err(ended) = self.commit(MetaRecord::ProducerIdsReserved { next }).await {
+            command.refuse(ErrorCode::RequestTimedOut);
+            return Err(ended);
+        }
+        self.reservation = Reservation::committed(from, next);
+        let code = ErrorCode::UnknownServerError;
+        let block = self.reservation.take(generation).unwrap_or_else(|| producer_ids::refuse(code));
+        command.answer(Response::AllocateProducerIds(block));
+        match self.copies.put_producer_ids(next).await {
+            Ok(_) => Ok(()),
+            Err(error) => self.copies_failed(&error),
+        }
+    }
+
+    /// Copies topics as the catalogue has them now.
+    async fn show_again(&self, topics: &[(TopicId, i32)]) -> Result<i64, GuardError> {
+        let records: Vec<_> =
+            topics.iter().filter_map(|&(id, _)| self.catalogue.topic(id).cloned()).collect();
+        self.copies.put_topics(&records).await
+    }
+
+    /// Assigns and answers once the partitions serve, or the caller's patience ends: the change
+    /// is a success by then, so the next command need not wait.
+    async fn answer_when_open(
+        &self,
+        command: Command,
+        topics: &[(TenantId, TopicId)],
+        response: Response,
+    ) -> Result<(), Ended> {
+        let assigned = match self.assign(topics).await {
+            Ok(assigned) => assigned,
+            Err(ended) => {
+                // Committed and shown: whoever leads now assigns.
+                command.answer(response);
+                return Err(ended);
+            }
+        };
+        let opened = self.open(assigned, self.open_wait(&command));
+        self.parts.drain.spawn("control opening", async move {
+            opened.await;
+            command.answer(response);
+        });
+        Ok(())
+    }
+}

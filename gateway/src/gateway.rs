@@ -44,8 +44,8 @@ pub struct Deps {
 /// A gateway that serves.
 #[derive(Debug)]
 pub struct Handle {
-    /// The address that was bound.
-    pub kafka: SocketAddr,
+    /// The address that was bound, for clients.
+    pub address: SocketAddr,
     /// The broker id clients know it by.
     pub broker_id: BrokerId,
     accepting: JoinHandle<()>,
@@ -75,10 +75,10 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     config.check()?;
     metrics::describe();
     let address = config.listener.bind.clone();
-    let bound = accept::bind(&address).await;
-    let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (kafka, listener) = bound.map_err(|source| RoleError::Bind { address, source })?;
-    let advertised = advertised(&config, kafka);
+    let listener = accept::bind(&address).await;
+    let listener = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (bound, listener) = listener.map_err(|source| RoleError::Bind { address, source })?;
+    let advertised = advertised(&config, bound);
     let lease = config.lease;
     let store = Arc::clone(&deps.metadata);
     let core = Arc::new(core(config, deps, advertised.clone(), drain.clone()));
@@ -89,11 +89,11 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let accepting = drain.spawn("gateway accept", accept::accept(listener, stack, drain.clone()));
     tracing::info!(
         broker_id = advertised.broker_id.0,
-        listening = %kafka,
+        listening = %bound,
         advertised = format!("{}:{}", advertised.host, advertised.port),
         "gateway serves"
     );
-    Ok(Handle { kafka, broker_id: advertised.broker_id, accepting })
+    Ok(Handle { address: bound, broker_id: advertised.broker_id, accepting })
 }
 
 /// Runs a gateway until the drain begins; what is under way then hangs on the drain.

@@ -30,8 +30,6 @@ use crate::{errors, rendezvous};
 const AUTO_CREATION_FROM: i16 = 4;
 /// Last version in which an empty list means all topics.
 const EMPTY_MEANS_ALL_UNTIL: i16 = 0;
-/// First version whose topics may have no name.
-const NO_NAME_FROM: i16 = 12;
 /// Authorised operations that were not asked for.
 const NOT_ASKED: i32 = i32::MIN;
 
@@ -39,7 +37,6 @@ pub(super) async fn handle(context: Context, request: MetadataRequest) -> Metada
     let gateways = context.core.gateways();
     let answer = Answer {
         gateways: &gateways,
-        version: context.version,
         operations: if request.include_topic_authorized_operations {
             context.grants.topic_operations()
         } else {
@@ -164,7 +161,6 @@ async fn create_missing(context: &Context, found: &mut [Found]) {
 /// What all topics of one answer share.
 struct Answer<'a> {
     gateways: &'a [GatewayRecord],
-    version: i16,
     operations: i32,
 }
 
@@ -179,13 +175,8 @@ impl Answer<'_> {
         let answer = MetadataResponseTopic::default().with_error_code(error.code());
         match found.asked {
             Asked::Name(name) => answer.with_name(Some(name)),
-            Asked::Id(id) => answer.with_topic_id(id.0).with_name(self.no_name()),
+            Asked::Id(id) => answer.with_topic_id(id.0).with_name(None),
         }
-    }
-
-    /// What stands for the name of a topic that is known by its id only.
-    fn no_name(&self) -> Option<TopicName> {
-        (self.version < NO_NAME_FROM).then(TopicName::default)
     }
 
     fn topic(&self, topic: &Topic) -> MetadataResponseTopic {

@@ -238,7 +238,9 @@ impl Gather {
                 part.place.as_ref().and_then(|place| context.core.tides.of(place.partition));
             let Part { asked, answer, taken_from, .. } = part;
             let mut answer = answer.unwrap_or_else(|| FetchPartition::new(asked.index));
-            if let Some(known) = known.filter(|_| answer.error_code == 0) {
+            let says_offsets = [ErrorCode::None, ErrorCode::OffsetOutOfRange]
+                .contains(&ErrorCode::from_code(answer.error_code));
+            if let Some(known) = known.filter(|_| says_offsets) {
                 known.raise(&mut answer);
             }
             if bytes > left && left < terms.max_bytes {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId};
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
@@ -10,15 +11,11 @@ use protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
     GroupId, ListGroupsRequest, ListGroupsResponse,
 };
-use protocol::{ErrorCode, StrBytes};
 
 use super::{ask, find};
 use crate::context::Context;
 use crate::errors;
 use crate::limits::CALL_TIMEOUT;
-
-/// First version of DescribeGroups that says a group does not exist; before, it is just dead.
-const NOT_FOUND_FROM: i16 = 6;
 
 pub(in crate::route) fn describe(
     context: &Context,
@@ -29,7 +26,6 @@ pub(in crate::route) fn describe(
     } else {
         i32::MIN
     };
-    let version = context.version;
     let calls: Vec<_> = request
         .groups
         .into_iter()
@@ -43,7 +39,7 @@ pub(in crate::route) fn describe(
                 };
                 let said =
                     said.unwrap_or_else(|| failed(&group, ErrorCode::CoordinatorNotAvailable));
-                for_version(said, version).with_authorized_operations(operations)
+                said.with_authorized_operations(operations)
             }
         })
         .collect();
@@ -111,18 +107,6 @@ fn coordinators(context: &Context) -> Result<BTreeSet<String>, ErrorCode> {
         Ok(owner.0.address.clone())
     });
     partitions.collect()
-}
-
-/// A description as clients of this version expect it.
-fn for_version(mut said: DescribedGroup, version: i16) -> DescribedGroup {
-    if version < NOT_FOUND_FROM {
-        said.error_message = None;
-        if said.error_code == ErrorCode::GroupIdNotFound.code() {
-            said.error_code = 0;
-            said.group_state = StrBytes::from_static_str("Dead");
-        }
-    }
-    said
 }
 
 fn failed(group: &GroupId, error: ErrorCode) -> DescribedGroup {

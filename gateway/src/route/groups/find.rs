@@ -22,18 +22,10 @@ pub(in crate::route) fn handle(
     context: &Context,
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
-    if context.version >= BATCHED_FROM {
-        let keys = request.coordinator_keys.into_iter();
-        let coordinators = keys.map(|key| find(context, request.key_type, key));
-        return FindCoordinatorResponse::default().with_coordinators(coordinators.collect());
-    }
-    let found = find(context, request.key_type, request.key);
-    FindCoordinatorResponse::default()
-        .with_error_code(found.error_code)
-        .with_error_message(found.error_message)
-        .with_node_id(found.node_id)
-        .with_host(found.host)
-        .with_port(found.port)
+    let keys =
+        if context.version >= BATCHED_FROM { request.coordinator_keys } else { vec![request.key] };
+    let coordinators = keys.into_iter().map(|key| find(context, request.key_type, key));
+    FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
 }
 
 /// Whether clients are told to come here for this group.

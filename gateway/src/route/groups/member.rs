@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use protocol::ErrorCode;
 use protocol::messages::leave_group_request::MemberIdentity;
 use protocol::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
     LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
-use protocol::{ErrorCode, StrBytes};
 
 use super::ask;
 use crate::context::Context;
@@ -20,8 +20,6 @@ use crate::limits::{CALL_TIMEOUT, JOIN_GRACE, REBALANCE_MAX};
 const REBALANCE_TIMEOUT_FROM: i16 = 1;
 /// First version of JoinGroup whose clients know MEMBER_ID_REQUIRED (KIP-394).
 const MEMBER_ID_REQUIRED_FROM: i16 = 4;
-/// First version of JoinGroup whose answer may lack a protocol.
-const NO_PROTOCOL_FROM: i16 = 7;
 /// First version of LeaveGroup with several members.
 const MEMBERS_FROM: i16 = 3;
 
@@ -47,17 +45,13 @@ pub(in crate::route) fn join(
             let request = request.with_member_id(refused.member_id.clone());
             answer = ask(&context, &group, deadline, request).await;
         }
-        let mut answer = answer.unwrap_or_else(|error| {
+        answer.unwrap_or_else(|error| {
             JoinGroupResponse::default()
                 .with_error_code(error.code())
                 .with_generation_id(-1)
                 .with_protocol_name(None)
                 .with_member_id(member)
-        });
-        if context.version < NO_PROTOCOL_FROM && answer.protocol_name.is_none() {
-            answer.protocol_name = Some(StrBytes::default());
-        }
-        answer
+        })
     }
 }
 
@@ -92,23 +86,15 @@ pub(in crate::route) fn leave(
     context: &Context,
     mut request: LeaveGroupRequest,
 ) -> impl Future<Output = LeaveGroupResponse> + Send + use<> {
-    let single = context.version < MEMBERS_FROM;
-    if single {
+    if context.version < MEMBERS_FROM {
         let member = std::mem::take(&mut request.member_id);
         request.members = vec![MemberIdentity::default().with_member_id(member)];
     }
     let group = request.group_id.clone();
     let answer = ask(context, &group, CALL_TIMEOUT, request);
     async move {
-        let mut answer = answer
-            .await
-            .unwrap_or_else(|error| LeaveGroupResponse::default().with_error_code(error.code()));
-        if single {
-            let member = answer.members.drain(..).next();
-            if let Some(member) = member.filter(|_| answer.error_code == 0) {
-                answer.error_code = member.error_code;
-            }
-        }
         answer
+            .await
+            .unwrap_or_else(|error| LeaveGroupResponse::default().with_error_code(error.code()))
     }
 }

@@ -9,8 +9,7 @@ use futures::future::join_all;
 use protocol::ErrorCode;
 use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use protocol::messages::offset_fetch_response::{
-    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use tokio::time::{Instant, sleep};
@@ -22,19 +21,20 @@ use crate::route::spread::{id_of, name_of};
 
 /// First version that asks for several groups (KIP-709).
 const GROUPS_FROM: i16 = 8;
-/// The group's error in versions that have one for the whole answer.
-const GROUP_ERROR_FROM: i16 = 2;
 
 pub(in crate::route) async fn fetch(
     context: Context,
     request: OffsetFetchRequest,
 ) -> OffsetFetchResponse {
     let require_stable = request.require_stable;
-    if context.version >= GROUPS_FROM {
-        let groups = request.groups.into_iter();
-        let answers = groups.map(|group| fetch_group(&context, group, require_stable));
-        return OffsetFetchResponse::default().with_groups(join_all(answers).await);
-    }
+    let groups =
+        if context.version >= GROUPS_FROM { request.groups } else { vec![single_group(request)] };
+    let answers = groups.into_iter().map(|group| fetch_group(&context, group, require_stable));
+    OffsetFetchResponse::default().with_groups(join_all(answers).await)
+}
+
+/// What a request of an older version asks for.
+fn single_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
     let topics = request.topics.map(|topics| {
         let topics = topics.into_iter().map(|topic| {
             OffsetFetchRequestTopics::default()
@@ -43,12 +43,7 @@ pub(in crate::route) async fn fetch(
         });
         topics.collect()
     });
-    let group =
-        OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
-    let answer = fetch_group(&context, group, require_stable).await;
-    let error = if context.version >= GROUP_ERROR_FROM { answer.error_code } else { 0 };
-    let topics = answer.topics.into_iter().map(single_group_topic);
-    OffsetFetchResponse::default().with_error_code(error).with_topics(topics.collect())
+    OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics)
 }
 
 /// Asks for one group, names topics as the client does.
@@ -169,16 +164,4 @@ fn no_offset(index: i32, error: i16) -> OffsetFetchResponsePartitions {
         .with_committed_leader_epoch(-1)
         .with_metadata(Some(protocol::StrBytes::default()))
         .with_error_code(error)
-}
-
-fn single_group_topic(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic {
-    let partitions = topic.partitions.into_iter().map(|partition| {
-        OffsetFetchResponsePartition::default()
-            .with_partition_index(partition.partition_index)
-            .with_committed_offset(partition.committed_offset)
-            .with_committed_leader_epoch(partition.committed_leader_epoch)
-            .with_metadata(partition.metadata)
-            .with_error_code(partition.error_code)
-    });
-    OffsetFetchResponseTopic::default().with_name(topic.name).with_partitions(partitions.collect())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use crate::groups::GroupsConfig;
 use crate::limits::{OBJECT_BYTES_MAX, PLAN_LIFE_MS_MAX};
 
 /// The storage node's configuration.
@@ -38,6 +39,9 @@ pub struct Config {
     /// Uploads to the object store.
     #[serde(default)]
     pub upload: UploadConfig,
+    /// Consumer groups.
+    #[serde(default)]
+    pub groups: GroupsConfig,
     /// What one plan for a cold reader covers, about. Larger plans ask the owner less often,
     /// smaller ones keep tokens short. Default: 64 MiB.
     #[serde(default = "default_plan_size")]
@@ -118,6 +122,7 @@ impl Config {
             },
             cache_size: default_cache(),
             upload: UploadConfig::default(),
+            groups: GroupsConfig::default(),
             plan_size: default_plan_size(),
             plan_life: default_plan_life(),
             lease: default_lease(),

@@ -16,27 +16,28 @@
 pub mod config;
 pub mod limits;
 
-mod node;
 mod incarnation;
 mod lease;
+mod node;
 mod open;
 mod reconcile;
 mod recover;
 
-mod server;
 mod group_host;
+mod groups;
 mod producer_ids;
+mod server;
 
-mod produce;
 mod acks;
+mod produce;
 mod producer_state;
 mod settings;
 
+mod cache;
 mod partition;
 mod partitions;
-pub mod wal;
-mod cache;
 mod upload;
+pub mod wal;
 
 mod fetch;
 mod list_offsets;
@@ -46,4 +47,5 @@ mod replay;
 pub mod metrics;
 
 pub use config::{Config, ConfigError};
+pub use groups::GroupsConfig;
 pub use node::{Deps, Node, NodeError, NodeHandle, run, start};

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::cache::HotCache;
 use crate::config::{Config, ConfigError};
 use crate::group_host::GroupHost;
+use crate::groups::{Groups, GroupsParts};
 use crate::incarnation::{self, Incarnation};
 use crate::lease::{self, RegisterError, Registration};
 use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL};
@@ -30,7 +31,7 @@ use crate::plan::Planner;
 use crate::producer_ids::ProducerIds;
 use crate::reconcile;
 use crate::recover::RecoverError;
-use crate::server::{NoGroups, Server};
+use crate::server::Server;
 use crate::settings::TopicSettings;
 use crate::upload::{UploadError, Uploader};
 use crate::wal::{self, Front, FrontError, FrontState};
@@ -148,8 +149,8 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let drain = drain.child();
     let Incarnation { log, front, writer, registration } = incarnation;
     let next_slot = Arc::new(AtomicU64::new(writer.next_slot()));
-    let node =
-        Arc::new(Node::new(config, deps, &cluster, log, front, Arc::clone(&next_slot)));
+    let node = Node::new(config, deps, &cluster, log, front, Arc::clone(&next_slot), &drain);
+    let node = Arc::new(node);
     let uploader =
         Uploader::new(writer, Arc::clone(&node.cache), Arc::clone(&node.front), next_slot);
     let handler: Arc<dyn Handler> = Arc::new(Server(Arc::clone(&node)));
@@ -243,11 +244,22 @@ impl Node {
         log: LogId,
         front: Arc<dyn Front>,
         next_slot: Arc<AtomicU64>,
+        drain: &Drain,
     ) -> Self {
-        let to_usize = |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        let cache = Arc::new(HotCache::new(to_usize(config.cache_size), to_usize(config.upload.size)));
+        let to_usize =
+            |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        let cache =
+            Arc::new(HotCache::new(to_usize(config.cache_size), to_usize(config.upload.size)));
         let partitions = Arc::new(Partitions::default());
-        let groups: Arc<dyn GroupHost> = Arc::new(NoGroups);
+        let groups = GroupsParts {
+            config: config.groups.clone(),
+            clock: deps.clock.clone(),
+            store: deps.store.clone(),
+            view: deps.view.clone(),
+            seed: log.nonce,
+            drain: drain.clone(),
+        };
+        let groups: Arc<dyn GroupHost> = Arc::new(Groups::new(cluster, groups));
         let opener = Opener::new(OpenerParts {
             store: deps.store.clone(),
             clock: deps.clock.clone(),
@@ -302,10 +314,7 @@ impl Node {
 
     /// Opens a partition if it is assigned to this node. Waits for the assignment to be seen: the
     /// caller has a deadline.
-    pub(crate) async fn open_assigned(
-        &self,
-        id: PartitionId,
-    ) -> Result<Arc<Partition>, OpenError> {
+    pub(crate) async fn open_assigned(&self, id: PartitionId) -> Result<Arc<Partition>, OpenError> {
         let mut changed = self.deps.view.changed();
         loop {
             let topic = self.deps.view.topic_by_id(id.tenant, id.topic);

@@ -1,7 +1,5 @@
 //! The node's side of the internal hop: which request goes where.
 
-mod no_groups;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +18,6 @@ use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteT
 
 use crate::node::Node;
 use crate::{fetch, list_offsets, produce};
-
-pub(crate) use self::no_groups::NoGroups;
 
 /// Answers for one node.
 pub(crate) struct Server(pub(crate) Arc<Node>);
@@ -56,9 +52,9 @@ impl Handler for Server {
                 let plan = node.planner().plan(node.partitions(), &header, &request, now_ms);
                 ready(Response::Plan(plan))
             }
-            Request::OpenPartitions(request) => {
-                open_partitions(node, header.deadline, request).map(Response::OpenPartitions).boxed()
-            }
+            Request::OpenPartitions(request) => open_partitions(node, header.deadline, request)
+                .map(Response::OpenPartitions)
+                .boxed(),
             Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)

@@ -1,0 +1,87 @@
+//! What an operator may set about groups.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Consumer groups whose state this node keeps. Names follow Kafka's broker configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupsConfig {
+    /// Shortest session timeout that a member may ask for (Kafka's `group.min.session.timeout.ms`).
+    /// Shorter finds dead members sooner and costs more heartbeats. Default: 6 s.
+    #[serde(with = "humantime_serde")]
+    pub min_session_timeout: Duration,
+    /// Longest session timeout that a member may ask for (Kafka's `group.max.session.timeout.ms`).
+    /// Default: 30 min.
+    #[serde(with = "humantime_serde")]
+    pub max_session_timeout: Duration,
+    /// How long the first generation of an empty group waits for more members (Kafka's
+    /// `group.initial.rebalance.delay.ms`). Zero forms it from the first one alone. Default: 3 s.
+    #[serde(with = "humantime_serde")]
+    pub initial_rebalance_delay: Duration,
+    /// Members that a group may have (Kafka's `group.max.size`). Default: 10,000.
+    pub max_size: usize,
+    /// Longest text that may be committed with an offset (Kafka's `offset.metadata.max.bytes`).
+    /// Default: 4096.
+    pub offset_metadata_max: usize,
+    /// How long offsets of an empty group, or of topics that it no longer reads, are kept (Kafka's
+    /// `offsets.retention.minutes`). Default: 7 days.
+    #[serde(with = "humantime_serde")]
+    pub offsets_retention: Duration,
+    /// How often expired offsets are looked for (Kafka's `offsets.retention.check.interval.ms`).
+    /// Default: 10 min.
+    #[serde(with = "humantime_serde")]
+    pub offsets_retention_check_interval: Duration,
+    /// Records after which a snapshot replaces the log. Fewer make a failover faster and the log
+    /// longer. Default: 10,000.
+    pub snapshot_records: usize,
+}
+
+impl Default for GroupsConfig {
+    fn default() -> Self {
+        Self {
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(30 * 60),
+            initial_rebalance_delay: Duration::from_secs(3),
+            max_size: 10_000,
+            offset_metadata_max: 4_096,
+            offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            offsets_retention_check_interval: Duration::from_secs(600),
+            snapshot_records: 10_000,
+        }
+    }
+}
+
+impl GroupsConfig {
+    /// The part that the state machine enforces. What does not fit its field is as good as for ever.
+    pub(crate) fn coordinator(&self) -> coordinator::Config {
+        let short = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+        let long = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        coordinator::Config {
+            session_timeout_min_ms: short(self.min_session_timeout),
+            session_timeout_max_ms: short(self.max_session_timeout),
+            initial_rebalance_delay_ms: short(self.initial_rebalance_delay),
+            group_size_max: self.max_size,
+            offset_metadata_max: self.offset_metadata_max,
+            offsets_retention_ms: long(self.offsets_retention),
+            offsets_retention_check_ms: long(self.offsets_retention_check_interval),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_state_machine() {
+        assert_eq!(GroupsConfig::default().coordinator(), coordinator::Config::default());
+    }
+
+    #[test]
+    fn a_time_beyond_all_fields_means_for_ever() {
+        let config = GroupsConfig { max_session_timeout: Duration::MAX, ..GroupsConfig::default() };
+        assert_eq!(config.coordinator().session_timeout_max_ms, i32::MAX);
+    }
+}

@@ -1,0 +1,260 @@
+//! Which shard a group request goes to, and how the parts of one that concerns several come
+//! together again.
+//!
+//! Everything is handed to the shards before a function here returns, so that requests of one lane
+//! keep their order (R45); the futures only wait.
+
+use coordinator::{Command, Reply, client_version};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::{HopHeader, Request, Response};
+use protocol::StrBytes;
+use protocol::error::ErrorCode;
+use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::{
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    GroupId, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
+};
+use tokio::sync::oneshot;
+
+use super::Shards;
+use super::metrics;
+use super::refusal::{Refusable, refuse_deletion, refuse_description, refuse_fetch};
+use super::shard::{Client, Refusal};
+
+/// A command that was handed to a shard, or was not.
+type Sent = Result<oneshot::Receiver<Reply>, Refusal>;
+
+/// How a request for several groups is split up: its items, their groups, their answers.
+struct Scatter<T, R> {
+    group: fn(&T) -> &StrBytes,
+    command: fn(Vec<T>) -> Command,
+    answers: fn(Reply) -> Option<Vec<R>>,
+    refuse: fn(&T, ErrorCode) -> R,
+}
+
+impl Shards {
+    /// Answers a group request.
+    pub(super) fn call(
+        &self,
+        header: &HopHeader,
+        request: Request,
+    ) -> BoxFuture<'static, Response> {
+        match request {
+            Request::JoinGroup(request) => {
+                let version = client_version::get(&request.unknown_tagged_fields);
+                let group = request.group_id.0.clone();
+                self.call_one(header, version, &group, Command::JoinGroup(request))
+            }
+            Request::SyncGroup(request) => {
+                let version = client_version::get(&request.unknown_tagged_fields);
+                let group = request.group_id.0.clone();
+                self.call_one(header, version, &group, Command::SyncGroup(request))
+            }
+            Request::OffsetCommit(request) => {
+                let version = client_version::get(&request.unknown_tagged_fields);
+                let group = request.group_id.0.clone();
+                self.call_one(header, version, &group, Command::OffsetCommit(request))
+            }
+            Request::Heartbeat(request) => {
+                let group = request.group_id.0.clone();
+                self.call_one(header, i16::MAX, &group, Command::Heartbeat(request))
+            }
+            Request::LeaveGroup(request) => {
+                let group = request.group_id.0.clone();
+                self.call_one(header, i16::MAX, &group, Command::LeaveGroup(request))
+            }
+            Request::OffsetDelete(request) => {
+                let group = request.group_id.0.clone();
+                self.call_one(header, i16::MAX, &group, Command::OffsetDelete(request))
+            }
+            Request::OffsetFetch(request) => self.fetch_offsets(header, request),
+            Request::DescribeGroups(request) => self.describe(header, request),
+            Request::DeleteGroups(request) => self.delete(header, request),
+            Request::ListGroups(request) => self.list(header, &request),
+            other => unreachable!("{} is no group request", other.api().name()),
+        }
+    }
+
+    fn call_one(
+        &self,
+        header: &HopHeader,
+        api_version: i16,
+        group: &StrBytes,
+        command: Command,
+    ) -> BoxFuture<'static, Response> {
+        let refusable = Refusable::of(&command).expect("a command for one group");
+        let sent = self.send(self.shard_of(header, group), header, api_version, command);
+        async move {
+            let reply = match answer(sent).await {
+                Ok(reply) => reply,
+                Err(refusal) => refusable.refuse(refusal),
+            };
+            response(reply)
+        }
+        .boxed()
+    }
+
+    fn fetch_offsets(
+        &self,
+        header: &HopHeader,
+        request: OffsetFetchRequest,
+    ) -> BoxFuture<'static, Response> {
+        let scatter = Scatter {
+            group: |group: &OffsetFetchRequestGroup| &group.group_id,
+            command: |groups| {
+                Command::OffsetFetch(OffsetFetchRequest::default().with_groups(groups))
+            },
+            answers: |reply| match reply {
+                Reply::OffsetFetch(response) => Some(response.groups),
+                _ => None,
+            },
+            refuse: refuse_fetch,
+        };
+        let groups = self.call_many(header, i16::MAX, request.groups, &scatter);
+        groups
+            .map(|groups| Response::OffsetFetch(OffsetFetchResponse::default().with_groups(groups)))
+            .boxed()
+    }
+
+    fn describe(
+        &self,
+        header: &HopHeader,
+        request: DescribeGroupsRequest,
+    ) -> BoxFuture<'static, Response> {
+        let scatter = Scatter {
+            group: |group: &GroupId| group,
+            command: |groups| {
+                Command::DescribeGroups(DescribeGroupsRequest::default().with_groups(groups))
+            },
+            answers: |reply| match reply {
+                Reply::DescribeGroups(response) => Some(response.groups),
+                _ => None,
+            },
+            refuse: refuse_description,
+        };
+        let version = client_version::get(&request.unknown_tagged_fields);
+        let groups = self.call_many(header, version, request.groups, &scatter);
+        let response = |groups| DescribeGroupsResponse::default().with_groups(groups);
+        groups.map(move |groups| Response::DescribeGroups(response(groups))).boxed()
+    }
+
+    fn delete(
+        &self,
+        header: &HopHeader,
+        request: DeleteGroupsRequest,
+    ) -> BoxFuture<'static, Response> {
+        let scatter = Scatter {
+            group: |group: &GroupId| group,
+            command: |groups| {
+                Command::DeleteGroups(DeleteGroupsRequest::default().with_groups_names(groups))
+            },
+            answers: |reply| match reply {
+                Reply::DeleteGroups(response) => Some(response.results),
+                _ => None,
+            },
+            refuse: refuse_deletion,
+        };
+        let results = self.call_many(header, i16::MAX, request.groups_names, &scatter);
+        let response = |results| DeleteGroupsResponse::default().with_results(results);
+        results.map(move |results| Response::DeleteGroups(response(results))).boxed()
+    }
+
+    /// Sends each shard its items and puts the answers back into the order of the items.
+    fn call_many<T: Clone + Send + 'static, R: Send + 'static>(
+        &self,
+        header: &HopHeader,
+        api_version: i16,
+        items: Vec<T>,
+        scatter: &Scatter<T, R>,
+    ) -> BoxFuture<'static, Vec<R>> {
+        let mut by_shard: std::collections::BTreeMap<i32, Vec<(usize, T)>> = Default::default();
+        for (position, item) in items.into_iter().enumerate() {
+            let shard = self.shard_of(header, (scatter.group)(&item));
+            by_shard.entry(shard).or_default().push((position, item));
+        }
+        let mut sent: Vec<(Vec<(usize, T)>, Sent)> = Vec::with_capacity(by_shard.len());
+        for (shard, items) in by_shard {
+            let own = items.iter().map(|(_, item)| item.clone()).collect();
+            sent.push((items, self.send(shard, header, api_version, (scatter.command)(own))));
+        }
+        let (answers_of, refuse) = (scatter.answers, scatter.refuse);
+        async move {
+            let mut all: Vec<(usize, R)> = Vec::new();
+            for (items, sent) in sent {
+                let answers: Vec<R> = match answer(sent).await {
+                    Ok(reply) => answers_of(reply).expect("an answer to what was asked"),
+                    Err(refusal) => {
+                        items.iter().map(|(_, item)| refuse(item, refusal.code())).collect()
+                    }
+                };
+                all.extend(items.iter().map(|(position, _)| *position).zip(answers));
+            }
+            all.sort_unstable_by_key(|(position, _)| *position);
+            all.into_iter().map(|(_, answer)| answer).collect()
+        }
+        .boxed()
+    }
+
+    /// The groups of every shard here; the gateway joins those of all nodes. As in Kafka, a shard
+    /// that loads makes the whole answer an error, with what is known in it.
+    fn list(
+        &self,
+        header: &HopHeader,
+        request: &ListGroupsRequest,
+    ) -> BoxFuture<'static, Response> {
+        let mut sent = Vec::new();
+        for shard in self.hosted() {
+            let command = Command::ListGroups(request.clone());
+            sent.push(self.send(shard, header, i16::MAX, command));
+        }
+        async move {
+            let mut response = ListGroupsResponse::default();
+            for sent in sent {
+                match answer(sent).await {
+                    Ok(Reply::ListGroups(part)) => response.groups.extend(part.groups),
+                    Ok(other) => unreachable!("not a list of groups: {other:?}"),
+                    // Its groups are another node's to list by now.
+                    Err(Refusal::NotHere) => {}
+                    Err(refusal) => response.error_code = refusal.code().code(),
+                }
+            }
+            Response::ListGroups(response)
+        }
+        .boxed()
+    }
+
+    fn send(&self, shard: i32, header: &HopHeader, api_version: i16, command: Command) -> Sent {
+        let client = Client {
+            tenant: header.tenant,
+            api_version,
+            id: header.client_id.clone(),
+            host: header.client_host.clone(),
+        };
+        let sent = self.send_to(shard, client, command);
+        if sent.is_err() {
+            metrics::refused();
+        }
+        sent
+    }
+}
+
+/// The shard's answer. One that goes away without a word is not the coordinator any more.
+async fn answer(sent: Sent) -> Result<Reply, Refusal> {
+    sent?.await.map_err(|_dropped| Refusal::NotHere)
+}
+
+fn response(reply: Reply) -> Response {
+    match reply {
+        Reply::JoinGroup(response) => Response::JoinGroup(response),
+        Reply::SyncGroup(response) => Response::SyncGroup(response),
+        Reply::Heartbeat(response) => Response::Heartbeat(response),
+        Reply::LeaveGroup(response) => Response::LeaveGroup(response),
+        Reply::OffsetCommit(response) => Response::OffsetCommit(response),
+        Reply::OffsetFetch(response) => Response::OffsetFetch(response),
+        Reply::OffsetDelete(response) => Response::OffsetDelete(response),
+        Reply::DescribeGroups(response) => Response::DescribeGroups(response),
+        Reply::ListGroups(response) => Response::ListGroups(response),
+        Reply::DeleteGroups(response) => Response::DeleteGroups(response),
+    }
+}

@@ -1,0 +1,187 @@
+//! One shard: the coordinator of one internal partition, as a task.
+//!
+//! ```text
+//!            ┌──────────── reload (our bug, never the log's) ────────────┐
+//!            ▼                                                           │
+//!   load: replay the log ──► serve: commands, ticks, snapshots ──────────┤
+//!            │ not ours any more        │ not ours any more, or draining │
+//!            └──────────────────────────┴──────────► gone
+//! ```
+//!
+//! The task owns the state; others hold a [`ShardHandle`]. Whoever waits for an answer when the
+//! shard goes is told so by the closed channel.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use coordinator::{Command, Reply, TopicNames};
+use futures::FutureExt;
+use process::{Clock, Drain};
+use protocol::StrBytes;
+use protocol::ids::TenantId;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::limits::{INBOX_COMMANDS_MAX, RETRY_MAX};
+use super::state_log::StateLog;
+
+mod append;
+mod load;
+mod serving;
+mod snapshots;
+
+use serving::Serving;
+
+/// Who asks, as the coordinator needs to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) tenant: TenantId,
+    pub(crate) api_version: i16,
+    pub(crate) id: StrBytes,
+    pub(crate) host: StrBytes,
+}
+
+/// A command on its way to the shard's task.
+pub(crate) struct Message {
+    pub(crate) client: Client,
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// Why a command was not carried out, or not surely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The shard reads its log (R41).
+    Loading,
+    /// The shard is not here, or has just gone.
+    NotHere,
+    /// Too many commands wait.
+    Busy,
+}
+
+/// How far the shard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Status {
+    Loading,
+    Serving,
+    Gone,
+}
+
+/// What a shard works with.
+pub(crate) struct Parts {
+    /// The internal partition's index, for the log.
+    pub(crate) index: i32,
+    pub(crate) config: coordinator::Config,
+    pub(crate) snapshot_records: usize,
+    pub(crate) clock: Clock,
+    pub(crate) topic_names: Arc<dyn TopicNames>,
+    /// Raised with every load: member ids of two loads must never meet.
+    pub(crate) seed: Arc<AtomicU64>,
+    pub(crate) log: Arc<dyn StateLog>,
+}
+
+/// The way to a shard. Dropping it ends the shard.
+pub(crate) struct ShardHandle {
+    inbox: mpsc::Sender<Message>,
+    status: Arc<AtomicU8>,
+    stop: CancellationToken,
+}
+
+/// How a shard's service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The log is not ours any more.
+    Lost,
+    /// The handle was dropped, or the process drains.
+    Stopped,
+    /// Memory and log may differ: start over from the log.
+    Reload,
+}
+
+// === impl ShardHandle ===
+
+impl ShardHandle {
+    /// Starts to load the shard.
+    pub(crate) fn start(parts: Parts, drain: &Drain) -> Self {
+        let (sender, inbox) = mpsc::channel(INBOX_COMMANDS_MAX);
+        let status = Arc::new(AtomicU8::new(Status::Loading as u8));
+        let stop = CancellationToken::new();
+        let (stopped, draining) = (stop.clone().cancelled_owned(), drain.draining());
+        let ended = async move {
+            tokio::select! {
+                () = stopped => {}
+                () = draining => {}
+            }
+        };
+        drain.spawn("group shard", live(parts, inbox, Arc::clone(&status), ended));
+        Self { inbox: sender, status, stop }
+    }
+
+    /// Hands a command to the shard. Commands are carried out in the order of these calls.
+    pub(crate) fn send(
+        &self,
+        client: Client,
+        command: Command,
+    ) -> Result<oneshot::Receiver<Reply>, Refusal> {
+        match self.status.load(Ordering::Acquire) {
+            status if status == Status::Serving as u8 => {}
+            status if status == Status::Loading as u8 => return Err(Refusal::Loading),
+            _ => return Err(Refusal::NotHere),
+        }
+        let (reply, answer) = oneshot::channel();
+        self.inbox.try_send(Message { client, command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Busy,
+            mpsc::error::TrySendError::Closed(_) => Refusal::NotHere,
+        })?;
+        Ok(answer)
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+// === the task ===
+
+async fn live(
+    parts: Parts,
+    mut inbox: mpsc::Receiver<Message>,
+    status: Arc<AtomicU8>,
+    ended: impl Future<Output = ()>,
+) {
+    tokio::pin!(ended);
+    let set = |next: Status| status.store(next as u8, Ordering::Release);
+    loop {
+        let loaded = tokio::select! {
+            loaded = load::load(&parts) => loaded,
+            () = &mut ended => None,
+        };
+        let Some(loaded) = loaded else { break };
+        let mut serving = Serving::new(&parts, loaded);
+        set(Status::Serving);
+        let served = AssertUnwindSafe(serving.run(&mut inbox, ended.as_mut())).catch_unwind().await;
+        set(Status::Loading);
+        let end = served.unwrap_or_else(|_panic| {
+            tracing::error!(shard = parts.index, "group coordinator panicked and is reloaded");
+            End::Reload
+        });
+        if end == End::Stopped {
+            set(Status::Gone);
+        }
+        // What is on its way to the disk must have arrived before anybody reads the log again.
+        serving.finish().await;
+        if end != End::Reload {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY_MAX) => {}
+            () = &mut ended => break,
+        }
+    }
+    set(Status::Gone);
+    tracing::info!(shard = parts.index, "groups are not served here any more");
+}

@@ -142,7 +142,7 @@ impl DiskFront {
         let superblock = begin_incarnation(&*io, ring, log_id)?;
         let bounds = Bounds {
             ring,
-            group_bytes_max: tuning.group_bytes_max.min(ring.block_bytes_max()),
+            group_bytes_max: tuning.group_bytes_max.min(ring.group_bytes_max()),
             pending_bytes_max: tuning.pending_bytes_max,
         };
         let assembler = Assembler::new(superblock.nonce);
@@ -187,7 +187,6 @@ fn begin_incarnation(io: &dyn WalIo, ring: Ring, log_id: &str) -> io::Result<Sup
         capacity: ring.capacity(),
         start: Start::default(),
         durable: Position::default(),
-        sealed: None,
     };
     for _copy in 0..2 {
         superblock.sequence += 1;

@@ -46,7 +46,7 @@ pub(super) struct Serial {
 enum Step {
     Write(u64, Block),
     Fail(u64, Vec<Queued>),
-    Superblock(Superblock),
+    Superblock { superblock: Superblock, seals: bool },
     Abandon,
     Stop,
 }
@@ -61,7 +61,9 @@ impl Engine {
                 Step::Fail(sequence, entries) => {
                     self.complete(sequence, Outcome::Dropped(entries));
                 }
-                Step::Superblock(superblock) => self.write_superblock(&superblock),
+                Step::Superblock { superblock, seals } => {
+                    self.write_superblock(&superblock, seals);
+                }
                 Step::Abandon => self.poison("closed while the log was full"),
                 Step::Stop => break,
             }
@@ -83,13 +85,12 @@ impl Engine {
         match work {
             Work::Write(group) => Step::Write(group.sequence, serial.assembler.assemble(group)),
             Work::Fail { sequence, entries } => Step::Fail(sequence, entries),
-            Work::Superblock { start, durable, sealed } => {
+            Work::Superblock { start, durable, seals } => {
                 let superblock = &mut serial.superblock;
                 superblock.sequence += 1;
                 superblock.start = start;
                 superblock.durable = durable;
-                superblock.sealed = sealed;
-                Step::Superblock(superblock.clone())
+                Step::Superblock { superblock: superblock.clone(), seals }
             }
             Work::Abandon => Step::Abandon,
             Work::Stop => Step::Stop,
@@ -112,15 +113,15 @@ impl Engine {
         }
     }
 
-    fn write_superblock(&self, superblock: &Superblock) {
+    fn write_superblock(&self, superblock: &Superblock, seals: bool) {
         match write_superblock(&*self.io, superblock) {
             Ok(()) => {
                 let mut log = self.log.lock();
-                let sealed = log.superblock_durable(superblock.start, superblock.sealed);
+                log.superblock_durable(superblock.start, seals);
                 let (state, usage) = (log.state(), log.usage());
                 drop(log);
                 self.meter.used(usage);
-                if sealed {
+                if seals {
                     self.state.send_replace(state);
                 }
                 self.work.notify_one();

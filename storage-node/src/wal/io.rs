@@ -42,9 +42,29 @@ pub struct FileIo {
 enum Durability {
     /// The file is open with `O_DIRECT | O_DSYNC`: by the write itself.
     OfWrite,
-    /// By an fdatasync after it. The kernel reports a failed write-back once, to whichever sync
-    /// comes first, so syncs run one at a time and the first error is final for all of them.
-    OfSync { failed: Mutex<bool> },
+    /// By an fdatasync after it.
+    OfSync(SyncGate),
+}
+
+/// Lets syncs run one at a time, and none after one that failed.
+///
+/// The kernel reports a failed write-back once, to whichever sync comes first. If that is another
+/// writer's, one's own sync succeeds although one's bytes are lost.
+#[derive(Debug, Default)]
+struct SyncGate {
+    failed: Mutex<bool>,
+}
+
+impl SyncGate {
+    fn pass(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut failed = self.failed.lock();
+        if *failed {
+            return Err(io::Error::other("an earlier fdatasync failed"));
+        }
+        let synced = sync();
+        *failed = synced.is_err();
+        synced
+    }
 }
 
 impl FileIo {
@@ -59,8 +79,7 @@ impl FileIo {
                     path = %path.display(),
                     "no direct i/o on this file system, writing through the page cache with fdatasync"
                 );
-                let durability = Durability::OfSync { failed: Mutex::new(false) };
-                Self::lock(path, OpenOptions::new().read(true).write(true).open(path)?, durability)
+                Self::open_buffered(path)
             }
             opened => opened,
         }
@@ -75,6 +94,11 @@ impl FileIo {
         let direct = Self::lock(path, file, Durability::OfWrite)?;
         direct.read_at(AlignedBuffer::zeroed(ALIGN as usize).as_mut(), 0)?;
         Ok(direct)
+    }
+
+    fn open_buffered(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Self::lock(path, file, Durability::OfSync(SyncGate::default()))
     }
 
     fn lock(path: &Path, file: File, durability: Durability) -> io::Result<Self> {
@@ -93,15 +117,7 @@ impl WalIo for FileIo {
         self.file.write_all_at(data, offset)?;
         match &self.durability {
             Durability::OfWrite => Ok(()),
-            Durability::OfSync { failed } => {
-                let mut failed = failed.lock();
-                if *failed {
-                    return Err(io::Error::other("an earlier fdatasync failed"));
-                }
-                let synced = self.file.sync_data();
-                *failed = synced.is_err();
-                synced
-            }
+            Durability::OfSync(gate) => gate.pass(|| self.file.sync_data()),
         }
     }
 
@@ -164,4 +180,39 @@ fn within(bytes: &[u8], length: usize, offset: u64) -> io::Result<std::ops::Rang
         .and_then(|start| Some(start..start.checked_add(length)?))
         .filter(|place| place.end <= bytes.len())
         .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffered_file_reads_back_and_is_locked() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8192).unwrap();
+        let io = FileIo::open_buffered(file.path()).unwrap();
+        io.write_at(&[7; 4096], 4096).unwrap();
+        let mut read = [0; 4096];
+        io.read_at(&mut read, 4096).unwrap();
+        assert_eq!((read, io.size()), ([7; 4096], 8192));
+        let second = FileIo::open(file.path()).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn no_sync_succeeds_after_one_that_failed() {
+        let gate = SyncGate::default();
+        gate.pass(|| Ok(())).unwrap();
+        gate.pass(|| Err(io::ErrorKind::Other.into())).unwrap_err();
+        gate.pass(|| Ok(())).unwrap_err();
+    }
+
+    #[test]
+    fn memory_ends_where_it_ends() {
+        let io = MemoryIo::zeroed(8192);
+        io.write_at(&[1; 4096], 4096).unwrap();
+        io.write_at(&[1; 4096], 8192).unwrap_err();
+        io.read_at(&mut [0; 8192], 4096).unwrap_err();
+        io.read_at(&mut [0; 1], u64::MAX).unwrap_err();
+    }
 }

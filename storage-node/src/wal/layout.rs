@@ -27,8 +27,12 @@ const CAPACITY_MIN: u64 = 16 * ALIGN;
 /// The largest block. An entry must fit into one object of the data log, which is 32 MiB (R21).
 const BLOCK_BYTES_MAX: u64 = 16 << 20;
 
-/// The share of the ring one block may take, so that skipping the rest of a lap wastes little.
-const BLOCKS_PER_LAP_MIN: u64 = 8;
+/// The share of the ring one block may take: skipping the rest of a lap then costs less than what
+/// is kept free, so an entry that was let in has room.
+const BLOCKS_PER_LAP_MIN: u64 = 16;
+
+/// The share of the ring after which a block takes no further entry.
+const GROUPS_PER_LAP_MIN: u64 = 32;
 
 /// A byte of the log, counted from the start of the incarnation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +71,11 @@ impl Ring {
     /// The largest block this ring takes.
     pub(super) fn block_bytes_max(self) -> u64 {
         (self.capacity / BLOCKS_PER_LAP_MIN / ALIGN * ALIGN).min(BLOCK_BYTES_MAX)
+    }
+
+    /// The largest block of several entries.
+    pub(super) fn group_bytes_max(self) -> u64 {
+        (self.capacity / GROUPS_PER_LAP_MIN).next_multiple_of(ALIGN).min(self.block_bytes_max())
     }
 
     /// Where in the file `position` lies.

@@ -82,8 +82,9 @@ pub(super) enum Work {
     Write(Group),
     /// Tell these entries that they failed, in their turn.
     Fail { sequence: u64, entries: Vec<Queued> },
-    /// Write a superblock with this start, durable position and, if it is the last, end.
-    Superblock { start: Start, durable: Position, sealed: Option<Lsn> },
+    /// Write a superblock with this start and durable position. One that `seals` has the end of
+    /// the log as its durable position: a log that ends earlier is then known to be damaged.
+    Superblock { start: Start, durable: Position, seals: bool },
     /// The front was dropped while full: what is queued can never be written.
     Abandon,
     /// Nothing will come any more.
@@ -194,11 +195,10 @@ impl Log {
 
     fn begin_superblock(&mut self) -> Work {
         self.superblock_in_flight = true;
-        let ended = self.seal_due() || self.life == Life::Sealed;
         Work::Superblock {
             start: self.space.reached(),
             durable: self.space.durable().end,
-            sealed: ended.then_some(self.end),
+            seals: self.seal_due(),
         }
     }
 
@@ -259,15 +259,13 @@ impl Log {
         self.groups_in_flight -= 1;
     }
 
-    /// A superblock from [`Log::next_work`] is durable. True when it sealed the log.
-    pub(super) fn superblock_durable(&mut self, start: Start, sealed: Option<Lsn>) -> bool {
+    /// A superblock from [`Log::next_work`] is durable.
+    pub(super) fn superblock_durable(&mut self, start: Start, seals: bool) {
         self.superblock_in_flight = false;
         self.space.persisted(start);
-        let ended = sealed.is_some() && self.life == Life::Sealing;
-        if ended {
+        if seals && self.life == Life::Sealing {
             self.life = Life::Sealed;
         }
-        ended
     }
 
     /// Gives up what lies below `upto`; true when a writer should look.

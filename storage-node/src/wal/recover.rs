@@ -143,8 +143,7 @@ pub fn recover_from(io: Arc<dyn WalIo>) -> Result<Recovered, RecoverError> {
         let damage = Damage::BadBlock { later: later.0 };
         return Err(RecoverError::corrupt(end.position, damage));
     }
-    let known = superblock.sealed.unwrap_or(start.trimmed);
-    if end.position < superblock.durable || end.lsn < known {
+    if end.position < superblock.durable {
         return Err(RecoverError::corrupt(end.position, Damage::Short));
     }
     Ok(Recovered { end: end.lsn, io, ring, superblock, index })

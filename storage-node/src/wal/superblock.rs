@@ -14,12 +14,11 @@
 //!    48  start position       8   of the first block that is kept
 //!    56  start LSN            8   of that block; at most `trimmed`
 //!    64  start CRC            4   header CRC of the block before it
-//!    68  sealed               4   1: the log has ended, at `end`
+//!    68  zero                 4
 //!    72  durable              8   position up to which the log was whole at this write
-//!    80  end                  8   LSN, zero unless sealed
-//!    88  log id length        1
-//!    89  log id             255   UTF-8, zeros behind
-//!   344  zeros             3752
+//!    80  log id length        1
+//!    81  log id             255   UTF-8, zeros behind
+//!   336  zeros             3760
 //! ```
 //!
 //! There are two copies, written alternately, so that a torn write leaves the other. A new
@@ -50,7 +49,6 @@ pub(super) struct Superblock {
     pub(super) capacity: u64,
     pub(super) start: Start,
     pub(super) durable: Position,
-    pub(super) sealed: Option<Lsn>,
 }
 
 /// Where the kept part of the log begins.
@@ -91,9 +89,8 @@ impl Superblock {
         rest.put_u64_le(self.start.position.0);
         rest.put_u64_le(self.start.lsn.0);
         rest.put_u32_le(self.start.previous_crc);
-        rest.put_u32_le(u32::from(self.sealed.is_some()));
+        rest.put_u32_le(0);
         rest.put_u64_le(self.durable.0);
-        rest.put_u64_le(self.sealed.map_or(0, |end| end.0));
         rest.put_u8(u8::try_from(self.log_id.len()).expect("checked above"));
         rest.put_slice(self.log_id.as_bytes());
         let crc = crc32c::crc32c(out);
@@ -123,13 +120,11 @@ impl Superblock {
             lsn: Lsn(rest.get_u64_le()),
             previous_crc: rest.get_u32_le(),
         };
-        let sealed = rest.get_u32_le() == 1;
+        rest.advance(4);
         let durable = Position(rest.get_u64_le());
-        let end = Lsn(rest.get_u64_le());
         let log_id_bytes = usize::from(rest.get_u8());
         let log_id = std::str::from_utf8(&rest[..log_id_bytes]).ok()?.into();
-        let sealed = sealed.then_some(end);
-        Some(Self { sequence, log_id, nonce, capacity, start, durable, sealed })
+        Some(Self { sequence, log_id, nonce, capacity, start, durable })
     }
 
     /// The later of two copies.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::harness::{Fault, FaultIo, Recorder, Told, entry, logged, start};
+use super::harness::{Fault, FaultIo, Recorder, Told, entry, logged, start, write_blocks};
 use crate::wal::io::WalIo;
 use crate::wal::{
     CommitTarget, DiskFront, Entry, Front, FrontError, FrontState, Lsn, LsnRange, Promise,
@@ -23,7 +23,7 @@ fn failed(offset: i64) -> Told {
 
 #[test]
 fn a_committed_batch_has_its_offset_and_epoch_and_nothing_else_changed() {
-    let front = start(&FaultIo::new(64), 3);
+    let front = start(&FaultIo::new(256), 3);
     let recorder = Recorder::new();
     let small = front.append(entry(40, 61, &recorder)).unwrap();
     recorder.wait(1);
@@ -31,6 +31,16 @@ fn a_committed_batch_has_its_offset_and_epoch_and_nothing_else_changed() {
     assert_eq!(small.start, Lsn(0));
     assert_eq!(small.end, large.start);
     assert_eq!(recorder.wait(2), [committed(small, 40, 61), committed(large, 50, 20_000)]);
+}
+
+#[test]
+fn a_buffer_used_before_leaves_nothing_behind_a_shorter_block() {
+    let io = FaultIo::new(64);
+    let front = start(&io, 1);
+    write_blocks(&front, &[3900, 61]);
+    let second = &io.image()[8192 + 4096..8192 + 8192];
+    assert_ne!(second[..64 + 48 + 61], [0; 64 + 48 + 61]);
+    assert!(second[64 + 48 + 61..].iter().all(|byte| *byte == 0));
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Damage to what was durable: reported, never silently dropped (R69).
 
-use super::harness::{FaultIo, all, recover_image, start, write_blocks};
+use std::sync::Arc;
+
+use super::harness::{FaultIo, all, recover_image, start, tuning, write_blocks};
+use crate::wal::block::{BlockHeader, HEADER_BYTES};
+use crate::wal::io::WalIo;
 use crate::wal::layout::{ALIGN, RING_START};
-use crate::wal::{Damage, Front, LoggedEntry, RecoverError};
+use crate::wal::superblock::Superblock;
+use crate::wal::{Damage, DiskFront, Front, LoggedEntry, Lsn, NoPromise, RecoverError};
 
 /// A log of one-sector blocks, and what it holds.
 fn log_of(blocks: usize) -> (Vec<u8>, Vec<LoggedEntry>) {
@@ -90,6 +95,19 @@ fn a_lost_superblock_leads_to_an_error_once_its_predecessor_is_overwritten() {
 }
 
 #[test]
+fn a_log_that_ends_before_what_a_superblock_saw_is_damaged() {
+    // The last block has none behind it that would tell, but it was durable when the log was trimmed.
+    let io = FaultIo::new(32);
+    let front = start(&io, 1);
+    let expected = write_blocks(&front, &[3000; 6]);
+    front.trim(expected[2].lsn.end);
+    drop(front);
+    let mut image = io.image();
+    image[block_start(5) + 70] ^= 1;
+    assert_eq!(damage_of(image), (5 * ALIGN, Damage::Short));
+}
+
+#[test]
 fn a_file_of_another_size_is_refused() {
     let (mut image, _) = log_of(2);
     image.truncate(image.len() - 4096);
@@ -103,4 +121,39 @@ fn a_block_moved_from_elsewhere_is_not_taken_for_another() {
     let (mut image, _) = log_of(5);
     image.copy_within(block_start(1)..block_start(2), block_start(2));
     assert_eq!(damage_of(image), (2 * ALIGN, Damage::BadBlock { later: 3 * ALIGN }));
+}
+
+#[test]
+fn a_lost_superblock_never_leads_back_to_an_earlier_incarnation() {
+    let io = FaultIo::new(32);
+    write_blocks(&start(&io, 1), &[3000; 5]);
+    let as_io = Arc::clone(&io) as Arc<dyn WalIo>;
+    let front = DiskFront::start(as_io, "log-2", tuning(1), Arc::new(NoPromise)).unwrap();
+    let expected = write_blocks(&front, &[100]);
+    for copy in 0..2 {
+        let mut image = io.image();
+        image[copy * 4096] ^= 1;
+        let recovered = recover_image(image).unwrap();
+        assert_eq!((recovered.log_id(), all(&recovered)), ("log-2", expected.clone()));
+    }
+}
+
+#[test]
+fn a_whole_block_that_contradicts_the_chain_is_damage() {
+    // No crash makes such a block; our own mistake or a forger might.
+    type Change = fn(&mut BlockHeader);
+    let changes: [Change; 3] = [
+        |header| header.previous_crc ^= 1,
+        |header| header.lsn = Lsn(header.lsn.0 + 1),
+        |header| header.skipped += 4096,
+    ];
+    for change in changes {
+        let (mut image, _) = log_of(3);
+        let nonce = Superblock::decode(&image[..4096]).unwrap().nonce;
+        let place = block_start(2)..block_start(2) + HEADER_BYTES;
+        let (mut header, _) = BlockHeader::decode(&image[place.clone()], nonce).unwrap();
+        change(&mut header);
+        header.encode(nonce, (&mut image[place]).try_into().unwrap());
+        assert_eq!(damage_of(image), (2 * ALIGN, Damage::Chain));
+    }
 }

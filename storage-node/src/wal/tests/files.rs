@@ -32,7 +32,7 @@ fn a_log_survives_its_process() {
     let place = place();
     let front = open(&place, "log-1", None).unwrap();
     assert_eq!(std::fs::metadata(&place.config.path).unwrap().len(), SIZE_BYTES);
-    let expected = write_blocks(&front, &[100, 70_000, 3000]);
+    let expected = write_blocks(&front, &[100, 60_000, 3000]);
     drop(front);
     let recovered = recover(&place.config.path).unwrap().unwrap();
     assert_eq!(recovered.log_id(), "log-1");

@@ -248,24 +248,26 @@ pub(super) fn write_blocks(front: &DiskFront, sizes: &[usize]) -> Vec<LoggedEntr
     expected
 }
 
-/// Brings a ring of 64 sectors, 52 of them in use, to where its next block does not fit into the
-/// lap and the next lap has no room for it yet; returns the place of the entry that waits.
+/// Brings a ring of 256 sectors, 227 of them in use, to where its next block does not fit into the
+/// lap and the next lap has no room for it yet; returns the place of the entry that waits, which has
+/// offset 16.
 pub(super) fn stall(front: &DiskFront, recorder: &Arc<Recorder>) -> LsnRange {
     let append = |offset, sectors: usize| {
         let bytes = sectors * 4096 - HEADER_BYTES - ENTRY_HEADER_BYTES;
         front.append(Entry { internal: true, ..entry(offset, bytes, recorder) }).unwrap()
     };
     let mut first = None;
-    for (offset, sectors) in [5, 8, 8, 8, 8, 8, 8, 4].into_iter().enumerate() {
+    let sizes = [14].into_iter().chain([16; 14]).chain([3]);
+    for (offset, sectors) in sizes.enumerate() {
         let lsn = append(offset as i64, sectors);
         recorder.wait(offset + 1);
         first.get_or_insert(lsn);
     }
     front.trim(first.unwrap().end);
-    while front.usage().used_bytes > 52 * ALIGN {
+    while front.usage().used_bytes > 227 * ALIGN {
         std::thread::yield_now();
     }
-    append(8, 8)
+    append(16, 16)
 }
 
 pub(super) fn recover_image(image: Vec<u8>) -> Result<Recovered, RecoverError> {

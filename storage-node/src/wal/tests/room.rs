@@ -68,13 +68,13 @@ fn trimmed_space_is_used_again_lap_after_lap() {
 
 #[test]
 fn an_entry_that_waits_for_room_is_written_once_there_is_some() {
-    let io = FaultIo::new(64);
+    let io = FaultIo::new(256);
     let front = start(&io, 2);
     let recorder = Recorder::new();
     let stalled = stall(&front, &recorder);
     let writes = io.started();
     front.trim(stalled.start);
-    assert!(matches!(recorder.wait(9)[8], Told::Committed { lsn, .. } if lsn == stalled));
+    assert!(matches!(recorder.wait(17)[16], Told::Committed { lsn, .. } if lsn == stalled));
     assert_eq!(io.started(), writes + 2, "a superblock, then the block");
 }
 
@@ -82,11 +82,11 @@ fn an_entry_that_waits_for_room_is_written_once_there_is_some() {
 fn a_batch_larger_than_a_block_is_refused() {
     let front = start(&FaultIo::new(64), 1);
     let recorder = Recorder::new();
-    for bytes in [16, 60, 64 * 4096 / 8 - 111, 1 << 20] {
+    for bytes in [16, 60, 64 * 4096 / 16 - 111, 1 << 20] {
         let refused = front.append(entry(0, bytes, &recorder));
         assert!(matches!(refused, Err(FrontError::BatchSize { .. })), "{bytes}: {refused:?}");
     }
-    front.append(entry(0, 64 * 4096 / 8 - 112, &recorder)).unwrap();
+    front.append(entry(0, 64 * 4096 / 16 - 112, &recorder)).unwrap();
     assert!(matches!(recorder.wait(1)[0], Told::Committed { .. }));
 }
 

@@ -42,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("thermocline-tests", &[]),
+    ("thermocline-model", &[]),
     ("thermocline-bench", &["thermocline-tests"]),
 ];
 

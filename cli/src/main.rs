@@ -1,2 +1,85 @@
-//! placeholder
-fn main() {}
+//! `thermocline`: every role of the system in one binary.
+//!
+//! A role reads its configuration file, starts, serves until SIGTERM, drains, and ends with 0. A
+//! start that cannot work ends with one line `error: …` that names the key and the fix.
+
+mod config;
+mod dev;
+mod files;
+mod roles;
+mod startup;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+/// A Kafka-protocol gateway in front of a shared-storage cluster.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a single node with embedded defaults: no etcd, no cloud, one folder.
+    Dev(dev::DevArguments),
+    /// Run a gateway: terminates Kafka connections and routes.
+    Gateway(RoleArguments),
+    /// Run a storage node: write-ahead log, hot cache, upload.
+    StorageNode(RoleArguments),
+    /// Run a cold reader: serves what lags behind from the object store.
+    ColdReader(RoleArguments),
+    /// Run control: catalogue and placement.
+    Control(RoleArguments),
+}
+
+#[derive(Debug, Args)]
+struct RoleArguments {
+    /// The role's TOML file; see docs/operations.md.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(async {
+            match self {
+                Self::Dev(arguments) => dev::run(arguments).await,
+                Self::Gateway(role) => roles::gateway(&role.config).await,
+                Self::StorageNode(role) => roles::storage_node(&role.config).await,
+                Self::ColdReader(role) => roles::cold_reader(&role.config).await,
+                Self::Control(role) => roles::control(&role.config).await,
+            }
+        })
+    }
+}
+
+/// An error with its causes, as one line, without saying the same twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.contains(&cause) {
+            let separator = if line.is_empty() { "" } else { ": " };
+            line = format!("{line}{separator}{cause}");
+        }
+    }
+    line.replace('\n', "; ")
+}

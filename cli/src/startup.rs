@@ -2,13 +2,13 @@
 //!
 //! Each step that can fail names the configuration key and the fix (see [`StartError`]).
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hop::{ClusterSecret, Peers};
+use hop::{ClusterSecret, Peers, Role};
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain, admin};
 use tokio::net::TcpListener;
@@ -21,11 +21,15 @@ use crate::files::{Http, Log, LogFormat, Metadata};
 const FOUNDING_WAIT: Duration = Duration::from_secs(60);
 /// How long a process may take to finish what is in flight after SIGTERM.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+/// And the admin endpoint and hop connections after that.
+const PLUMBING_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The parts all roles share.
 pub(crate) struct Process {
     pub(crate) clock: Clock,
     pub(crate) readiness: admin::Readiness,
+    /// What takes requests from clients: drains first, while everything behind it still works.
+    pub(crate) front_door: Drain,
     /// Roles hang their tasks here; it drains before `plumbing` does.
     pub(crate) roles: Drain,
     /// Admin endpoint, metadata view and hop connections: needed until the roles are done.
@@ -51,20 +55,48 @@ impl Process {
         let serve = admin::serve(listener, metrics, readiness.clone(), plumbing.clone());
         plumbing.spawn("admin endpoint", serve);
         info!(role, version = env!("CARGO_PKG_VERSION"), http = %address, "starting");
-        Ok(Self { clock: Clock::system(), readiness, roles: Drain::new(), plumbing })
+        let (front_door, roles) = (Drain::new(), Drain::new());
+        Ok(Self { clock: Clock::system(), readiness, front_door, roles, plumbing })
     }
 
-    /// Waits for SIGTERM or SIGINT, then drains; an error when something had to be left behind.
-    pub(crate) async fn run_to_end(self) -> Result<()> {
-        let signal = termination().await?;
+    /// Waits for SIGTERM or SIGINT, then drains.
+    pub(crate) async fn run_until_told(self) -> Result<()> {
+        self.run_until(std::future::pending::<Result<()>>()).await
+    }
+
+    /// As [`Self::run_until_told`], and waits for `role` to end in order. A role that ends before
+    /// is an error: whoever supervises the process starts it again.
+    pub(crate) async fn run_until<E>(self, role: impl Future<Output = Result<(), E>>) -> Result<()>
+    where
+        anyhow::Error: From<E>,
+    {
+        tokio::pin!(role);
+        let signal = tokio::select! {
+            signal = termination() => signal?,
+            ended = &mut role => {
+                self.shut_down().await;
+                ended?;
+                bail!("the role ended by itself");
+            }
+        };
         info!(signal, deadline = ?DRAIN_DEADLINE, "draining");
-        let clean = self.roles.finish(DRAIN_DEADLINE).await;
-        self.plumbing.finish(Duration::from_secs(2)).await;
-        if !clean {
+        if !self.shut_down().await {
             bail!("shutdown: work was still in flight after {DRAIN_DEADLINE:?}");
+        }
+        tokio::select! {
+            biased;
+            ended = &mut role => ended?,
+            () = std::future::ready(()) => {}
         }
         info!("stopped");
         Ok(())
+    }
+
+    async fn shut_down(&self) -> bool {
+        let doors = self.front_door.finish(DRAIN_DEADLINE).await;
+        let roles = self.roles.finish(DRAIN_DEADLINE).await;
+        self.plumbing.finish(PLUMBING_DEADLINE).await;
+        doors && roles
     }
 }
 
@@ -78,6 +110,7 @@ pub(crate) async fn open_metadata(section: &Metadata) -> Result<Arc<dyn Metadata
 /// Joins the cluster that control founded in this metadata store.
 pub(crate) async fn join(
     store: Arc<dyn MetadataStore>,
+    role: Role,
     plumbing: &Drain,
 ) -> Result<Membership> {
     let view = ClusterView::start(Arc::clone(&store), plumbing).await?;
@@ -87,7 +120,7 @@ pub(crate) async fn join(
              with the same metadata.url"
         );
     };
-    let peers = Peers::new(ClusterSecret::new(cluster.secret), plumbing.clone());
+    let peers = Peers::new(role, ClusterSecret::new(&cluster.secret), plumbing.clone());
     Ok(Membership { metadata: store, view, peers })
 }
 
@@ -106,7 +139,9 @@ pub(crate) async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> 
     TcpListener::bind(address).await.map_err(|error| {
         let fix = match error.kind() {
             io::ErrorKind::AddrInUse => "another process has this port; choose a free one",
-            io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose a higher one",
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges; choose a higher one"
+            }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address",
             _ => "choose an address of this machine",
         };
@@ -115,11 +150,14 @@ pub(crate) async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> 
 }
 
 fn install_log(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.filter)
-        .with_context(|| format!("log.filter = \"{}\" is not a filter; try \"info\"", log.filter))?;
+    let filter = EnvFilter::try_new(&log.filter).with_context(|| {
+        format!("log.filter = \"{}\" is not a filter; try \"info\"", log.filter)
+    })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let installed = match log.format {
-        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Text => {
+            lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init()
+        }
         LogFormat::Json => lines.json().try_init(),
     };
     installed.map_err(|error| anyhow::anyhow!("log: {error}"))

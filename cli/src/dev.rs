@@ -1,0 +1,195 @@
+//! `thermocline dev`: all roles in one process, on embedded defaults.
+//!
+//! The metadata store is a redb file, the object store a directory, and the hop between the roles a
+//! function call. Everything else is what a cluster runs: the same write-ahead log, uploads, plans
+//! and cold reads.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytesize::ByteSize;
+use clap::Args;
+use hop::Role;
+use metadata::MetadataStore;
+use segment::{Store, StoreConfig};
+use tokio::time::Instant;
+
+use crate::files::{Http, Log, Metadata};
+use crate::startup::{Membership, Process, join, open_metadata, open_store};
+
+/// Groups of a single node need no spreading; fewer internal partitions open faster.
+const GROUP_STATE_PARTITIONS: i32 = 4;
+
+/// What a user may choose.
+#[derive(Debug, Args)]
+pub(crate) struct DevArguments {
+    /// Where everything is kept; created when missing.
+    #[arg(long, value_name = "DIR", default_value = "data/dev")]
+    data_dir: PathBuf,
+    /// Where Kafka clients connect.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
+    kafka: SocketAddr,
+    /// Where /metrics, /healthz and /readyz answer.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9644")]
+    http: SocketAddr,
+    /// Memory for recent records; older ones are read back from the object store.
+    #[arg(long, value_name = "SIZE", default_value = "128MiB")]
+    hot_cache: ByteSize,
+    /// Size of the write-ahead log file.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    wal_size: ByteSize,
+    /// What to log, as a level or filter.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+/// Runs the node until SIGTERM or Ctrl-C.
+pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
+    let started = Instant::now();
+    let log = Log { filter: arguments.log.clone(), ..Log::default() };
+    let http = Http { listen: arguments.http };
+    let process = Process::start("dev", &http, &log).await?;
+    let gate = process.readiness.gate("dev");
+    let folder = Folder::prepare(&arguments.data_dir)?;
+    let metadata = open_metadata(&folder.metadata()).await?;
+    let store = open_store(&folder.store(), "control").await?;
+
+    let member = start_control(&process, metadata, &store).await?;
+    let node = start_node(&process, &member, &store, &arguments, &folder).await?;
+    start_reader(&process, &member, &store).await?;
+    let kafka = start_gateway(&process, &member, arguments.kafka).await?;
+    gate.open();
+    announce(kafka, &arguments, started);
+    process.run_until(node.finished()).await
+}
+
+/// The files of a data directory.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn prepare(path: &Path) -> Result<Self> {
+        let told = || {
+            format!(
+                "--data-dir \"{}\" cannot be used; choose a folder this user may write",
+                path.display()
+            )
+        };
+        fs::create_dir_all(path.join("objects")).with_context(told)?;
+        Ok(Self(path.canonicalize().with_context(told)?))
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { url: format!("redb://{}", self.0.join("metadata.redb").display()) }
+    }
+
+    fn store(&self) -> StoreConfig {
+        StoreConfig::new(format!("file://{}", self.0.join("objects").display()))
+    }
+
+    fn wal(&self) -> PathBuf {
+        self.0.join("wal")
+    }
+}
+
+/// Founds the cluster on the first start, then joins it as its control.
+async fn start_control(
+    process: &Process,
+    metadata: Arc<dyn MetadataStore>,
+    store: &Store,
+) -> Result<Membership> {
+    let config = control::Config {
+        listen: loopback(),
+        group_state_partitions: GROUP_STATE_PARTITIONS,
+        ..control::Config::new("dev")
+    };
+    control::bootstrap(&config, &process.clock, &*metadata, store).await?;
+    let member = join(metadata, Role::Control, &process.plumbing).await?;
+    let deps = control::Deps {
+        clock: process.clock.clone(),
+        metadata: Arc::clone(&member.metadata),
+        view: member.view.clone(),
+        store: store.clone(),
+        peers: member.peers.clone(),
+    };
+    let control = control::start(config, deps, process.roles.clone()).await?;
+    member.peers.register_local(&control.advertised, control.handler);
+    Ok(member)
+}
+
+async fn start_node(
+    process: &Process,
+    member: &Membership,
+    store: &Store,
+    arguments: &DevArguments,
+    folder: &Folder,
+) -> Result<storage_node::NodeHandle> {
+    let mut config = storage_node::Config::new(1, folder.wal());
+    config.listen = loopback().to_string();
+    config.cache_size = arguments.hot_cache;
+    config.wal.size = arguments.wal_size;
+    let deps = storage_node::Deps {
+        clock: process.clock.clone(),
+        metadata: Arc::clone(&member.metadata),
+        view: member.view.clone(),
+        store: store.for_role("storage-node"),
+        peers: member.peers.clone(),
+    };
+    let node = storage_node::start(config, deps, process.roles.clone()).await?;
+    member.peers.register_local(node.address(), node.handler());
+    Ok(node)
+}
+
+async fn start_reader(process: &Process, member: &Membership, store: &Store) -> Result<()> {
+    let mut config = cold_reader::Config::new(1);
+    config.listen = loopback();
+    config.cache = ByteSize::mib(64);
+    let deps = cold_reader::Deps {
+        clock: process.clock.clone(),
+        metadata: Arc::clone(&member.metadata),
+        view: member.view.clone(),
+        store: store.for_role("cold-reader"),
+    };
+    let reader = cold_reader::start(config, deps, process.roles.clone()).await?;
+    member.peers.register_local(&reader.advertised, reader.handler);
+    Ok(())
+}
+
+async fn start_gateway(
+    process: &Process,
+    member: &Membership,
+    kafka: SocketAddr,
+) -> Result<SocketAddr> {
+    let mut config = gateway::Config::new(1);
+    config.listener.bind = kafka.to_string();
+    let deps = gateway::Deps {
+        clock: process.clock.clone(),
+        metadata: Arc::clone(&member.metadata),
+        view: member.view.clone(),
+        peers: member.peers.clone(),
+    };
+    let gateway = gateway::start(config, deps, process.front_door.clone()).await?;
+    Ok(gateway.address)
+}
+
+/// Internal ports of the single node: loopback, any free port.
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// One line starting with `ready`, then what to type next.
+#[expect(clippy::print_stdout, reason = "the ready line is this command's contract")]
+fn announce(kafka: SocketAddr, arguments: &DevArguments, started: Instant) {
+    println!(
+        "ready in {:.1} s: Kafka on {kafka}, metrics on http://{}/metrics, data in {}",
+        started.elapsed().as_secs_f64(),
+        arguments.http,
+        arguments.data_dir.display()
+    );
+    println!("  produce a line, read it back, read it as a group:");
+    println!("  $ echo hello | kcat -P -b {kafka} -t greetings");
+    println!("  $ kcat -C -b {kafka} -t greetings -o beginning");
+    println!("  $ kcat -b {kafka} -G readers -X auto.offset.reset=earliest greetings");
+}

@@ -1,0 +1,91 @@
+//! The roles as processes of their own: load the file, start up, run until SIGTERM or failure.
+
+use std::path::Path;
+
+use anyhow::Result;
+use hop::Role;
+
+use crate::config;
+use crate::files::{ColdReaderFile, ControlFile, GatewayFile, StorageNodeFile};
+use crate::startup::{Process, join, open_metadata, open_store};
+
+/// `thermocline gateway`.
+pub(crate) async fn gateway(path: &Path) -> Result<()> {
+    let file: GatewayFile = config::load(path)?;
+    file.gateway.check()?;
+    let process = Process::start("gateway", &file.http, &file.log).await?;
+    let gate = process.readiness.gate("gateway");
+    let metadata = open_metadata(&file.metadata).await?;
+    let member = join(metadata, Role::Gateway, &process.plumbing).await?;
+    let deps = gateway::Deps {
+        clock: process.clock.clone(),
+        metadata: member.metadata,
+        view: member.view,
+        peers: member.peers,
+    };
+    let _gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
+    gate.open();
+    process.run_until_told().await
+}
+
+/// `thermocline storage-node`.
+pub(crate) async fn storage_node(path: &Path) -> Result<()> {
+    let file: StorageNodeFile = config::load(path)?;
+    file.storage_node.check()?;
+    let process = Process::start("storage-node", &file.http, &file.log).await?;
+    let gate = process.readiness.gate("storage-node");
+    let store = open_store(&file.store, "storage-node").await?;
+    let metadata = open_metadata(&file.metadata).await?;
+    let member = join(metadata, Role::StorageNode, &process.plumbing).await?;
+    let deps = storage_node::Deps {
+        clock: process.clock.clone(),
+        metadata: member.metadata,
+        view: member.view,
+        store,
+        peers: member.peers,
+    };
+    let node = storage_node::start(file.storage_node, deps, process.roles.clone()).await?;
+    gate.open();
+    process.run_until(node.finished()).await
+}
+
+/// `thermocline cold-reader`.
+pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
+    let file: ColdReaderFile = config::load(path)?;
+    let process = Process::start("cold-reader", &file.http, &file.log).await?;
+    let gate = process.readiness.gate("cold-reader");
+    let store = open_store(&file.store, "cold-reader").await?;
+    let metadata = open_metadata(&file.metadata).await?;
+    let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
+    let deps = cold_reader::Deps {
+        clock: process.clock.clone(),
+        metadata: member.metadata,
+        view: member.view,
+        store,
+    };
+    let _reader = cold_reader::start(file.cold_reader, deps, process.roles.clone()).await?;
+    gate.open();
+    process.run_until_told().await
+}
+
+/// `thermocline control`.
+pub(crate) async fn control(path: &Path) -> Result<()> {
+    let file: ControlFile = config::load(path)?;
+    file.control.check()?;
+    let process = Process::start("control", &file.http, &file.log).await?;
+    let gate = process.readiness.gate("control");
+    let store = open_store(&file.store, "control").await?;
+    let metadata = open_metadata(&file.metadata).await?;
+    control::bootstrap(&file.control, &process.clock, &*metadata, &store).await?;
+    let member = join(metadata, Role::Control, &process.plumbing).await?;
+    let deps = control::Deps {
+        clock: process.clock.clone(),
+        metadata: member.metadata,
+        view: member.view,
+        store,
+        peers: member.peers,
+    };
+    let _control = control::start(file.control, deps, process.roles.clone()).await?;
+    gate.open();
+    process.run_until_told().await
+}

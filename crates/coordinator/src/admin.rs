@@ -17,9 +17,6 @@ use crate::coordinator::Coordinator;
 use crate::owned::owned;
 use crate::record::{GroupKey, Record};
 
-/// Since this version, DescribeGroups of an unknown group is an error (KIP-1043).
-const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
-
 impl Coordinator {
     pub(crate) fn describe_groups(
         &self,
@@ -30,7 +27,7 @@ impl Coordinator {
         let groups = request.groups.iter().map(|group| {
             let key = GroupKey { tenant: caller.tenant, group: group.0.clone() };
             let described = self.view(&key, |group| group.describe());
-            described.unwrap_or_else(|| unknown_group(&key.group, caller.api_version))
+            described.unwrap_or_else(|| unknown_group(&key.group))
         });
         let response = DescribeGroupsResponse::default().with_groups(groups.collect());
         out.replies.push((caller.token, Reply::DescribeGroups(response)));
@@ -92,14 +89,11 @@ impl Coordinator {
     }
 }
 
-fn unknown_group(group: &StrBytes, api_version: i16) -> DescribedGroup {
-    let described = DescribedGroup::default()
+/// A group that does not exist is dead, and says so since KIP-1043.
+fn unknown_group(group: &StrBytes) -> DescribedGroup {
+    DescribedGroup::default()
         .with_group_id(group.clone().into())
-        .with_group_state("Dead".into());
-    if api_version < GROUP_ID_NOT_FOUND_SINCE {
-        return described;
-    }
-    described
+        .with_group_state("Dead".into())
         .with_error_code(ErrorCode::GroupIdNotFound.code())
         .with_error_message(Some(format!("Group {group} not found.").into()))
 }

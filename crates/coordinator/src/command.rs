@@ -23,16 +23,14 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Comes back with the reply.
     pub token: Token,
-    /// The version of the API that the *client* spoke. Messages arrive in one version, but a few
-    /// answers depend on what the client can know, such as KIP-394's MEMBER_ID_REQUIRED.
-    pub api_version: i16,
     /// Starts the member ids that this client is given, and is shown by DescribeGroups.
     pub client_id: StrBytes,
     /// The client's address as DescribeGroups shows it.
     pub client_host: StrBytes,
 }
 
-/// One request to the coordinator.
+/// One request to the coordinator, in the newest form of its API; so are the replies. What a client
+/// of an older version must see instead is the edge's business (R48).
 ///
 /// Topics are named by id: in the message's topic id where it has one, else as the id's text in
 /// the name field.

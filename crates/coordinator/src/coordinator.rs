@@ -27,9 +27,6 @@ use crate::owned::owned;
 use crate::record::{GroupKey, Record};
 use crate::timers::{Timer, Timers};
 
-/// Since this version of SyncGroup, clients say which protocol they think the group has (KIP-559).
-const SYNC_NAMES_PROTOCOL_SINCE: i16 = 5;
-
 /// What topics are called. Groups name the topics they subscribe to; everything else in the
 /// coordinator goes by id.
 pub trait TopicNames: Send + Sync {
@@ -183,16 +180,8 @@ impl Coordinator {
         request: &SyncGroupRequest,
         out: &mut Outputs,
     ) {
-        let names_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
-        let refusal = if request.group_id.is_empty() {
-            Some(ErrorCode::InvalidGroupId)
-        } else if caller.api_version >= SYNC_NAMES_PROTOCOL_SINCE && !names_protocol {
-            Some(ErrorCode::InconsistentGroupProtocol)
-        } else {
-            None
-        };
-        if let Some(code) = refusal {
-            out.replies.push((caller.token, sync_error(code)));
+        if request.group_id.is_empty() {
+            out.replies.push((caller.token, sync_error(ErrorCode::InvalidGroupId)));
             return;
         }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {

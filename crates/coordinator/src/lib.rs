@@ -29,7 +29,6 @@
 //! let caller = Caller {
 //!     tenant: TenantId::DEFAULT,
 //!     token: Token(1),
-//!     api_version: 4,
 //!     client_id: "app".into(),
 //!     client_host: "/127.0.0.1".into(),
 //! };
@@ -42,7 +41,6 @@
 
 mod coordinator;
 
-pub mod client_version;
 mod command;
 mod config;
 

@@ -4,7 +4,7 @@
 //! Everything is handed to the shards before a function here returns, so that requests of one lane
 //! keep their order (R45); the futures only wait.
 
-use coordinator::{Command, Reply, client_version};
+use coordinator::{Command, Reply};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hop::{HopHeader, Request, Response};
@@ -42,31 +42,28 @@ impl Shards {
     ) -> BoxFuture<'static, Response> {
         match request {
             Request::JoinGroup(request) => {
-                let version = client_version::get(&request.unknown_tagged_fields);
                 let group = request.group_id.0.clone();
-                self.call_one(header, version, &group, Command::JoinGroup(request))
+                self.call_one(header, &group, Command::JoinGroup(request))
             }
             Request::SyncGroup(request) => {
-                let version = client_version::get(&request.unknown_tagged_fields);
                 let group = request.group_id.0.clone();
-                self.call_one(header, version, &group, Command::SyncGroup(request))
+                self.call_one(header, &group, Command::SyncGroup(request))
             }
             Request::OffsetCommit(request) => {
-                let version = client_version::get(&request.unknown_tagged_fields);
                 let group = request.group_id.0.clone();
-                self.call_one(header, version, &group, Command::OffsetCommit(request))
+                self.call_one(header, &group, Command::OffsetCommit(request))
             }
             Request::Heartbeat(request) => {
                 let group = request.group_id.0.clone();
-                self.call_one(header, i16::MAX, &group, Command::Heartbeat(request))
+                self.call_one(header, &group, Command::Heartbeat(request))
             }
             Request::LeaveGroup(request) => {
                 let group = request.group_id.0.clone();
-                self.call_one(header, i16::MAX, &group, Command::LeaveGroup(request))
+                self.call_one(header, &group, Command::LeaveGroup(request))
             }
             Request::OffsetDelete(request) => {
                 let group = request.group_id.0.clone();
-                self.call_one(header, i16::MAX, &group, Command::OffsetDelete(request))
+                self.call_one(header, &group, Command::OffsetDelete(request))
             }
             Request::OffsetFetch(request) => self.fetch_offsets(header, request),
             Request::DescribeGroups(request) => self.describe(header, request),
@@ -79,12 +76,11 @@ impl Shards {
     fn call_one(
         &self,
         header: &HopHeader,
-        api_version: i16,
         group: &StrBytes,
         command: Command,
     ) -> BoxFuture<'static, Response> {
         let refusable = Refusable::of(&command).expect("a command for one group");
-        let sent = self.send(self.shard_of(header, group), header, api_version, command);
+        let sent = self.send(self.shard_of(header, group), header, command);
         async move {
             let reply = match answer(sent).await {
                 Ok(reply) => reply,
@@ -111,7 +107,7 @@ impl Shards {
             },
             refuse: refuse_fetch,
         };
-        let groups = self.call_many(header, i16::MAX, request.groups, &scatter);
+        let groups = self.call_many(header, request.groups, &scatter);
         groups
             .map(|groups| Response::OffsetFetch(OffsetFetchResponse::default().with_groups(groups)))
             .boxed()
@@ -133,8 +129,7 @@ impl Shards {
             },
             refuse: refuse_description,
         };
-        let version = client_version::get(&request.unknown_tagged_fields);
-        let groups = self.call_many(header, version, request.groups, &scatter);
+        let groups = self.call_many(header, request.groups, &scatter);
         let response = |groups| DescribeGroupsResponse::default().with_groups(groups);
         groups.map(move |groups| Response::DescribeGroups(response(groups))).boxed()
     }
@@ -155,7 +150,7 @@ impl Shards {
             },
             refuse: refuse_deletion,
         };
-        let results = self.call_many(header, i16::MAX, request.groups_names, &scatter);
+        let results = self.call_many(header, request.groups_names, &scatter);
         let response = |results| DeleteGroupsResponse::default().with_results(results);
         results.map(move |results| Response::DeleteGroups(response(results))).boxed()
     }
@@ -164,7 +159,6 @@ impl Shards {
     fn call_many<T: Clone + Send + 'static, R: Send + 'static>(
         &self,
         header: &HopHeader,
-        api_version: i16,
         items: Vec<T>,
         scatter: &Scatter<T, R>,
     ) -> BoxFuture<'static, Vec<R>> {
@@ -176,7 +170,7 @@ impl Shards {
         let mut sent: Vec<(Vec<(usize, T)>, Sent)> = Vec::with_capacity(by_shard.len());
         for (shard, items) in by_shard {
             let own = items.iter().map(|(_, item)| item.clone()).collect();
-            sent.push((items, self.send(shard, header, api_version, (scatter.command)(own))));
+            sent.push((items, self.send(shard, header, (scatter.command)(own))));
         }
         let (answers_of, refuse) = (scatter.answers, scatter.refuse);
         async move {
@@ -206,7 +200,7 @@ impl Shards {
         let mut sent = Vec::new();
         for shard in self.hosted() {
             let command = Command::ListGroups(request.clone());
-            sent.push(self.send(shard, header, i16::MAX, command));
+            sent.push(self.send(shard, header, command));
         }
         async move {
             let mut response = ListGroupsResponse::default();
@@ -224,10 +218,9 @@ impl Shards {
         .boxed()
     }
 
-    fn send(&self, shard: i32, header: &HopHeader, api_version: i16, command: Command) -> Sent {
+    fn send(&self, shard: i32, header: &HopHeader, command: Command) -> Sent {
         let client = Client {
             tenant: header.tenant,
-            api_version,
             id: header.client_id.clone(),
             host: header.client_host.clone(),
         };

@@ -37,7 +37,6 @@ use serving::Serving;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) tenant: TenantId,
-    pub(crate) api_version: i16,
     pub(crate) id: StrBytes,
     pub(crate) host: StrBytes,
 }

@@ -15,10 +15,6 @@ use crate::limits::{GROUP_MEMBERS_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::owned::{owned, owned_bytes};
 use crate::record::MemberRecord;
 
-/// From this version on, a client can be told to join again with the id it was given (KIP-394).
-const MEMBER_ID_REQUIRED_SINCE: i16 = 4;
-/// From this version on, a leader can be told to skip the assignment (KIP-814).
-const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 /// A client that does not know its id yet cannot send heartbeats, so its session timeout cannot
 /// apply while its JoinGroup waits. This long it may wait (Kafka's constant).
 const NEW_MEMBER_JOIN_TIMEOUT_MS: i32 = 5 * 60 * 1_000;
@@ -112,11 +108,8 @@ impl ClassicGroup {
                 Some(old_id) => self.replace_static(join, &old_id, new_id, fx),
                 None => self.add_member(join, new_id, fx),
             }
-        } else if caller.api_version >= MEMBER_ID_REQUIRED_SINCE {
-            self.give_id(join, fx);
         } else {
-            let new_id = fx.member_ids.next(&caller.client_id);
-            self.add_member(join, new_id, fx);
+            self.give_id(join, fx);
         }
     }
 
@@ -226,7 +219,7 @@ impl ClassicGroup {
     ) {
         let was_leader = self.is_leader(old_id);
         let Some(assignment) = self.fence_static(old_id, fx) else { return };
-        let (token, api_version) = (join.caller.token, join.caller.api_version);
+        let token = join.caller.token;
         let mut member = Member::new(join.record(new_id.clone()));
         member.record.assignment = assignment;
         self.roster.add(member);
@@ -236,9 +229,10 @@ impl ClassicGroup {
         self.touch(&new_id, fx);
         if self.phase == Phase::Stable && self.roster.vote() == self.protocol_name {
             // Same protocol: the group goes on without a rebalance.
+            // The assignment stands as well, so a leader must not make another one (KIP-814).
             self.emit_membership(fx);
-            let response = self.rejoin_response(&new_id, was_leader.then_some(old_id), api_version);
-            fx.reply(token, response);
+            let response = self.join_response(&new_id).with_skip_assignment(was_leader);
+            fx.reply(token, Reply::JoinGroup(response));
             return;
         }
         self.roster.park_join(&new_id, token);
@@ -257,22 +251,5 @@ impl ClassicGroup {
             fx.reply(token, super::rebalance::sync_error(ErrorCode::FencedInstanceId));
         }
         Some(old.record.assignment)
-    }
-
-    /// KIP-814: the assignment stands, so a returning leader must not make another one. A client
-    /// too old to be told so is shown its former id as the leader and takes itself for a follower.
-    fn rejoin_response(
-        &self,
-        new_id: &StrBytes,
-        led_as: Option<&StrBytes>,
-        api_version: i16,
-    ) -> Reply {
-        let response = self.join_response(new_id);
-        let response = match led_as {
-            Some(_) if api_version >= SKIP_ASSIGNMENT_SINCE => response.with_skip_assignment(true),
-            Some(old_id) => response.with_leader(old_id.clone()).with_members(Vec::new()),
-            None => response,
-        };
-        Reply::JoinGroup(response)
     }
 }

@@ -46,6 +46,7 @@ impl ClassicGroup {
         if request.generation_id != self.generation {
             return Err(ErrorCode::IllegalGeneration);
         }
+        // Clients say which protocol they think the group has since KIP-559; older ones do not.
         let differs = |theirs: &Option<StrBytes>, ours: Option<&StrBytes>| {
             theirs.as_ref().zip(ours).is_some_and(|(theirs, ours)| theirs != ours)
         };

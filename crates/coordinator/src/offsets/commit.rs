@@ -17,9 +17,6 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::owned::owned;
 use crate::record::{CommittedOffset, GroupKey, Record, TopicPartition};
 
-/// Since this version, committing with a generation to a group that does not exist says so.
-const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
-
 type Commits = Vec<(TopicPartition, CommittedOffset)>;
 
 impl Coordinator {
@@ -58,12 +55,7 @@ impl Coordinator {
         let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
         let exists = self.groups.contains_key(&key) || self.ledger.get(&key).is_some();
         if !exists && generation >= 0 {
-            let knows = caller.api_version >= GROUP_ID_NOT_FOUND_SINCE;
-            return Err(if knows {
-                ErrorCode::GroupIdNotFound
-            } else {
-                ErrorCode::IllegalGeneration
-            });
+            return Err(ErrorCode::GroupIdNotFound);
         }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
             let instance_id = request.group_instance_id.as_ref();

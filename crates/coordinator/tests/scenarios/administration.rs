@@ -3,7 +3,7 @@
 use coordinator::Command;
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
-use protocol::messages::{DeleteGroupsRequest, DescribeGroupsRequest};
+use protocol::messages::DeleteGroupsRequest;
 
 use crate::dsl::{Client, GROUP, World, assignment_of, subscription};
 
@@ -45,18 +45,12 @@ fn a_group_in_a_rebalance_is_described_without_protocol_and_metadata() {
 }
 
 #[test]
-fn an_unknown_group_is_dead_and_an_error_only_from_version_6_on() {
+fn an_unknown_group_is_dead_and_says_so() {
     let mut world = World::new();
     let described = world.describe("nowhere");
     assert_eq!(described.group_state.as_str(), "Dead");
     assert_eq!(described.error_code, ErrorCode::GroupIdNotFound.code());
     assert_eq!(described.error_message.as_deref(), Some("Group nowhere not found."));
-
-    let request =
-        DescribeGroupsRequest::default().with_groups(vec![StrBytes::from("nowhere").into()]);
-    let older = Client { api_version: 5, ..Client::new("admin") };
-    let token = world.send(&older, Command::DescribeGroups(request));
-    assert_eq!(world.error(token), ErrorCode::None);
 }
 
 #[test]

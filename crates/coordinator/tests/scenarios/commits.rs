@@ -104,12 +104,10 @@ fn members_may_commit_while_they_are_asked_to_join_but_not_before_their_assignme
 }
 
 #[test]
-fn a_commit_with_a_generation_to_an_unknown_group_depends_on_the_version() {
+fn a_commit_with_a_generation_needs_a_group() {
     let mut world = World::new();
     let lost = Client { member_id: "m".into(), generation: 3, ..Client::new("lost") };
     assert_eq!(lost.commit(&mut world, (1, 0), 1), ErrorCode::GroupIdNotFound);
-    let older = Client { api_version: 8, ..lost };
-    assert_eq!(older.commit(&mut world, (1, 0), 1), ErrorCode::IllegalGeneration);
     assert_eq!(world.state(GROUP), "Dead");
 }
 

@@ -107,25 +107,19 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, caller: &Client, command: Command) -> Token {
-        self.send_as(caller.tenant, caller.name, caller.api_version, command)
+        self.send_as(caller.tenant, caller.name, command)
     }
 
     pub(crate) fn send_as(
         &mut self,
         tenant: TenantId,
         name: &'static str,
-        api_version: i16,
         command: Command,
     ) -> Token {
         self.next_token += 1;
         let token = Token(self.next_token);
-        let caller = Caller {
-            tenant,
-            token,
-            api_version,
-            client_id: name.into(),
-            client_host: "/10.0.0.1".into(),
-        };
+        let caller =
+            Caller { tenant, token, client_id: name.into(), client_host: "/10.0.0.1".into() };
         let mut out = Outputs::default();
         self.coordinator.handle(self.now_ms, &caller, command, &mut out);
         self.absorb(out);
@@ -230,7 +224,7 @@ impl World {
         let request =
             DescribeGroupsRequest::default().with_groups(vec![StrBytes::from(group).into()]);
         let command = Command::DescribeGroups(request);
-        let token = self.send_as(TenantId::DEFAULT, "admin", 6, command);
+        let token = self.send_as(TenantId::DEFAULT, "admin", command);
         let Reply::DescribeGroups(response) = self.answer(token) else {
             panic!("not a description")
         };
@@ -249,7 +243,7 @@ impl World {
         let request = ListGroupsRequest::default()
             .with_states_filter(states.iter().map(|state| (*state).into()).collect())
             .with_types_filter(types.iter().map(|kind| (*kind).into()).collect());
-        let token = self.send_as(TenantId::DEFAULT, "admin", 5, Command::ListGroups(request));
+        let token = self.send_as(TenantId::DEFAULT, "admin", Command::ListGroups(request));
         let Reply::ListGroups(response) = self.answer(token) else { panic!("not a list") };
         response.groups.clone()
     }
@@ -283,7 +277,7 @@ impl World {
             .with_group_id(StrBytes::from(group).into())
             .with_topics(topics);
         let request = OffsetFetchRequest::default().with_groups(vec![group]);
-        let token = self.send_as(TenantId::DEFAULT, "c", 10, Command::OffsetFetch(request));
+        let token = self.send_as(TenantId::DEFAULT, "c", Command::OffsetFetch(request));
         let Reply::OffsetFetch(response) = self.answer(token) else { panic!("no offsets") };
         response.groups[0].clone()
     }

@@ -25,21 +25,12 @@ fn a_new_dynamic_member_is_told_to_join_again_with_the_id_it_gets() {
 }
 
 #[test]
-fn a_client_older_than_kip_394_becomes_a_member_at_once() {
-    let mut world = World::without_initial_delay();
-    let client = Client { api_version: 3, ..Client::new("old") };
-    let token = client.send_join(&mut world);
-    assert_eq!(world.error(token), ErrorCode::None);
-    assert_eq!(world.join_answer(token).generation_id, 1);
-}
-
-#[test]
 fn a_version_without_a_rebalance_timeout_waits_for_the_session_timeout() {
     let mut world = World::without_initial_delay();
-    let mut old = Client { api_version: 0, rebalance_ms: -1, ..Client::new("old") };
+    let mut old = Client { rebalance_ms: -1, ..Client::new("old") };
     world.form(&mut [&mut old]);
-    let newcomer = Client { api_version: 0, rebalance_ms: -1, ..Client::new("newcomer") };
-    let token = newcomer.send_join(&mut world);
+    let mut newcomer = Client { rebalance_ms: -1, ..Client::new("newcomer") };
+    let token = newcomer.join(&mut world);
     for _ in 0..2 {
         world.advance(4_000);
         old.heartbeat(&mut world);

@@ -57,17 +57,6 @@ fn a_leader_that_restarts_in_time_is_told_to_skip_the_assignment() {
 }
 
 #[test]
-fn a_leader_too_old_to_skip_the_assignment_takes_itself_for_a_follower() {
-    let mut world = World::new();
-    let (leader, _) = formed(&mut world);
-    let token = Client { api_version: 8, ..leader.restarted() }.send_join(&mut world);
-    let joined = world.join_answer(token);
-    assert_eq!(joined.leader, leader.member_id, "its former id");
-    assert_ne!(joined.leader, joined.member_id);
-    assert!(!joined.skip_assignment && joined.members.is_empty());
-}
-
-#[test]
 fn whoever_still_uses_the_former_id_is_fenced() {
     let mut world = World::new();
     let (_, follower) = formed(&mut world);

@@ -116,7 +116,6 @@ impl<'a> Serving<'a> {
             let caller = Caller {
                 tenant: client.tenant,
                 token,
-                api_version: client.api_version,
                 client_id: client.id,
                 client_host: client.host,
             };

@@ -50,8 +50,7 @@ pub(crate) async fn begin(
 ) -> Result<Incarnation, NodeError> {
     let node = NodeId(config.node_id);
     let mut registration = Registration::read(metadata, node).await?;
-    let recovery =
-        recover::recover(store, node, &config.wal.path, registration.record()).await?;
+    let recovery = recover::recover(store, node, &config.wal.path, registration.record()).await?;
 
     let incarnation = registration.next_incarnation();
     let log = LogId::fresh(node, u32::from(generation), incarnation);
@@ -154,4 +153,3 @@ fn producer_of(producer_id: i64, entry: &ProducerEntry) -> ProducerState {
     });
     ProducerState { producer_id, producer_epoch: entry.epoch, batches: batches.collect() }
 }
-

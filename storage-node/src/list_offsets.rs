@@ -215,7 +215,10 @@ pub(crate) fn offset_for_leader_epoch(
     OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
 }
 
-fn end_of_epoch(partition: Option<&Partition>, wanted: &OffsetForLeaderPartition) -> EpochEndOffset {
+fn end_of_epoch(
+    partition: Option<&Partition>,
+    wanted: &OffsetForLeaderPartition,
+) -> EpochEndOffset {
     let answer = EpochEndOffset::default().with_partition(wanted.partition);
     let checked = partition.ok_or(ErrorCode::NotLeaderOrFollower).and_then(|partition| {
         partition.marks()?;
@@ -225,9 +228,8 @@ fn end_of_epoch(partition: Option<&Partition>, wanted: &OffsetForLeaderPartition
     match checked {
         Ok(Some((epoch, end))) => answer.with_leader_epoch(epoch).with_end_offset(end),
         Ok(None) => answer.with_leader_epoch(-1).with_end_offset(NONE),
-        Err(code) => answer
-            .with_error_code(code.code())
-            .with_leader_epoch(-1)
-            .with_end_offset(NONE),
+        Err(code) => {
+            answer.with_error_code(code.code()).with_leader_epoch(-1).with_end_offset(NONE)
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Every metric of the storage node: names, units, and the only places that touch them.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Bytes of batches handed to the front.
 pub const PRODUCE_BYTES: &str = "storage_node_produce_bytes_total";

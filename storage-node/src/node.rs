@@ -312,18 +312,32 @@ impl Node {
         self.cache.bytes()
     }
 
-    /// Opens a partition if it is assigned to this node. Waits for the assignment to be seen: the
-    /// caller has a deadline.
+    /// Opens a partition that is assigned to this node.
     pub(crate) async fn open_assigned(&self, id: PartitionId) -> Result<Arc<Partition>, OpenError> {
+        let topic = self.deps.view.topic_by_id(id.tenant, id.topic);
+        let assigned = topic.and_then(|topic| Some((topic.owner(id.index)?, topic)));
+        match assigned.filter(|(owner, _)| owner.node == self.id) {
+            Some((owner, topic)) => {
+                self.opener.open(id, owner.epoch, self.settings_of(&topic)).await
+            }
+            None => Err(OpenError::NotAssigned),
+        }
+    }
+
+    /// The same, for somebody who knows that it is assigned while the view may not show it yet.
+    /// Waits for as long as it takes: the caller has a deadline.
+    pub(crate) async fn open_when_assigned(
+        &self,
+        id: PartitionId,
+    ) -> Result<Arc<Partition>, OpenError> {
         let mut changed = self.deps.view.changed();
         loop {
-            let topic = self.deps.view.topic_by_id(id.tenant, id.topic);
-            let assigned = topic.and_then(|topic| Some((topic.owner(id.index)?, topic)));
-            if let Some((assignment, topic)) = assigned.filter(|(owner, _)| owner.node == self.id) {
-                return self.opener.open(id, assignment.epoch, self.settings_of(&topic)).await;
+            match self.open_assigned(id).await {
+                Err(OpenError::NotAssigned) => {}
+                opened => return opened,
             }
             if changed.changed().await.is_err() {
-                return Err(OpenError::Deleted);
+                return Err(OpenError::NotAssigned);
             }
         }
     }

@@ -44,6 +44,9 @@ use self::indexes::Indexes;
 /// Why a partition could not be opened.
 #[derive(Debug, Error)]
 pub(crate) enum OpenError {
+    /// It is another node's, or nobody's, as far as the view shows.
+    #[error("the partition is not assigned to this node")]
+    NotAssigned,
     /// Its last owner has not ended: claiming now could lose what that owner acknowledges (R3).
     #[error("the previous owner's log {log} has not ended")]
     NotEnded {
@@ -112,7 +115,7 @@ pub(crate) struct OpenerParts {
 impl OpenError {
     /// True if trying again changes nothing while this incarnation lives.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::Deleted | Self::ClosedBefore)
+        matches!(self, Self::NotAssigned | Self::Deleted | Self::ClosedBefore)
     }
 
     /// What control is told.
@@ -120,9 +123,11 @@ impl OpenError {
         match self {
             Self::Deleted => ErrorCode::UnknownTopicOrPartition,
             Self::Store(_) | Self::Damaged { .. } => ErrorCode::KafkaStorageError,
-            Self::NotEnded { .. } | Self::Conflict | Self::ClosedBefore | Self::Claim(_) => {
-                ErrorCode::NotLeaderOrFollower
-            }
+            Self::NotAssigned
+            | Self::NotEnded { .. }
+            | Self::Conflict
+            | Self::ClosedBefore
+            | Self::Claim(_) => ErrorCode::NotLeaderOrFollower,
         }
     }
 }

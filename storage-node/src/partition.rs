@@ -234,3 +234,6 @@ impl fmt::Debug for Partition {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

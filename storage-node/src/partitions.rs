@@ -34,7 +34,6 @@ impl Partitions {
         self.open.read().len()
     }
 
-
     /// Whether this incarnation has served the partition and stopped.
     pub(crate) fn was_open(&self, id: PartitionId) -> bool {
         self.closed.read().contains(&id)

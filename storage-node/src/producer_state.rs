@@ -126,7 +126,13 @@ impl ProducerTable {
     }
 
     /// Remembers an appended batch. The caller has checked it.
-    pub(crate) fn record(&mut self, producer_id: i64, epoch: i16, batch: SequencedBatch, now_ms: i64) {
+    pub(crate) fn record(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        batch: SequencedBatch,
+        now_ms: i64,
+    ) {
         let full = self.entries.len() >= PRODUCERS_PER_PARTITION_MAX;
         if full && !self.entries.contains_key(&producer_id) {
             self.forget_oldest();

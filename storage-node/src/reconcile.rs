@@ -71,7 +71,7 @@ async fn open_assigned(node: &Node) -> bool {
             OpenError::NotEnded { .. } | OpenError::Conflict => {
                 tracing::info!(%partition, %error, "partition is not open yet");
             }
-            OpenError::Deleted | OpenError::ClosedBefore => {
+            error if error.is_final() => {
                 tracing::debug!(%partition, %error, "partition stays closed");
             }
             error => tracing::warn!(%partition, %error, "partition cannot be opened"),

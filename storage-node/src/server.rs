@@ -138,7 +138,7 @@ async fn open_partitions(
 
 async fn open_one(node: Arc<Node>, deadline: Duration, wanted: OpenPartition) -> ErrorCode {
     let Some(partition) = wanted.partition() else { return ErrorCode::InvalidRequest };
-    match tokio::time::timeout(deadline, node.open_assigned(partition)).await {
+    match tokio::time::timeout(deadline, node.open_when_assigned(partition)).await {
         Ok(Ok(_)) => ErrorCode::None,
         Ok(Err(error)) => {
             tracing::warn!(%partition, %error, "partition is not opened");

@@ -120,7 +120,11 @@ impl Uploader {
     /// Uploads everything below `end`, the end of the sealed front: the last act of an incarnation
     /// that ends in order. Waits for the store as long as it takes; whoever has a deadline drops
     /// the future, and recovery does the rest.
-    pub(crate) async fn flush(&mut self, end: Lsn, backoff_max: Duration) -> Result<(), UploadError> {
+    pub(crate) async fn flush(
+        &mut self,
+        end: Lsn,
+        backoff_max: Duration,
+    ) -> Result<(), UploadError> {
         let mut backoff = UPLOAD_BACKOFF_MIN;
         while self.front.usage().trimmed < end {
             match self.upload_one().await {
@@ -141,9 +145,11 @@ impl Uploader {
     /// Uploads one object. False if nothing waits.
     pub(crate) async fn upload_one(&mut self) -> Result<bool, UploadError> {
         let appended = match &self.undecided {
-            Some(_) => self.writer.resume().await.map(|slot| {
-                slot.expect("an undecided upload has a frozen slot")
-            }),
+            Some(_) => self
+                .writer
+                .resume()
+                .await
+                .map(|slot| slot.expect("an undecided upload has a frozen slot")),
             None => {
                 let Some(cut) = self.cache.cut(OBJECT_BYTES_MAX) else { return Ok(false) };
                 let (payload, upload) = build(cut)?;
@@ -194,7 +200,11 @@ fn build(cut: UploadCut) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
         lsn: cut.lsn,
         bytes: payload.iter().map(|chunk| chunk.len() as u64).sum(),
         footer,
-        partitions: cut.ranges.into_iter().map(|(partition, ..)| (partition.id(), partition)).collect(),
+        partitions: cut
+            .ranges
+            .into_iter()
+            .map(|(partition, ..)| (partition.id(), partition))
+            .collect(),
         started: Instant::now(),
     };
     Ok((payload, upload))

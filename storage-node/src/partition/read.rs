@@ -49,10 +49,7 @@ pub(crate) enum HotRead {
     /// Below the hot floor: a cold reader has it.
     Cold,
     /// The client's log and this one part here.
-    Diverging {
-        epoch: i32,
-        end_offset: i64,
-    },
+    Diverging { epoch: i32, end_offset: i64 },
     /// Not to be had.
     Refused(ErrorCode),
 }

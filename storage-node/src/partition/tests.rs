@@ -1,0 +1,281 @@
+//! One partition over a front that commits when the test says so.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use protocol::batch::{BatchBuilder, BatchView, set_offsets};
+use protocol::ids::{NodeId, TopicId};
+use segment::{LogId, ManifestStore, Store};
+use tokio::sync::watch;
+
+use super::*;
+use crate::acks::{Acks, Outcome};
+use crate::wal::{
+    Entry, FrontError, FrontState, FrontUsage, Lsn, LsnRange, RecoverError, SealedChunk,
+};
+
+/// Holds what was appended until [`HeldFront::commit`].
+struct HeldFront {
+    held: Mutex<VecDeque<(LsnRange, Entry)>>,
+    next: Mutex<u64>,
+    state: watch::Sender<FrontState>,
+    full: Mutex<bool>,
+}
+
+impl HeldFront {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            held: Mutex::default(),
+            next: Mutex::new(0),
+            state: watch::Sender::new(FrontState::Open),
+            full: Mutex::new(false),
+        })
+    }
+
+    /// Makes the oldest entry durable.
+    fn commit(&self) {
+        let (lsn, entry) = self.held.lock().pop_front().expect("an entry is held");
+        let mut batch = BytesMut::from(entry.batch.as_ref());
+        set_offsets(&mut batch, entry.base_offset, entry.leader_epoch);
+        entry.target.committed(lsn, entry.base_offset, entry.last_offset, batch.freeze());
+    }
+
+    /// Fails everything that is held, as an error of the device does (R68).
+    fn fail(&self) {
+        for (_, entry) in std::mem::take(&mut *self.held.lock()) {
+            entry.target.failed(entry.base_offset);
+        }
+    }
+}
+
+impl Front for HeldFront {
+    fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
+        if *self.full.lock() {
+            return Err(FrontError::Full { used_bytes: 9, capacity_bytes: 10 });
+        }
+        let mut next = self.next.lock();
+        let start = Lsn(*next);
+        *next += entry.batch.len() as u64;
+        let lsn = LsnRange { start, end: Lsn(*next) };
+        self.held.lock().push_back((lsn, entry));
+        Ok(lsn)
+    }
+
+    fn trim(&self, _upto: Lsn) {}
+
+    fn usage(&self) -> FrontUsage {
+        unreachable!("partitions do not ask")
+    }
+
+    fn state(&self) -> watch::Receiver<FrontState> {
+        self.state.subscribe()
+    }
+
+    fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
+        unreachable!("partitions do not seal")
+    }
+
+    fn read_sealed(
+        &self,
+        _from: Lsn,
+        _bytes_max: usize,
+    ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>> {
+        unreachable!("partitions do not read")
+    }
+}
+
+struct Fixture {
+    front: Arc<HeldFront>,
+    cache: Arc<HotCache>,
+    manifests: ManifestStore,
+    partition: Arc<Partition>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let manifests = ManifestStore::new(Store::memory("test"));
+        let id = PartitionId::new(TenantId::DEFAULT, TopicId::random(), 0);
+        let log = LogId::fresh(NodeId(1), 1, 1);
+        let manifest = manifests.commit(&Manifest::create(id, 3, log, 1), None).await.unwrap();
+        let opened =
+            OpenedLog { epoch: 3, epochs: EpochHistory::new(vec![(3, 0)]), ..OpenedLog::default() };
+        let (front, cache) = (HeldFront::new(), Arc::new(HotCache::new(1 << 20, 1 << 20)));
+        let partition = Partition::new(
+            id,
+            opened,
+            manifest,
+            TopicSettings::default(),
+            Arc::clone(&front) as _,
+            Arc::clone(&cache),
+        );
+        Self { front, cache, manifests, partition }
+    }
+
+    fn append(&self, batch: &Bytes) -> (Result<Appended, AppendError>, Arc<Acks>) {
+        let view = BatchView::whole(batch).unwrap();
+        let acks = Acks::new(1);
+        let append = Append::new(batch.clone(), &view);
+        (self.partition.append(append, None, 1_000, acks.ack(0)), acks)
+    }
+
+    fn read(&self, offset: i64) -> (Marks, HotRead) {
+        let at = FetchPosition { offset, current_epoch: -1, last_fetched_epoch: -1 };
+        self.partition.fetch(at, ReadLimit { bytes: usize::MAX, first_batch_bytes: usize::MAX })
+    }
+}
+
+fn batch(values: usize) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    (0..values).for_each(|_| builder.push(1_000, None, Some(b"value")));
+    builder.build()
+}
+
+fn sequenced(sequence: i32) -> Bytes {
+    BatchBuilder::new().producer(7, 0, sequence).record(1_000, None, Some(b"value")).build()
+}
+
+fn empty_read() -> HotRead {
+    HotRead::Records { slices: Vec::new(), limited: false }
+}
+
+#[tokio::test]
+async fn nothing_is_visible_or_acknowledged_before_it_is_durable() {
+    let fixture = Fixture::new().await;
+    let (appended, acks) = fixture.append(&batch(2));
+    assert_eq!(appended.unwrap().base_offset, 0);
+    let (marks, read) = fixture.read(0);
+    assert_eq!((marks.high_watermark, read), (0, empty_read()));
+    assert_eq!(acks.outcome(0), Outcome::Open);
+    assert_eq!(fixture.partition.max_timestamp(), None);
+
+    fixture.front.commit();
+    let (marks, read) = fixture.read(0);
+    assert_eq!(marks.high_watermark, 2);
+    assert!(matches!(read, HotRead::Records { slices, .. } if slices.len() == 1));
+    assert_eq!(acks.outcome(0), Outcome::Durable);
+}
+
+#[tokio::test]
+async fn an_offset_in_flight_is_not_yet_out_of_range() {
+    let fixture = Fixture::new().await;
+    let (_, _acks) = fixture.append(&batch(2));
+    assert_eq!(fixture.read(2).1, empty_read(), "it may be durable the moment after (C7)");
+    assert_eq!(fixture.read(3).1, HotRead::Refused(ErrorCode::OffsetOutOfRange));
+}
+
+#[tokio::test]
+async fn a_repeated_batch_is_acknowledged_when_its_first_attempt_is_durable() {
+    let fixture = Fixture::new().await;
+    let (_, first) = fixture.append(&sequenced(0));
+    let (_, second) = fixture.append(&sequenced(1));
+    let (repeated, again) = fixture.append(&sequenced(0));
+    assert_eq!(repeated.unwrap().base_offset, 0);
+    assert_eq!(again.outcome(0), Outcome::Open, "the first attempt may still fail");
+    fixture.front.commit();
+    assert_eq!((first.outcome(0), again.outcome(0)), (Outcome::Durable, Outcome::Durable));
+    assert_eq!(second.outcome(0), Outcome::Open);
+}
+
+#[tokio::test]
+async fn a_front_that_refuses_leaves_offsets_and_sequences_as_they_were() {
+    let fixture = Fixture::new().await;
+    *fixture.front.full.lock() = true;
+    let (refused, _acks) = fixture.append(&sequenced(0));
+    let code = refused.unwrap_err().code();
+    assert!(code == ErrorCode::NotEnoughReplicas && code.definite());
+    *fixture.front.full.lock() = false;
+    let (appended, _acks) = fixture.append(&sequenced(0));
+    assert_eq!(appended.unwrap().base_offset, 0);
+}
+
+#[tokio::test]
+async fn a_front_that_fails_leaves_outcomes_unknown_and_closes_the_partition() {
+    let fixture = Fixture::new().await;
+    let (_, first) = fixture.append(&batch(1));
+    let (_, second) = fixture.append(&batch(1));
+    let waiter = Arc::new(FetchWaiter::default());
+    fixture.partition.add_waiter(&waiter);
+    fixture.front.commit();
+    fixture.front.fail();
+    assert_eq!((first.outcome(0), second.outcome(0)), (Outcome::Durable, Outcome::Unknown));
+    assert!(waiter.missing(u64::MAX / 2).now_or_never().is_some(), "sleepers hear of it");
+    let (refused, _acks) = fixture.append(&batch(1));
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::NotLeaderOrFollower);
+    assert_eq!(fixture.read(9).1, HotRead::Refused(ErrorCode::NotLeaderOrFollower), "R6");
+    assert_eq!(fixture.partition.marks(), Err(ErrorCode::NotLeaderOrFollower));
+}
+
+#[tokio::test]
+async fn nothing_is_evicted_before_it_is_uploaded() {
+    let fixture = Fixture::new().await;
+    let size = batch(1).len();
+    let cache = HotCache::new(2 * size, usize::MAX);
+    for number in 0..5 {
+        let (_, _acks) = fixture.append(&batch(1));
+        let (lsn, _) = fixture.front.held.lock().front().cloned().expect("held");
+        fixture.front.commit();
+        let partition = Arc::clone(&fixture.partition);
+        let (base_offset, last_offset, bytes) = (number, number, size);
+        cache.admit(crate::cache::Resident { lsn, partition, base_offset, last_offset, bytes });
+    }
+    assert_eq!(fixture.read(0).0.hot_floor, 0, "far over budget");
+    let cut = cache.cut(usize::MAX).expect("something waits");
+    assert_eq!(cut.lsn, LsnRange { start: Lsn(0), end: Lsn(5 * size as u64) });
+    cache.uploaded(Lsn(2 * size as u64));
+    assert_eq!(fixture.read(2).0.hot_floor, 2, "the uploaded ones go");
+    cache.uploaded(cut.lsn.end);
+    assert_eq!(fixture.read(5).0.hot_floor, 5, "not even one fits with its overhead");
+    assert!(cache.cut(usize::MAX).is_none());
+}
+
+#[tokio::test]
+async fn an_object_is_cut_at_its_size_in_log_order() {
+    let fixture = Fixture::new().await;
+    for _ in 0..4 {
+        let (_, _acks) = fixture.append(&batch(1));
+        fixture.front.commit();
+    }
+    let size = batch(1).len();
+    let cut = fixture.cache.cut(2_048 + 3 * (size + 36)).expect("something waits");
+    let ranges: Vec<_> = cut.ranges.iter().map(|(_, first, last)| (*first, *last)).collect();
+    assert_eq!(ranges, [(0, 2)]);
+    let lone = fixture.cache.cut(1).expect("at least one");
+    assert_eq!(lone.lsn.end, Lsn(size as u64));
+}
+
+#[tokio::test]
+async fn the_log_start_moves_durably_and_never_beyond_what_is_durable() {
+    let fixture = Fixture::new().await;
+    for _ in 0..3 {
+        let (_, _acks) = fixture.append(&batch(1));
+    }
+    fixture.front.commit();
+    fixture.front.commit();
+    let partition = &fixture.partition;
+    assert!(partition.advance_log_start(&fixture.manifests, 3).await.is_err());
+    assert_eq!(partition.advance_log_start(&fixture.manifests, 2).await.unwrap(), 2);
+    assert_eq!(partition.advance_log_start(&fixture.manifests, 1).await.unwrap(), 2, "never back");
+    assert_eq!(fixture.read(1).1, HotRead::Refused(ErrorCode::OffsetOutOfRange));
+    let stored = fixture.manifests.load(&partition.id()).await.unwrap().expect("stored").0;
+    assert_eq!(stored.log_start_offset, 2);
+}
+
+#[tokio::test]
+async fn an_owner_that_was_replaced_cannot_move_the_log_start() {
+    let fixture = Fixture::new().await;
+    let (_, _acks) = fixture.append(&batch(1));
+    fixture.front.commit();
+    let id = fixture.partition.id();
+    let (manifest, version) = fixture.manifests.load(&id).await.unwrap().expect("stored");
+    let other = manifest.claimed(9, LogId::fresh(NodeId(2), 1, 1), 1, 1).unwrap();
+    fixture.manifests.commit(&other, Some(&version)).await.unwrap();
+
+    let moved = fixture.partition.advance_log_start(&fixture.manifests, 1).await;
+    assert!(matches!(moved, Err(log_start::LogStartError::NotOwner)));
+    assert_eq!(fixture.partition.marks(), Err(ErrorCode::NotLeaderOrFollower));
+    let stored = fixture.manifests.load(&id).await.unwrap().expect("stored").0;
+    assert_eq!((stored.log_start_offset, stored.epoch), (0, 9));
+}

@@ -1,0 +1,14 @@
+//! One storage node in this process, driven through its hop handler: what a gateway sees.
+
+#[path = "node/crash.rs"]
+mod crash;
+#[path = "node/fetching.rs"]
+mod fetching;
+#[path = "node/harness.rs"]
+mod harness;
+#[path = "node/ownership.rs"]
+mod ownership;
+#[path = "node/producing.rs"]
+mod producing;
+#[path = "node/tiers.rs"]
+mod tiers;

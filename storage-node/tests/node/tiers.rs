@@ -1,0 +1,153 @@
+//! From memory to the object store: uploads, the hot floor, plans, and a store that is away.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytesize::ByteSize;
+use protocol::ErrorCode;
+use protocol::batch::batches;
+use protocol::ids::{PartitionId, TopicId};
+use segment::object::verify_block;
+use segment::{Plan, Store};
+
+use crate::harness::{Cluster, NOW_MS, PATIENCE, TENANT, TestNode, batch, batch_at, error, large};
+
+/// What a cold reader would return for the whole plan.
+async fn read_plan(store: &Store, plan: &Plan) -> Bytes {
+    let mut records = Vec::new();
+    for extent in &plan.extents {
+        let bytes = store.get_range(&extent.location.key(), extent.range()).await;
+        let bytes = bytes.expect("extents exist");
+        let block = verify_block(&bytes, plan.partition, extent.base_offset);
+        records.extend_from_slice(&block.expect("extents are blocks").batches);
+    }
+    Bytes::from(records)
+}
+
+/// A node whose cache holds one batch of half a MiB, and ten of them produced and uploaded.
+async fn mostly_cold() -> (Cluster, TestNode, TopicId, Bytes) {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[("max.message.bytes", "2000000")]).await;
+    let mut config = cluster.config(1);
+    config.cache_size = ByteSize::kib(600);
+    config.upload.size = ByteSize::kib(400);
+    let node = cluster.start(config).await;
+    node.serving(&cluster, topic, 0).await;
+    for number in 0..10 {
+        let records = batch_at(NOW_MS + 10 * number, &["x".repeat(500_000).as_str(), "last"]);
+        node.client.acked(topic, 0, records).await;
+    }
+    node.uploaded().await;
+    let hot = node.client.read(topic, 0, 18).await;
+    (cluster, node, topic, hot)
+}
+
+#[tokio::test]
+async fn what_was_evicted_is_below_the_hot_floor_and_in_a_plan() {
+    let (cluster, node, topic, hot) = mostly_cold().await;
+    let answer = node.client.fetch(topic, 0, 0).wait(30_000, 1).send().await;
+    assert_eq!(error(answer.error_code), ErrorCode::OffsetMovedToTieredStorage, "at once");
+    assert_eq!((answer.hot_floor, answer.high_watermark), (18, 20));
+
+    let answer = node.client.plan(topic, 0, 3).await;
+    assert_eq!((answer.error_code, answer.start_offset), (0, 3));
+    assert_eq!((answer.hot_floor, answer.end_offset), (18, 20), "uploaded, hot or not");
+    let now_ms = cluster.clock.now_ms();
+    let plan = Plan::open(&answer.plan, &[7; 32], now_ms).expect("sealed with the secret");
+    assert_eq!(plan.partition, PartitionId::new(TENANT, topic, 0));
+    assert!(Plan::open(&answer.plan, &[8; 32], now_ms).is_err(), "R36");
+
+    let records = read_plan(&cluster.store, &plan).await;
+    let offsets: Vec<_> = batches(&records).map(|batch| batch.unwrap().base_offset()).collect();
+    assert_eq!(offsets, [2, 4, 6, 8, 10, 12, 14, 16, 18], "dense, from the batch that holds 3");
+    assert!(records.ends_with(&hot), "cold bytes are the hot ones");
+}
+
+#[tokio::test]
+async fn there_is_no_plan_for_what_is_not_uploaded_or_not_there() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let node = cluster.start(cluster.config(1)).await;
+    node.serving(&cluster, topic, 0).await;
+    node.client.acked(topic, 0, batch(&["a"])).await;
+
+    let hot = node.client.plan(topic, 0, 0).await;
+    assert_eq!((hot.error_code, hot.start_offset, hot.end_offset), (0, 0, 0));
+    assert!(hot.plan.is_empty() && hot.hot_floor == 0, "the gateway must come to the node");
+    let beyond = node.client.plan(topic, 0, 2).await;
+    assert_eq!(beyond.error_code, i32::from(ErrorCode::OffsetOutOfRange.code()));
+    let unknown = node.client.plan(topic, 7, 0).await;
+    assert_eq!(unknown.error_code, i32::from(ErrorCode::NotLeaderOrFollower.code()));
+}
+
+#[tokio::test]
+async fn offsets_by_timestamp_reach_into_the_object_store() {
+    let (_cluster, node, topic, _) = mostly_cold().await;
+    for (timestamp, offset) in [
+        (0, 0),
+        (NOW_MS + 1, 1),
+        (NOW_MS + 2, 2),
+        (NOW_MS + 51, 11),
+        (NOW_MS + 91, 19),
+        (NOW_MS + 92, -1),
+        (-3, 19),
+        (-4, 18),
+        (-5, 19),
+    ] {
+        let answer = node.client.list_offsets(topic, 0, timestamp).await;
+        assert_eq!((answer.error_code, answer.offset), (0, offset), "at {timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_fits_the_topic_and_not_the_log_is_refused() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[("max.message.bytes", "20000000")]).await;
+    let node = cluster.start(cluster.config(1)).await;
+    node.serving(&cluster, topic, 0).await;
+    let answer = node.client.produce(topic, 0, large(7 << 20)).await;
+    assert_eq!(error(answer.error_code), ErrorCode::MessageTooLarge);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_fills_the_log_refuses_producers_and_loses_nothing() {
+    let cluster = Cluster::on_disk().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let mut config = cluster.config(1);
+    config.cache_size = ByteSize::b(1);
+    config.upload.interval = Duration::from_millis(5);
+    config.upload.backoff_max = Duration::from_millis(20);
+    let node = cluster.start(config).await;
+    node.serving(&cluster, topic, 0).await;
+
+    // A file where the directory of the logs was: every write below it fails.
+    let (logs, away) = (cluster.objects().join("l"), cluster.objects().join("away"));
+    std::fs::rename(&logs, &away).unwrap();
+    std::fs::write(&logs, b"").unwrap();
+    let mut acked = 0;
+    let throttled = loop {
+        let answer = node.client.produce(topic, 0, large(256 << 10)).await;
+        match error(answer.error_code) {
+            ErrorCode::None => acked += 1,
+            code => break code,
+        }
+        assert!(acked < 1_000, "the log is finite");
+    };
+    assert_eq!(throttled, ErrorCode::NotEnoughReplicas);
+    assert!(throttled.definite(), "the producer knows that nothing was appended (R44)");
+    let answer = node.client.fetch(topic, 0, 0).send().await;
+    assert_eq!(error(answer.error_code), ErrorCode::None, "nothing is evicted before its upload");
+
+    std::fs::remove_file(&logs).unwrap();
+    std::fs::rename(&away, &logs).unwrap();
+    let healed = async {
+        while node.client.produce(topic, 0, large(256 << 10)).await.error_code != 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, healed).await.expect("the log empties");
+    node.uploaded().await;
+    assert_eq!(node.client.list_offsets(topic, 0, -1).await.offset, acked + 1);
+    let answer = node.client.plan(topic, 0, 0).await;
+    assert_eq!(answer.end_offset, acked + 1, "all of it is in the store");
+}

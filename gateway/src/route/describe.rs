@@ -98,6 +98,7 @@ fn describe(
     detail: Detail,
 ) -> DescribeConfigsResult {
     let answer = DescribeConfigsResult::default()
+        .with_error_message(None)
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone());
     let wanted = |name: &str| match &resource.configuration_keys {
@@ -147,16 +148,13 @@ fn of_topic(topic: &Topic, config: &TopicConfig, detail: Detail) -> DescribeConf
     }
     synonyms.push(synonym(config.name, config.default, source::DEFAULT));
     let source = if set.is_some() { source::TOPIC } else { source::DEFAULT };
-    let answer = DescribeConfigsResourceResult::default()
+    DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_static_str(config.name))
         .with_value(in_force.map(|value| StrBytes::from_string(value.to_owned())))
         .with_config_source(source)
         .with_config_type(kind(config.kind))
-        .with_synonyms(if detail.synonyms { synonyms } else { Vec::new() });
-    if detail.documentation {
-        return answer.with_documentation(Some(StrBytes::from_static_str(config.doc)));
-    }
-    answer
+        .with_synonyms(if detail.synonyms { synonyms } else { Vec::new() })
+        .with_documentation(detail.documentation.then(|| StrBytes::from_static_str(config.doc)))
 }
 
 /// What clients look for in a broker's configs.
@@ -185,6 +183,7 @@ fn fact(name: &'static str, value: String, detail: Detail) -> DescribeConfigsRes
         .with_config_source(source::STATIC_BROKER)
         .with_config_type(kind(ConfigKind::String))
         .with_synonyms(if detail.synonyms { synonyms } else { Vec::new() })
+        .with_documentation(None)
 }
 
 fn synonym(name: &str, value: &str, source: i8) -> DescribeConfigsSynonym {

@@ -24,10 +24,12 @@ pub(super) async fn handle(
     context: Context,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
-    if request.transactional_id.is_some() {
+    match &request.transactional_id {
+        None => {}
+        Some(id) if id.is_empty() => return failure(ErrorCode::InvalidRequest),
         // Fatal to the client, and true. Until transactions are served nobody can hold an id that
         // a wrong answer here could fence.
-        return failure(ErrorCode::UnsupportedVersion);
+        Some(_) => return failure(ErrorCode::UnsupportedVersion),
     }
     // An id and epoch in the request (KIP-360) mean the client wants to start anew: without a
     // transactional id it gets a new id, as in Kafka.

@@ -48,6 +48,7 @@ fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
     }
     match gateway_of(context, &key) {
         Some(gateway) => Coordinator::default()
+            .with_error_message(None)
             .with_node_id(BrokerId(gateway.broker_id.0))
             .with_host(gateway.host.into())
             .with_port(gateway.port.into())

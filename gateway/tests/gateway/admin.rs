@@ -1,0 +1,256 @@
+//! Administration: control decides, and whoever is asked next knows.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
+
+use protocol::ErrorCode;
+use protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use protocol::messages::create_topics_request::CreatableTopic;
+use protocol::messages::delete_topics_request::DeleteTopicState;
+use protocol::messages::describe_configs_request::DescribeConfigsResource;
+use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use protocol::messages::metadata_request::MetadataRequestTopic;
+use protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
+use protocol::messages::{
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest,
+};
+
+use crate::support::{Client, Cluster, batch, id, name, text};
+
+fn create(topic: &str, partitions: i32) -> CreateTopicsRequest {
+    let topic = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(1);
+    CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000)
+}
+
+/// Partitions of a topic as metadata shows it, or its error.
+async fn partitions(client: &mut Client, topic: &str) -> Result<usize, ErrorCode> {
+    let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
+    let request = MetadataRequest::default()
+        .with_topics(Some(vec![topic]))
+        .with_allow_auto_topic_creation(false);
+    let answer = client.call(12, request).await.topics.remove(0);
+    match ErrorCode::from_code(answer.error_code) {
+        ErrorCode::None => Ok(answer.partitions.len()),
+        error => Err(error),
+    }
+}
+
+#[tokio::test]
+async fn a_created_topic_is_served_by_every_gateway_at_once() {
+    let cluster = Cluster::start().await;
+    let (one, two) = (cluster.gateway(1).await, cluster.gateway(2).await);
+    let (mut first, mut second) = (one.client().await, two.client().await);
+    let created = first.call(5, create("orders", 4)).await;
+    assert_eq!(created.topics[0].error_code, 0);
+    assert_eq!(created.topics[0].configs, Some(Vec::new()), "never null for Java");
+    for client in [&mut first, &mut second] {
+        assert_eq!(partitions(client, "orders").await, Ok(4));
+    }
+    let again = second.call(5, create("orders", 4)).await;
+    assert_eq!(again.topics[0].error_code, ErrorCode::TopicAlreadyExists.code());
+}
+
+#[tokio::test]
+async fn a_leader_that_leads_no_longer_is_asked_again() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    cluster.control.refusals.store(2, Ordering::SeqCst);
+    let created = gateway.client().await.call(5, create("orders", 1)).await;
+    assert_eq!(created.topics[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn without_control_nothing_is_created_and_clients_may_try_again() {
+    let cluster = Cluster::start().await;
+    let txn = metadata::Txn::new().delete(metadata::keys::Key::Leader);
+    assert!(cluster.store.txn(txn).await.unwrap().is_committed());
+    let gateway = cluster.gateway(1).await;
+    let request = create("orders", 1).with_timeout_ms(1);
+    let refused = gateway.client().await.call(5, request).await;
+    assert_eq!(refused.topics[0].error_code, ErrorCode::NotController.code());
+    assert_eq!(refused.topics[0].name, name("orders"));
+}
+
+#[tokio::test]
+async fn a_topic_is_deleted_by_name_or_by_id() {
+    let cluster = Cluster::start().await;
+    let by_name = cluster.topic("a", &[1]).await;
+    let by_id = cluster.topic("b", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let names = vec![name("a"), name("nothing")];
+    let request = DeleteTopicsRequest::default().with_topic_names(names).with_timeout_ms(10_000);
+    let deleted = client.call(5, request).await.responses;
+    let codes: Vec<_> = deleted.iter().map(|topic| topic.error_code).collect();
+    assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
+    assert_eq!(partitions(&mut client, "a").await, Err(ErrorCode::UnknownTopicOrPartition));
+
+    let topics =
+        [by_id, by_name].map(|t| DeleteTopicState::default().with_topic_id(id(t)).with_name(None));
+    let request =
+        DeleteTopicsRequest::default().with_topics(topics.to_vec()).with_timeout_ms(10_000);
+    let deleted = client.call(6, request).await.responses;
+    assert_eq!((deleted[0].error_code, deleted[0].name.clone()), (0, Some(name("b"))));
+    assert_eq!(deleted[1].error_code, ErrorCode::UnknownTopicId.code());
+}
+
+#[tokio::test]
+async fn partitions_are_added_and_shown() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let grow = |count| {
+        let topic = CreatePartitionsTopic::default().with_name(name("orders")).with_count(count);
+        CreatePartitionsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000)
+    };
+    assert_eq!(client.call(3, grow(3)).await.results[0].error_code, 0);
+    assert_eq!(partitions(&mut client, "orders").await, Ok(3));
+    let shrunk = client.call(3, grow(2)).await.results.remove(0);
+    assert_eq!(shrunk.error_code, ErrorCode::InvalidPartitions.code());
+}
+
+fn configs(kind: i8, resource: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
+    let keys = keys.map(|keys| keys.iter().map(|key| text(key)).collect());
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(resource))
+        .with_configuration_keys(keys);
+    DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true)
+}
+
+#[tokio::test]
+async fn a_topics_configs_say_where_they_come_from() {
+    let cluster = Cluster::start().await;
+    // The fake control sets retention.ms to 1000 on every topic.
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let all = client.call(4, configs(2, "orders", None)).await.results.remove(0);
+    assert_eq!(all.error_code, 0);
+    assert_eq!(all.configs.len(), metadata::topic_config::TOPIC_CONFIGS.len());
+    let of = |name: &str| all.configs.iter().find(|config| config.name.as_str() == name).unwrap();
+    let value = |name: &str| of(name).value.as_ref().unwrap().to_string();
+    let set = of("retention.ms");
+    assert_eq!((value("retention.ms").as_str(), set.config_source), ("1000", 1));
+    let synonyms: Vec<_> =
+        set.synonyms.iter().map(|s| (s.value.as_ref().unwrap().to_string(), s.source)).collect();
+    assert_eq!(synonyms, [("1000".to_owned(), 1), ("604800000".to_owned(), 5)]);
+    let default = of("cleanup.policy");
+    assert_eq!((value("cleanup.policy").as_str(), default.config_source), ("delete", 5));
+
+    let one = configs(2, "orders", Some(&["max.message.bytes", "no.such"]));
+    let one = client.call(1, one).await.results.remove(0);
+    assert_eq!(one.configs.len(), 1);
+    let unknown = client.call(4, configs(2, "nothing", None)).await.results.remove(0);
+    assert_eq!(unknown.error_code, ErrorCode::UnknownTopicOrPartition.code());
+}
+
+#[tokio::test]
+async fn a_gateways_configs_are_facts() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(3).await;
+    let mut client = gateway.client().await;
+    let shown = client.call(4, configs(4, "3", None)).await.results.remove(0);
+    let facts: BTreeMap<_, _> = shown
+        .configs
+        .iter()
+        .map(|config| (config.name.to_string(), config.value.as_ref().unwrap().to_string()))
+        .collect();
+    assert_eq!(facts["broker.id"], "3");
+    assert_eq!(facts["auto.create.topics.enable"], "true");
+    assert!(shown.configs.iter().all(|config| config.read_only));
+    for (kind, resource) in [(4, "99"), (8, "3")] {
+        let refused = client.call(4, configs(kind, resource, None)).await.results.remove(0);
+        assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
+    }
+}
+
+#[tokio::test]
+async fn the_cluster_is_described_as_metadata_shows_it() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let described = client.call(1, DescribeClusterRequest::default()).await;
+    let metadata = client.call(12, MetadataRequest::default().with_topics(None)).await;
+    assert_eq!(described.error_code, 0);
+    assert_eq!(Some(described.cluster_id), metadata.cluster_id);
+    assert_eq!(described.controller_id, metadata.controller_id);
+    let brokers = described.brokers.iter().map(|broker| (broker.broker_id, broker.port));
+    let expected = metadata.brokers.iter().map(|broker| (broker.node_id, broker.port));
+    assert!(brokers.eq(expected));
+    let controllers = DescribeClusterRequest::default().with_endpoint_type(2);
+    assert_ne!(client.call(1, controllers).await.error_code, 0);
+}
+
+#[tokio::test]
+async fn no_producer_id_is_given_out_twice() {
+    let cluster = Cluster::start().await;
+    let (one, two) = (cluster.gateway(1).await, cluster.gateway(2).await);
+    let (mut first, mut second) = (one.client().await, two.client().await);
+    let mut ids = HashSet::new();
+    let idempotent = InitProducerIdRequest::default().with_transactional_id(None);
+    for _ in 0..25 {
+        for client in [&mut first, &mut second] {
+            let answer = client.call(4, idempotent.clone()).await;
+            assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
+            assert!(ids.insert(answer.producer_id), "{} twice", answer.producer_id.0);
+        }
+    }
+    let transactional =
+        InitProducerIdRequest::default().with_transactional_id(Some(text("tx").into()));
+    let refused = first.call(4, transactional).await;
+    assert_eq!(refused.error_code, ErrorCode::UnsupportedVersion.code());
+    let empty = first.call(4, InitProducerIdRequest::default()).await;
+    assert_eq!(empty.error_code, ErrorCode::InvalidRequest.code());
+}
+
+#[tokio::test]
+async fn the_ends_of_logs_are_asked_of_their_owners() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1, 2]).await;
+    cluster.logs.append(Cluster::partition(topic, 1), &batch(&["a", "b"]));
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let partitions = [(1, -1), (0, -1), (1, -9), (4, -2)].map(|(index, timestamp)| {
+        ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp)
+    });
+    let asked =
+        ListOffsetsTopic::default().with_name(name("orders")).with_partitions(partitions.to_vec());
+    for version in [1, 10] {
+        let request = ListOffsetsRequest::default().with_topics(vec![asked.clone()]);
+        let answer = client.call(version, request).await.topics.remove(0);
+        assert_eq!(answer.name, name("orders"));
+        let offsets: Vec<_> =
+            answer.partitions.iter().map(|p| (p.partition_index, p.error_code, p.offset)).collect();
+        let unsupported = ErrorCode::UnsupportedVersion.code();
+        let unknown = ErrorCode::UnknownTopicOrPartition.code();
+        assert_eq!(offsets, [(1, 0, 2), (0, 0, 0), (1, unsupported, -1), (4, unknown, -1)]);
+    }
+}
+
+#[tokio::test]
+async fn the_ends_of_epochs_are_asked_of_their_owners() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1, 2]).await;
+    let gateway = cluster.gateway(1).await;
+    let partitions = [1, 0, 9].map(|index| {
+        OffsetForLeaderPartition::default().with_partition(index).with_leader_epoch(3)
+    });
+    let topic = OffsetForLeaderTopic::default()
+        .with_topic(name("orders"))
+        .with_partitions(partitions.to_vec());
+    let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+    let answer = gateway.client().await.call(4, request).await.topics.remove(0);
+    let ends: Vec<_> =
+        answer.partitions.iter().map(|p| (p.partition, p.error_code, p.end_offset)).collect();
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(ends, [(1, 0, 77), (0, 0, 77), (9, unknown, -1)]);
+}

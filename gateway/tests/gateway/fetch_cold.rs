@@ -1,0 +1,182 @@
+//! Fetch below the hot floor: a plan from the owner, records from a reader, nobody held back.
+
+use std::sync::atomic::Ordering;
+
+use protocol::ErrorCode;
+use protocol::ids::TopicId;
+
+use crate::fetch::{at_once, fetch, fetched};
+use crate::support::{Cluster, Seen, batch, eventually};
+
+/// A topic on both nodes: partition 0 cold below offset 2, partition 1 hot.
+async fn cold_and_hot(cluster: &Cluster) -> TopicId {
+    let topic = cluster.topic("orders", &[1, 2]).await;
+    for value in ["a", "b", "c"] {
+        cluster.logs.append(Cluster::partition(topic, 0), &batch(&[value]));
+    }
+    cluster.logs.change(Cluster::partition(topic, 0), |log| log.hot_floor = 2);
+    cluster.logs.append(Cluster::partition(topic, 1), &batch(&["h"]));
+    topic
+}
+
+fn values(partitions: Vec<(i32, i16, Vec<String>)>) -> Vec<(i32, i16, String)> {
+    partitions.into_iter().map(|(index, code, values)| (index, code, values.concat())).collect()
+}
+
+fn expect(index: i32, records: &str) -> (i32, i16, String) {
+    (index, 0, records.to_owned())
+}
+
+#[tokio::test]
+async fn a_fetch_that_the_owner_refuses_is_read_cold_in_the_same_request() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let response = gateway.client().await.call(12, fetch("orders", &[(0, 0)])).await;
+    assert_eq!(values(fetched(&response)), [expect(0, "ab")]);
+    let partition = &response.responses[0].partitions[0];
+    assert_eq!((partition.high_watermark, partition.log_start_offset), (3, 0));
+    assert_eq!(cluster.reader.reads_begun(), 1);
+}
+
+#[tokio::test]
+async fn once_the_floor_is_known_the_owner_is_asked_for_a_plan_and_then_for_nothing() {
+    let cluster = Cluster::start().await;
+    let topic = cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    client.call(12, fetch("orders", &[(0, 0)])).await;
+    let asked = cluster.nodes[0].asked();
+    assert!(asked.contains(&Seen::Plan { partition: Cluster::partition(topic, 0), offset: 0 }));
+    for _ in 0..3 {
+        let again = client.call(12, fetch("orders", &[(0, 1)])).await;
+        assert_eq!(values(fetched(&again)), [expect(0, "b")]);
+    }
+    assert_eq!(cluster.nodes[0].asked(), asked, "neither fetched from nor asked for a plan");
+    let hot = client.call(12, fetch("orders", &[(0, 2)])).await;
+    assert_eq!(values(fetched(&hot)), [expect(0, "c")]);
+}
+
+#[tokio::test]
+async fn a_slow_cold_read_holds_back_no_hot_partition_and_is_there_for_the_next_fetch() {
+    let cluster = Cluster::start().await;
+    let topic = cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    cluster.reader.reads.close();
+
+    let first = client.call(12, fetch("orders", &[(0, 0), (1, 0)])).await;
+    assert_eq!(values(fetched(&first)), [expect(0, ""), expect(1, "h")]);
+    assert_eq!(first.responses[0].partitions[0].high_watermark, 3, "as its owner said");
+    cluster.reader.reads.open();
+    cluster.logs.append(Cluster::partition(topic, 1), &batch(&["i"]));
+    let mut cold = String::new();
+    while cold.is_empty() {
+        let next = client.call(12, fetch("orders", &[(0, 0), (1, 1)])).await;
+        let next = values(fetched(&next));
+        assert_eq!(next[1], expect(1, "i"));
+        cold = next[0].2.clone();
+    }
+    assert_eq!(cold, "ab");
+    assert_eq!(cluster.reader.reads_begun(), 1, "the read that was left, not another one");
+}
+
+#[tokio::test]
+async fn a_cold_read_outlives_the_fetch_that_did_not_wait_for_it() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    cluster.reader.reads.close();
+    let first = client.call(12, at_once(fetch("orders", &[(0, 0)]))).await;
+    assert_eq!(values(fetched(&first)), [expect(0, "")]);
+    drop(client);
+    cluster.reader.reads.open();
+    let second = gateway.client().await.call(12, fetch("orders", &[(0, 0)])).await;
+    assert_eq!(values(fetched(&second)), [expect(0, "ab")]);
+    assert_eq!(cluster.reader.reads_begun(), 1);
+}
+
+#[tokio::test]
+async fn groups_that_replay_the_same_offsets_share_a_read() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let (mut one, mut two) = (gateway.client().await, gateway.client().await);
+    cluster.reader.reads.close();
+    let request = fetch("orders", &[(0, 0)]);
+    let first = one.send(12, &request).await;
+    eventually("the read has begun", || cluster.reader.reads_begun() == 1).await;
+    let second = two.send(12, &request).await;
+    // The second asks the owner, learns nothing new, and finds the read; then both get it.
+    eventually("the second is routed", || {
+        let asked = cluster.nodes[0].asked();
+        asked.iter().filter(|seen| matches!(seen, Seen::Plan { .. })).count() == 1
+    })
+    .await;
+    cluster.reader.reads.open();
+    for (client, correlation) in [(&mut one, first), (&mut two, second)] {
+        let response = client.receive::<protocol::messages::FetchRequest>(12, correlation).await;
+        assert_eq!(values(fetched(&response)), [expect(0, "ab")]);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_plan_is_made_anew() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    cluster.reader.refusals.store(2, Ordering::SeqCst);
+    let response = client.call(12, fetch("orders", &[(0, 0)])).await;
+    assert_eq!(values(fetched(&response)), [expect(0, "ab")]);
+
+    cluster.reader.refusals.store(100, Ordering::SeqCst);
+    let response = client.call(12, fetch("orders", &[(0, 1)])).await;
+    assert_eq!(fetched(&response)[0].1, ErrorCode::KafkaStorageError.code(), "never empty");
+}
+
+#[tokio::test]
+async fn only_the_owner_says_that_an_offset_is_out_of_range() {
+    let cluster = Cluster::start().await;
+    let topic = cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    client.call(12, fetch("orders", &[(0, 0)])).await;
+    cluster.logs.change(Cluster::partition(topic, 0), |log| log.start = 2);
+    // Another offset than before: what is planned already may still be read.
+    let response = client.call(12, fetch("orders", &[(0, -5)])).await;
+    assert_eq!(fetched(&response)[0].1, ErrorCode::OffsetOutOfRange.code());
+}
+
+#[tokio::test]
+async fn a_floor_that_has_come_down_is_noticed() {
+    let cluster = Cluster::start().await;
+    let topic = cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    client.call(12, fetch("orders", &[(0, 0)])).await;
+    // Planned offsets are read as planned; below them the owner is asked, and has everything now.
+    cluster.logs.change(Cluster::partition(topic, 0), |log| log.hot_floor = 0);
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, 6).await;
+    let begun = cluster.reader.reads_begun();
+    let response = client.call(12, fetch("orders", &[(0, 0)])).await;
+    assert_eq!(values(fetched(&response)), [expect(0, "abc")]);
+    assert_eq!(cluster.reader.reads_begun(), begun);
+}
+
+#[tokio::test]
+async fn a_fenced_client_is_told_so_even_where_no_owner_is_asked() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    client.call(12, fetch("orders", &[(0, 0)])).await;
+    for (epoch, expected) in [(4, ErrorCode::FencedLeaderEpoch), (6, ErrorCode::UnknownLeaderEpoch)]
+    {
+        let mut request = fetch("orders", &[(0, 0)]);
+        request.topics[0].partitions[0].current_leader_epoch = epoch;
+        let response = client.call(12, request).await;
+        assert_eq!(fetched(&response)[0].1, expected.code());
+    }
+}

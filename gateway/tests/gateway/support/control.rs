@@ -1,0 +1,180 @@
+//! The control leader, as far as a gateway can tell: it writes topics into the metadata store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::internal::AllocateProducerIdsResponse;
+use hop::{Handler, HopRequest, Request, Response};
+use metadata::keys::{self, Key};
+use metadata::model::{Assignment, Record, TopicRecord};
+use metadata::{MetadataStore, Txn};
+use protocol::ErrorCode;
+use protocol::ids::{NodeId, TenantId, TopicId};
+use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse,
+};
+
+use super::EPOCH;
+
+/// Gives every partition to the first node.
+pub(crate) struct FakeControl {
+    store: Arc<dyn MetadataStore>,
+    next_producer_id: AtomicI64,
+    /// How many requests are refused with NOT_CONTROLLER first.
+    pub(crate) refusals: AtomicUsize,
+    pub(crate) created: AtomicUsize,
+}
+
+impl FakeControl {
+    pub(crate) fn new(store: Arc<dyn MetadataStore>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            next_producer_id: AtomicI64::new(0),
+            refusals: AtomicUsize::new(0),
+            created: AtomicUsize::new(0),
+        })
+    }
+
+    /// Writes a topic whose partitions belong to `owners`.
+    pub(crate) async fn put_topic(&self, tenant: TenantId, name: &str, owners: &[i32]) -> TopicId {
+        let id = TopicId::random();
+        self.write(tenant, id, name, owners).await;
+        id
+    }
+
+    async fn write(&self, tenant: TenantId, id: TopicId, name: &str, owners: &[i32]) {
+        let record = TopicRecord {
+            tenant,
+            id,
+            name: name.to_owned(),
+            partitions: i32::try_from(owners.len()).unwrap(),
+            configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
+            internal: false,
+            created_ms: 0,
+        };
+        let mut txn = Txn::new().put(Key::Topic(tenant, id), record.encode());
+        for (index, owner) in (0..).zip(owners) {
+            let assignment = Assignment { node: NodeId(*owner), epoch: EPOCH };
+            txn = txn.put(Key::Partition(id, index), assignment.encode());
+        }
+        assert!(self.store.txn(txn).await.unwrap().is_committed());
+    }
+
+    async fn topic(
+        &self,
+        tenant: TenantId,
+        wanted: impl Fn(&TopicRecord) -> bool,
+    ) -> Option<TopicRecord> {
+        let listing = self.store.list(&keys::topics_of(tenant)).await.unwrap();
+        let records =
+            listing.entries.iter().map(|entry| TopicRecord::decode(&entry.value).unwrap());
+        records.into_iter().find(wanted)
+    }
+
+    async fn create(&self, tenant: TenantId, request: CreateTopicsRequest) -> CreateTopicsResponse {
+        let mut topics = Vec::new();
+        for topic in request.topics {
+            let answer = CreatableTopicResult::default()
+                .with_configs(Some(Vec::new()))
+                .with_num_partitions(topic.num_partitions)
+                .with_replication_factor(1);
+            let exists = self.topic(tenant, |record| record.name == topic.name.as_str()).await;
+            let code =
+                if exists.is_some() { ErrorCode::TopicAlreadyExists } else { ErrorCode::None };
+            if exists.is_none() && !request.validate_only {
+                self.created.fetch_add(1, Ordering::SeqCst);
+                let partitions = if topic.num_partitions == -1 { 3 } else { topic.num_partitions };
+                let owners = vec![1; usize::try_from(partitions).unwrap()];
+                self.put_topic(tenant, &topic.name, &owners).await;
+            }
+            topics.push(answer.with_name(topic.name).with_error_code(code.code()));
+        }
+        CreateTopicsResponse::default().with_topics(topics)
+    }
+
+    async fn delete(&self, tenant: TenantId, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+        let mut responses = Vec::new();
+        for topic in request.topics {
+            assert_eq!(topic.name, None, "the hop names topics by id");
+            let id = TopicId(topic.topic_id);
+            let txn = Txn::new().delete(Key::Topic(tenant, id));
+            assert!(self.store.txn(txn).await.unwrap().is_committed());
+            responses.push(DeletableTopicResult::default().with_topic_id(id.0).with_name(None));
+        }
+        DeleteTopicsResponse::default().with_responses(responses)
+    }
+
+    async fn grow(
+        &self,
+        tenant: TenantId,
+        request: CreatePartitionsRequest,
+    ) -> CreatePartitionsResponse {
+        let mut results = Vec::new();
+        for topic in request.topics {
+            let answer = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
+            let known = self.topic(tenant, |record| record.name == topic.name.as_str()).await;
+            results.push(match known {
+                Some(record) if record.partitions < topic.count => {
+                    let owners = vec![1; usize::try_from(topic.count).unwrap()];
+                    self.write(tenant, record.id, &record.name, &owners).await;
+                    answer
+                }
+                Some(_) => answer.with_error_code(ErrorCode::InvalidPartitions.code()),
+                None => answer.with_error_code(ErrorCode::UnknownTopicOrPartition.code()),
+            });
+        }
+        CreatePartitionsResponse::default().with_results(results)
+    }
+
+    fn refuses(&self) -> bool {
+        let refusals = self.refusals.load(Ordering::SeqCst);
+        self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
+        refusals > 0
+    }
+}
+
+/// Control as the hop calls it.
+pub(crate) struct ControlHandler(pub(crate) Arc<FakeControl>);
+
+impl Handler for ControlHandler {
+    fn call(&self, HopRequest { header, body }: HopRequest) -> BoxFuture<'static, Response> {
+        let control = Arc::clone(&self.0);
+        let tenant = header.tenant;
+        async move {
+            match body {
+                Request::CreateTopics(request) if control.refuses() => {
+                    let refused = request.topics.into_iter().map(|topic| {
+                        CreatableTopicResult::default()
+                            .with_name(topic.name)
+                            .with_error_code(ErrorCode::NotController.code())
+                    });
+                    let answer = CreateTopicsResponse::default().with_topics(refused.collect());
+                    Response::CreateTopics(answer)
+                }
+                Request::CreateTopics(request) => {
+                    Response::CreateTopics(control.create(tenant, request).await)
+                }
+                Request::DeleteTopics(request) => {
+                    Response::DeleteTopics(control.delete(tenant, request).await)
+                }
+                Request::CreatePartitions(request) => {
+                    Response::CreatePartitions(control.grow(tenant, request).await)
+                }
+                Request::AllocateProducerIds(_) => {
+                    let first = control.next_producer_id.fetch_add(10, Ordering::SeqCst);
+                    let answer = AllocateProducerIdsResponse { error_code: 0, first, count: 10 };
+                    Response::AllocateProducerIds(answer)
+                }
+                other => panic!("control was asked {:?}", other.api()),
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,104 @@
+//! What the fakes store: whole batches by partition, shared by nodes and readers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use protocol::batch::records::RecordSet;
+use protocol::batch::{self, BatchBuilder};
+use protocol::ids::PartitionId;
+use tokio::sync::watch;
+
+/// One batch of one record per value.
+pub(crate) fn batch(values: &[&str]) -> Bytes {
+    let records = values.iter().fold(BatchBuilder::new(), |batch, value| {
+        batch.record(1_000, None, Some(value.as_bytes()))
+    });
+    records.build()
+}
+
+/// The values in a record set, each with its offset.
+pub(crate) fn values(records: &[u8]) -> Vec<(i64, String)> {
+    let mut values = Vec::new();
+    for view in batch::batches(records) {
+        let view = view.unwrap();
+        view.verify().unwrap();
+        let set = RecordSet::open(&view, 1 << 20).unwrap();
+        for record in set.iter() {
+            let record = record.unwrap();
+            let value = String::from_utf8(record.value.unwrap_or_default().to_vec()).unwrap();
+            values.push((record.offset, value));
+        }
+    }
+    values
+}
+
+/// All partitions' logs.
+#[derive(Clone)]
+pub(crate) struct Logs {
+    logs: Arc<Mutex<HashMap<PartitionId, Log>>>,
+    appended: watch::Sender<()>,
+}
+
+/// One partition's log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) batches: Vec<(i64, Bytes)>,
+    pub(crate) next: i64,
+    pub(crate) start: i64,
+    /// The first offset that the owner serves itself.
+    pub(crate) hot_floor: i64,
+}
+
+impl Logs {
+    pub(crate) fn new() -> Self {
+        Self { logs: Arc::default(), appended: watch::Sender::new(()) }
+    }
+
+    pub(crate) fn of(&self, partition: PartitionId) -> Log {
+        self.logs.lock().get(&partition).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn change(&self, partition: PartitionId, change: impl FnOnce(&mut Log)) {
+        change(self.logs.lock().entry(partition).or_default());
+        self.appended.send_replace(());
+    }
+
+    /// Appends one batch; its base offset.
+    pub(crate) fn append(&self, partition: PartitionId, batch: &Bytes) -> i64 {
+        let mut base = 0;
+        self.change(partition, |log| {
+            base = log.next;
+            let mut batch = BytesMut::from(batch.as_ref());
+            batch::set_offsets(&mut batch, base, 0);
+            log.next += i64::from(batch::BatchView::whole(&batch).unwrap().record_count());
+            log.batches.push((base, batch.freeze()));
+        });
+        base
+    }
+
+    pub(crate) fn appended(&self) -> watch::Receiver<()> {
+        self.appended.subscribe()
+    }
+}
+
+impl Log {
+    /// Batches from `offset` on, at most about `bytes` but at least one.
+    pub(crate) fn read(&self, offset: i64, bytes: usize) -> Vec<Bytes> {
+        let mut read: Vec<Bytes> = Vec::new();
+        let mut length = 0;
+        for (_, batch) in self.batches.iter().filter(|(_, batch)| last(batch) >= offset) {
+            if !read.is_empty() && length + batch.len() > bytes {
+                break;
+            }
+            length += batch.len();
+            read.push(batch.clone());
+        }
+        read
+    }
+}
+
+fn last(bytes: &Bytes) -> i64 {
+    batch::BatchView::whole(bytes).unwrap().last_offset()
+}

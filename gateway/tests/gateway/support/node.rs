@@ -1,0 +1,267 @@
+//! A storage node, as far as a gateway can tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI16, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::internal::{PlanRequest, PlanResponse};
+use hop::{Handler, HopRequest, Request, Response, expected_epoch};
+use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::fetch::{FetchPartition, FetchResponse, FetchTopic};
+use protocol::ids::{PartitionId, TenantId, TopicId};
+use protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
+use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use protocol::messages::{
+    FetchRequest, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::gate::Gate;
+use super::group_coordinator::Groups;
+use super::log::Logs;
+
+/// A node that appends at once, answers when its gates are open, and remembers what it saw.
+pub(crate) struct FakeNode {
+    logs: Logs,
+    /// Answers to produces pass here. The append is done before.
+    pub(crate) produces: Gate,
+    /// Fetches pass here before they read.
+    pub(crate) fetches: Gate,
+    /// What produces are answered with, 0 for success.
+    pub(crate) produce_error: AtomicI16,
+    pub(crate) groups: Groups,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// What a node was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Seen {
+    Produce { partition: PartitionId, epoch: Option<i32>, records: Bytes },
+    Fetch { partitions: Vec<(PartitionId, i64)>, wait_ms: i32, min_bytes: i32 },
+    Plan { partition: PartitionId, offset: i64 },
+}
+
+impl FakeNode {
+    pub(crate) fn new(logs: Logs) -> Arc<Self> {
+        Arc::new(Self {
+            logs,
+            produces: Gate::new(),
+            fetches: Gate::new(),
+            produce_error: AtomicI16::new(0),
+            groups: Groups::default(),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The records of all produces so far, in the order they came.
+    pub(crate) fn produced(&self) -> Vec<Bytes> {
+        let seen = self.seen.lock();
+        let produced = seen.iter().filter_map(|seen| match seen {
+            Seen::Produce { records, .. } => Some(records.clone()),
+            _ => None,
+        });
+        produced.collect()
+    }
+
+    /// Everything so far but produces.
+    pub(crate) fn asked(&self) -> Vec<Seen> {
+        let seen = self.seen.lock();
+        seen.iter().filter(|seen| !matches!(seen, Seen::Produce { .. })).cloned().collect()
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().clone()
+    }
+
+    fn produce(&self, tenant: TenantId, request: ProduceRequest) -> ProduceResponse {
+        let code = self.produce_error.load(Ordering::SeqCst);
+        let topics = request.topic_data.iter().map(|topic| {
+            let partitions = topic.partition_data.iter().map(|data| {
+                let partition = PartitionId::new(tenant, TopicId(topic.topic_id), data.index);
+                let records = data.records.clone().unwrap_or_default();
+                let epoch = expected_epoch::get(data);
+                self.seen.lock().push(Seen::Produce { partition, epoch, records: records.clone() });
+                let base = if code == 0 { self.logs.append(partition, &records) } else { -1 };
+                PartitionProduceResponse::default()
+                    .with_index(data.index)
+                    .with_error_code(code)
+                    .with_base_offset(base)
+                    .with_log_start_offset(self.logs.of(partition).start)
+            });
+            TopicProduceResponse::default()
+                .with_topic_id(topic.topic_id)
+                .with_partition_responses(partitions.collect())
+        });
+        // Answered backwards: nothing may depend on the order within an answer.
+        let mut topics: Vec<_> = topics.collect();
+        topics.iter_mut().for_each(|topic| topic.partition_responses.reverse());
+        topics.reverse();
+        ProduceResponse::default().with_responses(topics)
+    }
+
+    fn fetch(
+        self: Arc<Self>,
+        tenant: TenantId,
+        request: FetchRequest,
+    ) -> BoxFuture<'static, Response> {
+        let topics = request.topics.iter();
+        let partitions = topics.flat_map(|topic| {
+            topic.partitions.iter().map(move |asked| {
+                let id = PartitionId::new(tenant, TopicId(topic.topic_id), asked.partition);
+                (id, asked.fetch_offset)
+            })
+        });
+        self.seen.lock().push(Seen::Fetch {
+            partitions: partitions.collect(),
+            wait_ms: request.max_wait_ms,
+            min_bytes: request.min_bytes,
+        });
+        let passed = self.fetches.passed();
+        async move {
+            passed.await;
+            let mut appended = self.logs.appended();
+            let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap());
+            let deadline = Instant::now() + wait;
+            loop {
+                appended.borrow_and_update();
+                let answer = self.read(tenant, &request);
+                let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                let failed = partitions.any(|partition| partition.error_code != 0);
+                let enough = answer.records_len() >= usize::try_from(request.min_bytes).unwrap();
+                if failed
+                    || (enough && answer.records_len() > 0)
+                    || timeout_at(deadline, appended.changed()).await.is_err()
+                {
+                    return Response::Fetch(answer);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn read(&self, tenant: TenantId, request: &FetchRequest) -> FetchResponse {
+        let topics = request.topics.iter().map(|topic| {
+            let id = TopicId(topic.topic_id);
+            let partitions = topic.partitions.iter().map(|asked| {
+                let log = self.logs.of(PartitionId::new(tenant, id, asked.partition));
+                let mut answer = FetchPartition::new(asked.partition);
+                answer.high_watermark = log.next;
+                answer.last_stable_offset = log.next;
+                answer.log_start_offset = log.start;
+                answer.hot_floor = log.hot_floor;
+                if asked.fetch_offset > log.next {
+                    answer.error_code = ErrorCode::OffsetOutOfRange.code();
+                } else if asked.fetch_offset < log.hot_floor {
+                    answer.error_code = ErrorCode::OffsetMovedToTieredStorage.code();
+                } else {
+                    let bytes = usize::try_from(asked.partition_max_bytes).unwrap();
+                    answer.records = log.read(asked.fetch_offset, bytes);
+                }
+                answer
+            });
+            FetchTopic { id, name: Default::default(), partitions: partitions.collect() }
+        });
+        FetchResponse { topics: topics.collect(), ..FetchResponse::default() }
+    }
+
+    /// The token of a plan is the partition, in the clear.
+    fn plan(&self, tenant: TenantId, request: &PlanRequest) -> PlanResponse {
+        let partition = request.partition(tenant).unwrap();
+        self.seen.lock().push(Seen::Plan { partition, offset: request.fetch_offset });
+        let log = self.logs.of(partition);
+        if request.fetch_offset < log.start {
+            let error_code = ErrorCode::OffsetOutOfRange.code().into();
+            return PlanResponse { error_code, ..PlanResponse::default() };
+        }
+        PlanResponse {
+            plan: Bytes::from(format!("{}/{}/{}", tenant.0, partition.topic, partition.index)),
+            start_offset: request.fetch_offset,
+            end_offset: log.hot_floor,
+            expires_at_ms: i64::MAX,
+            hot_floor: log.hot_floor,
+            high_watermark: log.next,
+            last_stable_offset: log.next,
+            log_start_offset: log.start,
+            ..PlanResponse::default()
+        }
+    }
+
+    fn list_offsets(&self, tenant: TenantId, request: ListOffsetsRequest) -> ListOffsetsResponse {
+        let topics = request.topics.into_iter().map(|topic| {
+            let id: TopicId = topic.name.parse().unwrap();
+            let partitions = topic.partitions.iter().map(|asked| {
+                let index = asked.partition_index;
+                let log = self.logs.of(PartitionId::new(tenant, id, index));
+                let offset = if asked.timestamp == -2 { log.start } else { log.next };
+                ListOffsetsPartitionResponse::default()
+                    .with_partition_index(index)
+                    .with_timestamp(-1)
+                    .with_offset(offset)
+                    .with_leader_epoch(5)
+            });
+            ListOffsetsTopicResponse::default()
+                .with_partitions(partitions.collect())
+                .with_name(topic.name)
+        });
+        ListOffsetsResponse::default().with_topics(topics.collect())
+    }
+}
+
+fn epoch_ends(request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            EpochEndOffset::default()
+                .with_partition(asked.partition)
+                .with_leader_epoch(asked.leader_epoch)
+                .with_end_offset(77)
+        });
+        OffsetForLeaderTopicResult::default()
+            .with_partitions(partitions.collect())
+            .with_topic(topic.topic)
+    });
+    OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+}
+
+/// The node as the hop calls it.
+pub(crate) struct NodeHandler(pub(crate) Arc<FakeNode>);
+
+impl Handler for NodeHandler {
+    fn call(&self, HopRequest { header, body }: HopRequest) -> BoxFuture<'static, Response> {
+        let node = Arc::clone(&self.0);
+        let tenant = header.tenant;
+        match body {
+            Request::Produce(request) => {
+                let answer = node.produce(tenant, request);
+                let passed = node.produces.passed();
+                async move {
+                    passed.await;
+                    Response::Produce(answer)
+                }
+                .boxed()
+            }
+            Request::Fetch(request) => node.fetch(tenant, request),
+            Request::Plan(request) => ready(Response::Plan(node.plan(tenant, &request))),
+            Request::ListOffsets(request) => {
+                ready(Response::ListOffsets(node.list_offsets(tenant, request)))
+            }
+            Request::OffsetForLeaderEpoch(request) => {
+                ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))
+            }
+            request => ready(node.groups.answer(request)),
+        }
+    }
+}
+
+fn ready(response: Response) -> BoxFuture<'static, Response> {
+    std::future::ready(response).boxed()
+}

@@ -1,0 +1,85 @@
+//! A cold reader, as far as a gateway can tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hop::internal::{ColdFetchRequest, ColdFetchResponse};
+use hop::{Handler, HopRequest, Request, Response};
+use protocol::ErrorCode;
+use protocol::ids::{PartitionId, TenantId};
+
+use super::gate::Gate;
+use super::log::Logs;
+
+/// Reads the same logs as the nodes, below their hot floor.
+pub(crate) struct FakeReader {
+    logs: Logs,
+    /// Reads pass here.
+    pub(crate) reads: Gate,
+    /// Reads begun so far.
+    pub(crate) begun: AtomicUsize,
+    /// How many plans are refused first.
+    pub(crate) refusals: AtomicUsize,
+}
+
+impl FakeReader {
+    pub(crate) fn new(logs: Logs) -> Arc<Self> {
+        Arc::new(Self {
+            logs,
+            reads: Gate::new(),
+            begun: AtomicUsize::new(0),
+            refusals: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn reads_begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn read(&self, request: &ColdFetchRequest) -> ColdFetchResponse {
+        let refusals = self.refusals.load(Ordering::SeqCst);
+        if refusals > 0 {
+            self.refusals.store(refusals - 1, Ordering::SeqCst);
+            let error_code = ErrorCode::KafkaStorageError.code();
+            return ColdFetchResponse { error_code, ..ColdFetchResponse::default() };
+        }
+        let plan = std::str::from_utf8(&request.plan).unwrap();
+        let mut parts = plan.split('/');
+        let mut next = || parts.next().unwrap();
+        let (tenant, topic, index) = (next(), next(), next());
+        let tenant = TenantId(tenant.parse().unwrap());
+        let id = PartitionId::new(tenant, topic.parse().unwrap(), index.parse().unwrap());
+        let log = self.logs.of(id);
+        let mut records =
+            log.read(request.fetch_offset, usize::try_from(request.max_bytes).unwrap());
+        records.retain(|batch| {
+            protocol::batch::BatchView::whole(batch).unwrap().base_offset() < log.hot_floor
+        });
+        ColdFetchResponse {
+            high_watermark: log.next,
+            last_stable_offset: log.next,
+            log_start_offset: log.start,
+            records,
+            ..ColdFetchResponse::default()
+        }
+    }
+}
+
+/// The reader as the hop calls it.
+pub(crate) struct ReaderHandler(pub(crate) Arc<FakeReader>);
+
+impl Handler for ReaderHandler {
+    fn call(&self, HopRequest { body, .. }: HopRequest) -> BoxFuture<'static, Response> {
+        let reader = Arc::clone(&self.0);
+        let Request::ColdFetch(request) = body else { panic!("not for a cold reader: {body:?}") };
+        reader.begun.fetch_add(1, Ordering::SeqCst);
+        let passed = reader.reads.passed();
+        async move {
+            passed.await;
+            Response::ColdFetch(reader.read(&request))
+        }
+        .boxed()
+    }
+}

@@ -1,1 +1,9 @@
+//! The host of the groups against a log in memory that can be held, filled up and lost.
 
+mod harness;
+mod memory_log;
+
+mod durability;
+mod lifecycle;
+mod loading;
+mod routing;

@@ -7,6 +7,7 @@
 //! when it is missing or its checksum fails (RELIABILITY §4.5 step 4).
 
 mod fold;
+pub(crate) mod inspect;
 mod load;
 mod wire;
 

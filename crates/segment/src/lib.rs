@@ -47,6 +47,8 @@ pub mod index;
 pub mod manifest;
 pub mod plan;
 
+pub mod scrub;
+
 pub use extent::{Extent, Location};
 pub use keys::{Family, Key};
 pub use log_id::LogId;

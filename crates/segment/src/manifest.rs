@@ -11,6 +11,7 @@
 //!            objects         chain[0]          chain[1], the owner
 //! ```
 
+pub(crate) mod inspect;
 mod invariants;
 mod store;
 mod wire;

@@ -1,0 +1,208 @@
+//! What a log holds of each partition: its blocks in the order of slots.
+//!
+//! ```text
+//! slot        1        2        3        4
+//! partition  [0..9]  [10..12]    ?     [20..24]
+//!                            missing or damaged: what follows it is
+//!                            taken as it comes, and not reported again
+//! ```
+
+use std::collections::HashMap;
+
+use protocol::ids::PartitionId;
+
+use super::finding::Defect;
+use super::ledger::{Claim, Stray};
+use super::report::Tally;
+use super::segment::{Segment, follows};
+use crate::extent::{Extent, Location};
+use crate::index::{IndexSnapshot, PartitionIndex};
+use crate::keys::{self, Family};
+use crate::log_id::LogId;
+use crate::object::{BlockEntry, BlockError};
+
+/// One partition in one log.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// First offset; `None` when something before it could not be read.
+    pub(super) start: Option<i64>,
+    /// The offset after the last.
+    pub(super) end: i64,
+    /// False when the last of it could not be read.
+    pub(super) end_known: bool,
+    /// The first slot with a block of it.
+    pub(super) first_slot: u64,
+    epoch: i32,
+    epoch_reported: bool,
+    /// Some of its blocks have a finding, so nothing else is concluded from them.
+    distrusted: bool,
+    /// Blocks that the index lists too.
+    indexed: usize,
+    /// The index lacks a block.
+    unindexed: bool,
+}
+
+/// The partitions of one log.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    log: LogId,
+    /// In the order of partitions.
+    claims: &'a [Claim],
+    index: Option<&'a IndexSnapshot>,
+    parts: HashMap<PartitionId, Part>,
+    /// Something could not be read, so a partition may have more than was seen.
+    blind: bool,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(log: LogId, claims: &'a [Claim], index: Option<&'a IndexSnapshot>) -> Self {
+        Self { log, claims, index, parts: HashMap::new(), blind: false }
+    }
+
+    /// From here on, records may be missing that are no finding of their own.
+    pub(super) fn go_blind(&mut self) {
+        self.blind = true;
+        self.parts.values_mut().for_each(|part| part.end_known = false);
+    }
+
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    pub(super) fn part(&self, partition: &PartitionId) -> Option<&Part> {
+        self.parts.get(partition)
+    }
+
+    /// Adds the blocks of a slot. `repeats` when its part of the front was there
+    /// before: that is one finding already, and not one more for each block.
+    pub(super) fn add(&mut self, slot: u64, segment: &Segment, repeats: bool, tally: &mut Tally) {
+        let key = keys::slot(Family::Data, &self.log, slot);
+        for (position, entry) in segment.footer.entries.iter().enumerate() {
+            let partition = entry.header.partition;
+            let checked = match segment.defects.get(&position) {
+                Some(defect) => {
+                    self.distrust(slot, partition, entry);
+                    if let Defect::Block { error: BlockError::Partition(owner), .. } = defect {
+                        self.distrust(slot, *owner, entry);
+                    }
+                    Err(defect.clone())
+                }
+                None => self.add_block(slot, entry, repeats),
+            };
+            if let Err(defect) = checked {
+                tally.finding(key.clone(), Some(partition), defect);
+            }
+        }
+    }
+
+    /// Records without a link.
+    pub(super) fn strays(&self) -> Vec<Stray> {
+        let trusted = self.parts.iter().filter(|(_, part)| !part.distrusted);
+        let unclaimed = trusted.filter(|(partition, _)| self.claim(partition).is_none());
+        let mut strays: Vec<Stray> = unclaimed
+            .map(|(&partition, part)| Stray {
+                partition,
+                log: self.log,
+                slot: part.first_slot,
+                end_offset: part.end,
+            })
+            .collect();
+        strays.sort_by_key(|stray| stray.partition);
+        strays
+    }
+
+    /// True when index and footers list different blocks of a partition.
+    pub(super) fn index_differs(&self, partition: &PartitionId, index: &PartitionIndex) -> bool {
+        let listed = index.extents.len();
+        match self.parts.get(partition) {
+            Some(part) if part.distrusted => false,
+            // What only the index lists may be in a slot that could not be read.
+            Some(part) => part.unindexed || (!self.blind && part.indexed < listed),
+            None => !self.blind && listed > 0,
+        }
+    }
+
+    /// Partitions with records, in their order.
+    pub(super) fn partitions(&self) -> Vec<PartitionId> {
+        let mut partitions: Vec<PartitionId> = self.parts.keys().copied().collect();
+        partitions.sort_unstable();
+        partitions
+    }
+
+    pub(super) fn claim(&self, partition: &PartitionId) -> Option<&'a Claim> {
+        let claims = self.claims;
+        let found = claims.binary_search_by(|claim| claim.partition.cmp(partition));
+        found.ok().map(|position| &claims[position])
+    }
+
+    fn add_block(&mut self, slot: u64, entry: &BlockEntry, repeats: bool) -> Result<(), Defect> {
+        let header = &entry.header;
+        let (base, end) = (header.base_offset, header.last_offset + 1);
+        let claim = self.claim(&header.partition);
+        let (log, index, start) = (self.log, self.index, (!self.blind).then_some(base));
+        let part = self.parts.entry(header.partition);
+        let part = part.or_insert_with(|| Part::new(slot, start, entry, claim));
+        if repeats && end <= part.end {
+            return Ok(());
+        }
+        let expected = if part.end_known { part.end } else { base };
+        part.end = part.end.max(end);
+        part.end_known = true;
+        follows(expected, base).inspect_err(|_| part.distrusted = true)?;
+        if let (Some(index), Some(claim)) = (index, claim) {
+            let extent = Extent::of(Location::Slot { log, slot }, entry);
+            part.look_up(index.partitions.get(&header.partition), &extent, claim);
+        }
+        part.check_epoch(entry, claim)
+    }
+
+    /// A block with a finding: what it holds is not compared any further.
+    fn distrust(&mut self, slot: u64, partition: PartitionId, entry: &BlockEntry) {
+        let claim = self.claim(&partition);
+        let part = self.parts.entry(partition);
+        let part = part.or_insert_with(|| Part::new(slot, None, entry, claim));
+        part.end_known = false;
+        part.distrusted = true;
+    }
+}
+
+impl Part {
+    fn new(slot: u64, start: Option<i64>, first: &BlockEntry, claim: Option<&Claim>) -> Self {
+        Self {
+            start,
+            end: first.header.base_offset,
+            end_known: true,
+            first_slot: slot,
+            epoch: claim.map_or(first.header.leader_epoch, |claim| claim.link.epoch),
+            epoch_reported: false,
+            distrusted: false,
+            indexed: 0,
+            unindexed: false,
+        }
+    }
+
+    /// D10: an owner has one epoch of a partition; without knowing it, epochs do not go back.
+    fn check_epoch(&mut self, entry: &BlockEntry, claim: Option<&Claim>) -> Result<(), Defect> {
+        let (expected, found) = (self.epoch, entry.header.leader_epoch);
+        let allowed = if claim.is_some() { found == expected } else { found >= expected };
+        if allowed {
+            self.epoch = found;
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.epoch_reported, true) {
+            return Ok(());
+        }
+        Err(Defect::Epoch { offset: entry.header.base_offset, expected, found })
+    }
+
+    /// The index lists every block, except that it may leave out those below the log start.
+    fn look_up(&mut self, index: Option<&PartitionIndex>, block: &Extent, claim: &Claim) {
+        let extents = index.map_or(&[][..], |index| &index.extents);
+        let position = extents.binary_search_by_key(&block.base_offset, |known| known.base_offset);
+        if position.is_ok_and(|position| extents[position] == *block) {
+            self.indexed += 1;
+        } else if block.last_offset >= claim.needed_from {
+            self.unindexed = true;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! One segment object: its footer, and every block that the footer lists.
+//!
+//! A block must be what a reader accepts (R27), must be what the footer says,
+//! and must hold dense batches of one epoch (D6, D10). The first defect of a
+//! block is its finding; the others mostly follow from it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use protocol::batch::{BatchView, batches};
+
+use super::Depth;
+use super::finding::Defect;
+use super::source::{Fault, Reads};
+use crate::keys::Key;
+use crate::object::{BatchMeta, Block, BlockEntry, BlockError, Footer, verify_block};
+use crate::store::StoreError;
+
+/// Blocks are read together up to this length: requests cost more than bytes.
+const RUN_BYTES_MAX: u64 = 4 << 20;
+
+/// How the offsets of an object follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offsets {
+    /// As they were appended (D6).
+    Dense,
+    /// Compaction took records out.
+    Sparse,
+}
+
+/// A segment object whose footer is sound.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) footer: Footer,
+    /// By position in the footer: blocks that are not to be trusted.
+    pub(super) defects: BTreeMap<usize, Defect>,
+}
+
+/// Reads the segment at `key`, which must be `length` bytes long.
+pub(super) async fn read_segment(
+    reads: &Reads<'_>,
+    key: &Key,
+    length: u64,
+    offsets: Offsets,
+    depth: Depth,
+) -> Result<Segment, Fault> {
+    let (footer, found) = reads.footer(key).await?;
+    if found != length {
+        return Err(Defect::Damaged(format!("{found} bytes long instead of {length}")).into());
+    }
+    let mut segment = Segment { footer, defects: BTreeMap::new() };
+    if offsets == Offsets::Dense {
+        segment.check_summaries();
+    }
+    if depth == Depth::Full {
+        segment.check_blocks(reads, key, offsets).await?;
+    }
+    Ok(segment)
+}
+
+impl Segment {
+    /// Number of batches that the footer lists.
+    pub(super) fn batches(&self) -> u64 {
+        self.footer.entries.iter().map(|entry| entry.batches.len() as u64).sum()
+    }
+
+    /// What the footer alone contradicts.
+    fn check_summaries(&mut self) {
+        for (position, entry) in self.footer.entries.iter().enumerate() {
+            if let Err(defect) = check_summary(entry) {
+                self.defects.insert(position, defect);
+            }
+        }
+    }
+
+    async fn check_blocks(
+        &mut self,
+        reads: &Reads<'_>,
+        key: &Key,
+        offsets: Offsets,
+    ) -> Result<(), StoreError> {
+        for run in runs(&self.footer.entries) {
+            let entries = &self.footer.entries[run.clone()];
+            let (first, last) = (&entries[0], &entries[entries.len() - 1]);
+            let bytes = reads.range(key, first.byte_offset..last.range().end).await?;
+            for (position, entry) in run.zip(entries) {
+                let start = (entry.byte_offset - first.byte_offset) as usize;
+                let block = bytes.slice(start..start + entry.byte_len as usize);
+                if let Err(defect) = check_block(entry, &block, offsets) {
+                    self.defects.entry(position).or_insert(defect);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neighbours that are read with one request each.
+fn runs(entries: &[BlockEntry]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (position, entry) in entries.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if entry.range().end - entries[run.start].byte_offset <= RUN_BYTES_MAX => {
+                run.end = position + 1;
+            }
+            _ => runs.push(position..position + 1),
+        }
+    }
+    runs
+}
+
+fn check_summary(entry: &BlockEntry) -> Result<(), Defect> {
+    let mut next = entry.header.base_offset;
+    for batch in &entry.batches {
+        follows(next, batch.base_offset)?;
+        next = batch.last_offset() + 1;
+    }
+    let offset = entry.header.last_offset;
+    if next == offset + 1 { Ok(()) } else { Err(Defect::Footer { what: "last offset", offset }) }
+}
+
+fn check_block(entry: &BlockEntry, bytes: &Bytes, offsets: Offsets) -> Result<(), Defect> {
+    let listed = &entry.header;
+    let (at, base, last) = (entry.byte_offset, listed.base_offset, listed.last_offset);
+    let other_offsets =
+        |block_base, block_last| Defect::FooterOffsets { at, base, last, block_base, block_last };
+    let block = verify_block(bytes, listed.partition, base).map_err(|error| match error {
+        BlockError::Offsets { base, last } => other_offsets(base, last),
+        error => Defect::Block { at, error },
+    })?;
+    if block.header.last_offset != last {
+        return Err(other_offsets(base, block.header.last_offset));
+    }
+    if block.header != *listed {
+        let epoch = block.header.leader_epoch != listed.leader_epoch;
+        let what = if epoch { "leader epoch" } else { "max timestamp" };
+        return Err(Defect::Footer { what, offset: base });
+    }
+    match offsets {
+        Offsets::Dense => check_batches(&block, &entry.batches),
+        Offsets::Sparse => Ok(()),
+    }
+}
+
+/// The batches themselves, which are what clients get.
+fn check_batches(block: &Block, listed: &[BatchMeta]) -> Result<(), Defect> {
+    let expected = block.header.leader_epoch;
+    let mut next = block.header.base_offset;
+    let mut listed = listed.iter();
+    for batch in batches(&block.batches) {
+        let damaged = |error| Defect::Batch { offset: next, error };
+        let batch = batch.map_err(damaged)?;
+        batch.verify().map_err(damaged)?;
+        follows(next, batch.base_offset())?;
+        let found = batch.leader_epoch();
+        if found != expected {
+            return Err(Defect::Epoch { offset: next, expected, found });
+        }
+        if listed.next() != Some(&summary(&batch)) {
+            return Err(Defect::Footer { what: "batch", offset: next });
+        }
+        next = batch.last_offset() + 1;
+    }
+    match listed.next() {
+        None => Ok(()),
+        Some(batch) => Err(Defect::Footer { what: "batch", offset: batch.base_offset }),
+    }
+}
+
+/// D6: the record after the last.
+pub(super) fn follows(expected: i64, found: i64) -> Result<(), Defect> {
+    if found > expected {
+        return Err(Defect::OffsetGap { expected, found });
+    }
+    if found < expected {
+        return Err(Defect::OffsetOverlap { expected, found });
+    }
+    Ok(())
+}
+
+/// What the footer should say about a batch.
+fn summary(batch: &BatchView<'_>) -> BatchMeta {
+    BatchMeta {
+        base_offset: batch.base_offset(),
+        last_offset_delta: batch.last_offset_delta(),
+        producer_id: batch.producer_id(),
+        producer_epoch: batch.producer_epoch(),
+        attributes: batch.attributes(),
+        base_sequence: batch.base_sequence(),
+        max_timestamp: batch.max_timestamp(),
+    }
+}

@@ -34,6 +34,8 @@ use futures::future::{BoxFuture, FutureExt};
 use protocol::request::ClientRequest;
 use protocol::response::ClientResponse;
 use tower::Service;
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 use self::produce::order::Order;
 use crate::call::{Call, Disconnect, Scoped};
@@ -77,16 +79,23 @@ impl Router {
 impl Service<Scoped> for Router {
     type Response = Option<ClientResponse>;
     type Error = Disconnect;
-    type Future = Answer;
+    type Future = Instrumented<Answer>;
 
     fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Disconnect>> {
         self.order.poll_ready(cx).map(Ok)
     }
 
-    fn call(&mut self, scoped: Scoped) -> Answer {
+    fn call(&mut self, scoped: Scoped) -> Self::Future {
         use ClientRequest as R;
         let (context, request) = self.context(scoped);
-        match request {
+        let span = tracing::debug_span!(
+            "gateway.route",
+            api = ?request.api(),
+            tenant = %context.identity.tenant,
+            trace_id = format_args!("{:016x}", context.trace_id),
+        );
+        let entered = span.clone().entered();
+        let answer = match request {
             R::Produce(request) => produce::handle(context, request, &mut self.order),
             R::Fetch(request) => answer(fetch::handle(context, request)),
             R::ListOffsets(request) => answer(offsets::list(context, request)),
@@ -116,7 +125,9 @@ impl Service<Scoped> for Router {
                 answer(std::future::ready(describe::cluster(&context, &request)))
             }
             R::InitProducerId(request) => answer(producer_id::handle(context, request)),
-        }
+        };
+        drop(entered);
+        answer.instrument(span)
     }
 }
 

@@ -97,15 +97,12 @@ impl Reader {
     ) -> Result<Ended, Disconnect> {
         let mut draining = pin!(draining);
         loop {
-            let request = Arc::clone(&self.shared.requests).acquire_owned();
-            let request = request.await.expect("never closed");
-            self.unmuted().await;
-            let frame = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 () = &mut draining => return Ok(Ended::ByDrain),
-                frame = self.frame() => frame?,
+                next = self.next() => next?,
             };
-            let Some(Frame { mut bytes, of_connection, of_process }) = frame else {
+            let Some((Frame { mut bytes, of_connection, of_process }, request)) = next else {
                 return Ok(Ended::ByClient);
             };
             let header = header::parse(&mut bytes)?;
@@ -118,6 +115,14 @@ impl Reader {
                 return std::future::pending().await;
             }
         }
+    }
+
+    /// The next frame, once there is room for one more request and the client may be read from.
+    async fn next(&mut self) -> Result<Option<(Frame, OwnedSemaphorePermit)>, Disconnect> {
+        let request = Arc::clone(&self.shared.requests).acquire_owned();
+        let request = request.await.expect("never closed");
+        self.unmuted().await;
+        Ok(self.frame().await?.map(|frame| (frame, request)))
     }
 
     /// Waits out the pause that a quota imposed (KIP-219).

@@ -88,3 +88,52 @@ impl<S: Stages> Stages for Quota<S> {
         self.inner.stages(names);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protocol::StrBytes;
+    use protocol::header::RequestHeader;
+    use protocol::ids::TenantId;
+    use tokio::time::Instant;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::call::{Client, Inbound};
+    use crate::config::Security;
+
+    /// A millisecond per byte, for one tenant only.
+    struct PerByte;
+
+    impl Quotas for PerByte {
+        fn charge(&self, identity: &Identity, bytes: usize) -> Duration {
+            if identity.tenant == TenantId(1) {
+                Duration::from_millis(bytes as u64)
+            } else {
+                Duration::ZERO
+            }
+        }
+    }
+
+    fn request(tenant: u32) -> Identified {
+        let client = Client { lane: 1, host: StrBytes::default(), security: Security::Plaintext };
+        let header =
+            RequestHeader { api_key: 0, api_version: 9, correlation_id: 1, client_id: None };
+        let inbound = Inbound {
+            header,
+            body: Bytes::from_static(&[0; 40]),
+            client: Arc::new(client),
+            received: Instant::now(),
+        };
+        let principal = StrBytes::default();
+        Identified { inbound, identity: Arc::new(Identity { tenant: TenantId(tenant), principal }) }
+    }
+
+    #[tokio::test]
+    async fn a_request_above_its_quota_is_answered_and_its_sender_muted() {
+        let inner = service_fn(|_| async { Ok::<_, Disconnect>(Reply::default()) });
+        let mut service = QuotaLayer::new(Arc::new(PerByte)).layer(inner);
+        assert_eq!(service.call(request(1)).await.unwrap().mute, Duration::from_millis(40));
+        assert_eq!(service.call(request(2)).await.unwrap().mute, Duration::ZERO);
+    }
+}

@@ -21,6 +21,10 @@ impl Tides {
 
     /// Takes in what one answer said, under one lock.
     pub(crate) fn learn(&self, lessons: impl IntoIterator<Item = (PartitionId, Tide)>) {
+        let mut lessons = lessons.into_iter().peekable();
+        if lessons.peek().is_none() {
+            return;
+        }
         let mut known = self.known.write();
         for (partition, tide) in lessons {
             if known.len() >= TIDES_MAX && !known.contains_key(&partition) {

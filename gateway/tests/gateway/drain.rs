@@ -57,8 +57,13 @@ async fn a_draining_gateway_is_not_named_and_takes_no_connections() {
 async fn a_request_that_does_not_end_is_left_after_the_drain_timeout() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1]).await;
-    let gateway =
-        cluster.gateway_with(1, |config| config.drain_timeout = Duration::from_millis(100)).await;
+    let gateway = cluster
+        .gateway_with(1, |config| {
+            config.drain_timeout = Duration::from_millis(100);
+            // Not even reading: all there may be is under way.
+            config.limits.requests_in_flight = 1;
+        })
+        .await;
     let mut client = gateway.client().await;
     cluster.nodes[0].produces.close();
     client.send(9, &produce("orders", &[(0, "a")])).await;

@@ -192,8 +192,10 @@ async fn max_bytes_hold_over_partitions_but_one_batch_always_comes() {
     let count = |response: &Response| -> Vec<usize> {
         fetched(response).iter().map(|(_, _, records)| records.len()).collect()
     };
-    let tiny = client.call(12, fetch("orders", &all).with_max_bytes(10)).await;
-    assert_eq!(count(&tiny), [1, 0, 0]);
+    for tiny in [0, 10] {
+        let tiny = client.call(12, fetch("orders", &all).with_max_bytes(tiny)).await;
+        assert_eq!(count(&tiny), [1, 0, 0]);
+    }
     let two = client.call(12, fetch("orders", &all).with_max_bytes(2_500)).await;
     assert_eq!(count(&two), [1, 1, 0]);
     let full = client.call(12, fetch("orders", &all)).await;

@@ -228,6 +228,7 @@ impl Gather {
     fn finish(self) -> Vec<Found> {
         let Self { context, terms, parts, .. } = self;
         let mut left = terms.max_bytes;
+        let mut first = true;
         let mut found = Vec::with_capacity(parts.len());
         for part in parts {
             if part.awaits_cold() {
@@ -243,11 +244,12 @@ impl Gather {
             if let Some(known) = known.filter(|_| says_offsets) {
                 known.raise(&mut answer);
             }
-            if bytes > left && left < terms.max_bytes {
+            if bytes > left && !first {
                 answer.records.clear();
                 answer.aborted_transactions = answer.aborted_transactions.map(|_| Vec::new());
             } else if bytes > 0 {
                 left = left.saturating_sub(bytes);
+                first = false;
                 metrics::fetched(served_by, bytes);
                 if let Some(want) = taken_from {
                     context.core.cold.taken(&want);

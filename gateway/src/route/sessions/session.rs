@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use protocol::ErrorCode;
 use protocol::ids::TopicId;
 use protocol::messages::{FetchRequest, TopicName};
+use protocol::{ErrorCode, StrBytes};
 
 use super::Found;
 
@@ -126,9 +126,13 @@ impl Session {
     fn put(&mut self, asked: Asked) -> u64 {
         let key = (asked.topic.clone(), asked.index);
         if let Some(place) = self.places.get(&key) {
-            self.partitions.get_mut(place).expect("places name partitions").asked = asked;
+            let cached = self.partitions.get_mut(place).expect("places name partitions");
+            let topic = cached.asked.topic.clone();
+            cached.asked = Asked { topic, ..asked };
             return *place;
         }
+        let asked = Asked { topic: asked.topic.detached(), ..asked };
+        let key = (asked.topic.clone(), asked.index);
         self.last_place += 1;
         let cached = Cached { asked, high_watermark: UNTOLD, log_start_offset: UNTOLD };
         self.partitions.insert(self.last_place, cached);
@@ -191,5 +195,13 @@ impl Asked {
 impl TopicKey {
     fn of(name: &TopicName, id: uuid::Uuid, by_id: bool) -> Self {
         if by_id { Self::Id(TopicId(id)) } else { Self::Name(name.clone()) }
+    }
+
+    /// The same without a share in the frame it came in: a session may outlive it by days.
+    fn detached(&self) -> Self {
+        match self {
+            Self::Name(name) => Self::Name(StrBytes::from_string(name.to_string()).into()),
+            Self::Id(id) => Self::Id(*id),
+        }
     }
 }

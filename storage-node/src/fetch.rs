@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hop::HopHeader;
 use protocol::ErrorCode;
 use protocol::fetch::{FetchPartition, FetchResponse, FetchTopic};
@@ -14,7 +15,7 @@ use protocol::ids::{PartitionId, TopicId};
 use protocol::messages::{FetchRequest, TopicName};
 use tokio::time::{Duration, Instant, timeout_at};
 
-use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MS_MAX};
+use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MS_MAX, SMALL_BATCH_BYTES};
 use crate::metrics;
 use crate::partition::{FetchPosition, FetchWaiter, HotRead, Marks, Partition, ReadLimit};
 use crate::partitions::Partitions;
@@ -143,7 +144,7 @@ impl Fetch {
         let mut answer = self.marked(wanted.index, marks);
         match read {
             HotRead::Records { slices, limited } => {
-                answer.records = slices;
+                answer.records = joined(slices);
                 attempt.bytes += answer.records_len();
                 attempt.urgent |= limited;
             }
@@ -206,7 +207,37 @@ impl Drop for Sleeper<'_> {
     }
 }
 
+/// Joins runs of small batches: a slice of its own costs more than copying its few bytes.
+fn joined(slices: Vec<Bytes>) -> Vec<Bytes> {
+    let small = |slice: &Bytes| slice.len() <= SMALL_BATCH_BYTES;
+    let alike = |one: &Bytes, next: &Bytes| small(one) && small(next);
+    let runs = slices.chunk_by(alike);
+    runs.map(|run| match run {
+        [alone] => alone.clone(),
+        run => Bytes::from(run.concat()),
+    })
+    .collect()
+}
+
 /// Negative limits mean nothing.
 fn to_usize(value: i32) -> usize {
     usize::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_batches_are_joined_and_large_ones_are_passed_on_as_they_are() {
+        let slice = |length: usize| Bytes::from(vec![length as u8; length]);
+        let slices = vec![slice(10), slice(20), slice(9_000), slice(9_001), slice(30), slice(9_002)];
+        let addresses: Vec<_> = slices.iter().map(|slice| slice.as_ptr()).collect();
+        let before = slices.concat();
+        let after = joined(slices);
+        let lengths: Vec<_> = after.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [30, 9_000, 9_001, 30, 9_002]);
+        assert_eq!(after.concat(), before);
+        assert_eq!(after[1].as_ptr(), addresses[2], "not copied");
+    }
 }

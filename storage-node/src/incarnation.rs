@@ -23,11 +23,12 @@ use segment::{Family, LogId, Store};
 
 use crate::config::Config;
 use crate::lease::Registration;
-use crate::node::NodeError;
+use crate::node::Node;
 use crate::partition::FinalState;
 use crate::partitions::Partitions;
 use crate::producer_state::ProducerEntry;
 use crate::recover;
+use crate::role::NodeError;
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
 use crate::wal::{DiskFront, DiskFrontConfig, Front, NoPromise};
@@ -96,20 +97,16 @@ async fn open_front(
 
 /// Ends the incarnation in good order. May be dropped at any await: then the next start recovers.
 pub(crate) async fn end(
-    config: &Config,
-    store: &Store,
-    metadata: &dyn MetadataStore,
-    partitions: &Partitions,
-    front: &dyn Front,
+    node: &Node,
     mut uploader: Uploader,
     mut registration: Registration,
 ) -> Result<(), NodeError> {
-    partitions.close_all(ErrorCode::NotLeaderOrFollower);
-    let lsn = front.seal().await?;
-    uploader.flush(lsn, config.upload.backoff_max).await?;
+    node.partitions().close_all(ErrorCode::NotLeaderOrFollower);
+    let lsn = node.front().seal().await?;
+    uploader.flush(lsn, node.config().upload.backoff_max).await?;
     let mut writer = uploader.into_writer();
-    let snapshot = index_of(*writer.log(), partitions);
-    let index = match index::write(store, &snapshot).await {
+    let snapshot = index_of(*writer.log(), node.partitions());
+    let index = match index::write(node.store(), &snapshot).await {
         Ok(index) => Some(index),
         Err(error) => {
             tracing::warn!(%error, "index is not written; the next owner reads the footers");
@@ -118,7 +115,7 @@ pub(crate) async fn end(
     };
     let end = EndRecord { reason: EndReason::Shutdown as i32, lsn: lsn.0, index };
     let slot = writer.end(&end).await?;
-    registration.end(metadata).await?;
+    registration.end(node.metadata()).await?;
     tracing::info!(log = %writer.log(), slot, "incarnation ended");
     Ok(())
 }

@@ -6,38 +6,48 @@
 //! Never: tenant-visible names; reads of the object store for a fetch; an acknowledgement that rests
 //! on anything but durable bytes (R1).
 //!
-//! A produce passes [`server`], [`produce`], [`partition`], [`wal`], comes back through
-//! [`partition`] and [`cache`] as durable and visible, and leaves through [`upload`]. A fetch passes
-//! [`server`], [`fetch`], [`partition`]; what the cache no longer holds is described by [`plan`] for
-//! a cold reader. [`node`] starts it all: [`recover`] ends the last [`incarnation`], [`open`] claims
-//! the partitions, [`reconcile`] follows the assignments.
+//! A produce passes `server`, `produce`, `partition`, [`wal`], comes back through `partition` and
+//! `cache` as durable and visible, and leaves through `upload`. A fetch passes `server`, `fetch`,
+//! `partition`; what the cache no longer holds is described by `plan` for a cold reader. `role`
+//! starts it all: `recover` ends the last `incarnation`, `open` claims the partitions, `reconcile`
+//! follows the assignments.
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod limits;
 
+mod role;
+
 mod incarnation;
-mod lease;
-mod node;
-mod open;
-mod reconcile;
 mod recover;
+
+mod lease;
+mod reconcile;
+
+mod open;
+
+mod node;
+
+mod server;
 
 mod group_host;
 mod groups;
 mod producer_ids;
-mod server;
+
+mod produce;
 
 mod acks;
-mod produce;
 mod producer_state;
 mod settings;
 
-mod cache;
 mod partition;
 mod partitions;
-mod upload;
+
 pub mod wal;
+
+mod cache;
+
+mod upload;
 
 mod fetch;
 mod list_offsets;
@@ -48,4 +58,5 @@ pub mod metrics;
 
 pub use config::{Config, ConfigError};
 pub use groups::GroupsConfig;
-pub use node::{Deps, Node, NodeError, NodeHandle, run, start};
+pub use node::Node;
+pub use role::{Deps, NodeError, NodeHandle, run, start};

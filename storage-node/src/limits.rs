@@ -42,6 +42,11 @@ pub const FRONT_THROTTLE_SHARE: f64 = 0.7;
 /// Throttle time at a full front; it grows from 0 at [`FRONT_THROTTLE_SHARE`].
 pub const FRONT_THROTTLE_MS_MAX: i32 = 1_000;
 
+/// Batches up to this length leave their block for a buffer of their own: a block is at least 4 KiB,
+/// so one that holds a lone small batch would take many times the memory that the cache counts. For
+/// the same reason they are joined when they are sent.
+pub const SMALL_BATCH_BYTES: usize = 4 * 1024;
+
 /// Hot batches cost more than their bytes: the entry in the partition, the entry in the cache's
 /// queue, the reference to the block.
 pub const HOT_BATCH_OVERHEAD_BYTES: usize = 160;
@@ -63,8 +68,11 @@ pub const RECOVERY_CHUNK_BYTES: usize = OBJECT_BYTES_MAX / 2;
 /// How often the assignments are compared with what is open, besides after every change (R10).
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Pause before partitions that could not be opened are tried again.
-pub const OPEN_RETRY: Duration = Duration::from_millis(500);
+/// First pause before partitions that could not be opened are tried again; it doubles each time.
+pub const OPEN_RETRY_MIN: Duration = Duration::from_millis(250);
+
+/// Longest such pause. Each attempt looks for an END that may be long in coming.
+pub const OPEN_RETRY_MAX: Duration = Duration::from_secs(8);
 
 /// How long a node waits at its start for control to write the cluster's identity.
 pub const CLUSTER_WAIT: Duration = Duration::from_secs(60);

@@ -1,101 +1,31 @@
-//! The storage node as a process role: what it is made of and how it starts and stops.
+//! One incarnation of a node: what it is made of, shared by everything that serves for it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use hop::{ClusterSecret, Handler, Peers};
 use metadata::model::{Assignment, ClusterRecord};
 use metadata::{ClusterView, MetadataStore, Topic};
 use process::{Clock, Drain};
 use protocol::ids::{NodeId, PartitionId, TenantId};
-use segment::seqlog::AppendError;
+use segment::seqlog::SeqLogWriter;
 use segment::{LogId, Store};
-use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
 use crate::cache::HotCache;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::group_host::GroupHost;
 use crate::groups::{Groups, GroupsParts};
-use crate::incarnation::{self, Incarnation};
-use crate::lease::{self, RegisterError, Registration};
-use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL};
 use crate::list_offsets::TimestampReader;
-use crate::metrics::{self, Levels};
+use crate::metrics::Levels;
 use crate::open::{OpenError, Opener, OpenerParts};
 use crate::partition::Partition;
 use crate::partitions::Partitions;
 use crate::plan::Planner;
 use crate::producer_ids::ProducerIds;
-use crate::reconcile;
-use crate::recover::RecoverError;
-use crate::server::Server;
+use crate::role::Deps;
 use crate::settings::TopicSettings;
-use crate::upload::{UploadError, Uploader};
-use crate::wal::{self, Front, FrontError, FrontState};
-
-/// What a node needs from the process that runs it.
-#[derive(Clone)]
-pub struct Deps {
-    /// The wall clock.
-    pub clock: Clock,
-    /// The metadata store.
-    pub metadata: Arc<dyn MetadataStore>,
-    /// The watched copy of it.
-    pub view: ClusterView,
-    /// The object store.
-    pub store: Store,
-    /// The other processes.
-    pub peers: Peers,
-}
-
-/// Why a node did not start, or did not go on.
-#[derive(Debug, Error)]
-pub enum NodeError {
-    /// A value in the configuration.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Control has not written the cluster's identity.
-    #[error("the cluster has no identity yet; is a control process running?")]
-    NoCluster,
-    /// The address cannot be listened on.
-    #[error("cannot listen on `{address}` (`listen`): {source}")]
-    Listen {
-        /// As configured.
-        address: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The last incarnation cannot be ended.
-    #[error(transparent)]
-    Recover(#[from] RecoverError),
-    /// The write-ahead log cannot be opened.
-    #[error("cannot open the write-ahead log (`wal.path`): {0}")]
-    Wal(#[from] wal::OpenError),
-    /// The node's record cannot be written.
-    #[error(transparent)]
-    Register(#[from] RegisterError),
-    /// The data log cannot be written.
-    #[error("data log: {0}")]
-    DataLog(#[from] AppendError),
-    /// Uploads cannot go on.
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-    /// The write-ahead log failed: this incarnation is over (R68).
-    #[error(transparent)]
-    Front(#[from] FrontError),
-    /// Control ended this incarnation.
-    #[error("this incarnation was fenced by control")]
-    Fenced,
-    /// Another process runs under this node's id.
-    #[error("another process registered as this node with log `{log_id}`")]
-    Replaced {
-        /// Its log.
-        log_id: String,
-    },
-}
+use crate::upload::Uploader;
+use crate::wal::Front;
 
 /// One incarnation of a node, shared by everything that serves for it.
 pub struct Node {
@@ -111,133 +41,13 @@ pub struct Node {
     timestamps: Arc<TimestampReader>,
     producer_ids: ProducerIds,
     groups: Arc<dyn GroupHost>,
-}
-
-/// A node that serves.
-pub struct NodeHandle {
-    address: String,
-    node: Arc<Node>,
-    handler: Arc<dyn Handler>,
-    lifecycle: JoinHandle<Result<(), NodeError>>,
-}
-
-/// Runs a node until the drain begins, or until it cannot go on.
-pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), NodeError> {
-    start(config, deps, drain).await?.finished().await
-}
-
-/// Starts a node: returns when it has ended its last incarnation, begun a new one and serves.
-/// Partitions open one after the other from then on.
-pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandle, NodeError> {
-    config.check()?;
-    metrics::describe();
-    let cluster = deps.view.wait_for_cluster(CLUSTER_WAIT).await.ok_or(NodeError::NoCluster)?;
-    let listen = |source| NodeError::Listen { address: config.listen.clone(), source };
-    let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
-    let bound = listener.local_addr().map_err(listen)?.to_string();
-    let address = config.advertised_address.clone().unwrap_or(bound);
-    let incarnation = incarnation::begin(
-        &config,
-        &deps.store,
-        &*deps.metadata,
-        cluster.generation,
-        address.clone(),
-    )
-    .await?;
-
-    // Of its own, so that an incarnation that fails stops alone; begun with the process's.
-    let drain = drain.child();
-    let Incarnation { log, front, writer, registration } = incarnation;
-    let next_slot = Arc::new(AtomicU64::new(writer.next_slot()));
-    let node = Node::new(config, deps, &cluster, log, front, Arc::clone(&next_slot), &drain);
-    let node = Arc::new(node);
-    let uploader =
-        Uploader::new(writer, Arc::clone(&node.cache), Arc::clone(&node.front), next_slot);
-    let handler: Arc<dyn Handler> = Arc::new(Server(Arc::clone(&node)));
-
-    let secret = ClusterSecret::new(&cluster.secret);
-    let serving = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
-    drain.spawn("storage-node server", serving);
-    let metadata = Arc::clone(&node.deps.metadata);
-    let alive = lease::keep_alive(metadata, node.id, node.config.lease, drain.clone());
-    drain.spawn("storage-node lease", alive);
-    drain.spawn("storage-node upkeep", upkeep(Arc::clone(&node), drain.clone()));
-    let life = live(Arc::clone(&node), uploader, registration, drain.clone());
-    let lifecycle = drain.spawn("storage-node", life);
-    tracing::info!(node = %node.id, address, "storage node serves");
-    Ok(NodeHandle { address, node, handler, lifecycle })
-}
-
-/// Uploads and follows assignments until the drain begins, then ends the incarnation in order. If
-/// it fails before, it only stops: END is for whoever recovers.
-async fn live(
-    node: Arc<Node>,
-    mut uploader: Uploader,
-    registration: Registration,
-    drain: Drain,
-) -> Result<(), NodeError> {
-    let upload = node.config.upload.clone();
-    let lived = tokio::select! {
-        uploaded = uploader.run(upload.interval, upload.backoff_max, &drain) => {
-            uploaded.map_err(NodeError::from)
-        }
-        failure = reconcile::follow(&node) => failure,
-        failure = front_failure(&*node.front) => Err(failure.into()),
-    };
-    let ended = match lived {
-        Ok(()) => {
-            incarnation::end(
-                &node.config,
-                &node.deps.store,
-                &*node.deps.metadata,
-                &node.partitions,
-                &*node.front,
-                uploader,
-                registration,
-            )
-            .await
-        }
-        Err(error) => {
-            tracing::error!(%error, log = %node.log, "incarnation is over");
-            node.partitions.close_all(protocol::ErrorCode::NotLeaderOrFollower);
-            Err(error)
-        }
-    };
-    drain.begin();
-    node.cache.clear();
-    ended
-}
-
-/// Resolves when the front has failed.
-async fn front_failure(front: &dyn Front) -> FrontError {
-    let mut state = front.state();
-    loop {
-        if let FrontState::Poisoned(reason) = &*state.borrow_and_update() {
-            return FrontError::Poisoned(Arc::clone(reason));
-        }
-        if state.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// What has to be done now and then.
-async fn upkeep(node: Arc<Node>, drain: Drain) {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    let mut expiry = tokio::time::interval(PRODUCER_EXPIRY_INTERVAL);
-    loop {
-        tokio::select! {
-            () = drain.draining() => return,
-            _ = seconds.tick() => node.levels().publish(),
-            _ = expiry.tick() => node.expire_producers(),
-        }
-    }
+    caught_up: watch::Sender<bool>,
 }
 
 // === impl Node ===
 
 impl Node {
-    fn new(
+    pub(crate) fn new(
         config: Config,
         deps: Deps,
         cluster: &ClusterRecord,
@@ -289,6 +99,7 @@ impl Node {
             opener,
             planner,
             groups,
+            caught_up: watch::Sender::new(false),
         }
     }
 
@@ -355,6 +166,27 @@ impl Node {
         assigned.node == self.id && assigned.epoch < epoch
     }
 
+    /// What uploads for this incarnation.
+    pub(crate) fn uploader(&self, writer: SeqLogWriter, next_slot: Arc<AtomicU64>) -> Uploader {
+        Uploader::new(writer, Arc::clone(&self.cache), Arc::clone(&self.front), next_slot)
+    }
+
+    /// Says that everything assigned is open.
+    pub(crate) fn set_caught_up(&self) {
+        self.caught_up.send_replace(true);
+    }
+
+    /// Waits until everything assigned was open once.
+    pub(crate) async fn wait_caught_up(&self) {
+        let mut caught_up = self.caught_up.subscribe();
+        caught_up.wait_for(|open| *open).await.expect("the node holds the sender");
+    }
+
+    /// Frees the memory of an incarnation that is over, however long somebody holds on to it.
+    pub(crate) fn let_go(&self) {
+        self.cache.clear();
+    }
+
     /// Frees what was read for claims.
     pub(crate) fn forget_claims(&self) {
         self.opener.forget_indexes();
@@ -374,6 +206,10 @@ impl Node {
 
     pub(crate) fn metadata(&self) -> &dyn MetadataStore {
         &*self.deps.metadata
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.deps.store
     }
 
     pub(crate) fn front(&self) -> &dyn Front {
@@ -396,7 +232,8 @@ impl Node {
         &*self.groups
     }
 
-    fn levels(&self) -> Levels {
+    /// What the gauges show.
+    pub(crate) fn levels(&self) -> Levels {
         let (hot_bytes, pending_bytes) = self.cache.bytes();
         Levels {
             partitions: self.partitions.len(),
@@ -406,37 +243,13 @@ impl Node {
         }
     }
 
-    fn expire_producers(&self) {
+    /// Forgets producers that were silent for long enough.
+    pub(crate) fn expire_producers(&self) {
         let after = self.config.producer_id_expiration.as_millis();
         let after_ms = i64::try_from(after).unwrap_or(i64::MAX);
         let now_ms = self.deps.clock.now_ms();
         for partition in self.partitions.all() {
             partition.expire_producers(now_ms, after_ms);
         }
-    }
-}
-
-// === impl NodeHandle ===
-
-impl NodeHandle {
-    /// The address told to the others.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Answers requests without a socket: for [`Peers::register_local`].
-    pub fn handler(&self) -> Arc<dyn Handler> {
-        Arc::clone(&self.handler)
-    }
-
-    /// The node itself.
-    pub fn node(&self) -> &Arc<Node> {
-        &self.node
-    }
-
-    /// Waits until the node has stopped: in order after the drain began, or with the reason why it
-    /// could not go on.
-    pub async fn finished(self) -> Result<(), NodeError> {
-        self.lifecycle.await.expect("the node's task does not panic")
     }
 }

@@ -14,13 +14,15 @@ use metadata::{MetadataError, Topic, Txn, TxnOutcome};
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
-use crate::limits::{EPOCHS_PER_TXN, OPEN_RETRY, RECONCILE_INTERVAL};
-use crate::node::{Node, NodeError};
+use crate::limits::{EPOCHS_PER_TXN, OPEN_RETRY_MAX, OPEN_RETRY_MIN, RECONCILE_INTERVAL};
+use crate::node::Node;
 use crate::open::OpenError;
+use crate::role::NodeError;
 
 /// Runs until the node drains. An error means that this incarnation is over.
 pub(crate) async fn follow(node: &Node) -> Result<(), NodeError> {
     let mut changed = node.view().changed();
+    let mut retry = OPEN_RETRY_MIN;
     loop {
         changed.mark_unchanged();
         check_incarnation(node)?;
@@ -30,11 +32,15 @@ pub(crate) async fn follow(node: &Node) -> Result<(), NodeError> {
         if let Err(error) = publish_epochs(node).await {
             tracing::warn!(%error, "epochs are not published");
         }
-        let pause = if all_open { RECONCILE_INTERVAL } else { OPEN_RETRY };
+        if all_open {
+            node.set_caught_up();
+            retry = OPEN_RETRY_MIN;
+        }
+        let pause = if all_open { RECONCILE_INTERVAL } else { retry };
         tokio::select! {
             // The view outlives the node: a closed channel is as good as no news.
-            _ = changed.changed() => {}
-            () = tokio::time::sleep(pause) => {}
+            _ = changed.changed() => retry = OPEN_RETRY_MIN,
+            () = tokio::time::sleep(pause) => retry = (retry * 2).min(OPEN_RETRY_MAX),
         }
     }
 }

@@ -6,8 +6,8 @@
 //!                          ^ here the node serves itself; below, a cold reader does
 //! ```
 //!
-//! A batch is a slice of the block it was written in (ADR 0007). It leaves at the front only, and
-//! only after its upload, so the hot part never has a hole.
+//! A batch is a slice of the block it was written in (ADR 0007), unless it is small. It leaves at the
+//! front only, and only after its upload, so the hot part never has a hole.
 
 use std::collections::VecDeque;
 

@@ -235,11 +235,17 @@ impl TestNode {
         tokio::time::timeout(PATIENCE, serves).await.expect("the partition opens")
     }
 
-    /// Waits until everything durable is uploaded.
-    pub(crate) async fn uploaded(&self) {
+    /// Waits until everything below `offset` is uploaded and can be planned for.
+    pub(crate) async fn uploaded(&self, topic: TopicId, index: i32, offset: i64) {
         let uploaded = async {
-            while self.handle.node().cache_bytes().1 > 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+            // A plan may end before the last upload; the next one begins there.
+            let mut upto = 0;
+            while upto < offset {
+                let answer = self.client.plan(topic, index, upto).await;
+                if answer.end_offset == upto {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                upto = answer.end_offset;
             }
         };
         tokio::time::timeout(PATIENCE, uploaded).await.expect("uploads catch up");

@@ -38,7 +38,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
         let start = error.span().map_or(0, |span| span.start);
         ConfigError::Invalid {
             path: path.to_owned(),
-            line: text[..start.min(text.len())].lines().count().max(1),
+            line: text[..start.min(text.len())].matches('\n').count() + 1,
             problem: explain(error.message()),
         }
     })

@@ -151,7 +151,10 @@ fn common(role: &Addresses, etcd: &Etcd) -> String {
 
 fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
     let Addresses { id, address, .. } = role;
-    format!("{}{store}[control]\ncontrol_id = \"control-{id}\"\nlisten = \"{address}\"\n", common(role, etcd))
+    format!(
+        "{}{store}[control]\ncontrol_id = \"control-{id}\"\nlisten = \"{address}\"\n",
+        common(role, etcd)
+    )
 }
 
 fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {

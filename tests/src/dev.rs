@@ -71,6 +71,6 @@ fn spawn(dir: &Path, kafka: SocketAddr, http: SocketAddr, args: &[String]) -> Re
         .args(["--kafka", &kafka.to_string(), "--http", &http.to_string()])
         .args(args);
     let mut process = Process::spawn("dev", command, dir)?;
-    process.wait_for_log("\nready").or_else(|_| process.wait_for_log("ready"))?;
+    process.wait_for_line("ready")?;
     Ok(process)
 }

@@ -81,9 +81,9 @@ impl Process {
         self.wait_until("readiness", |_| http_get(http, "/readyz").is_ok())
     }
 
-    /// Waits until the log contains `text`.
-    pub fn wait_for_log(&mut self, text: &str) -> Result<()> {
-        self.wait_until(text, |log| log.contains(text))
+    /// Waits until a line of the log starts with `text`.
+    pub fn wait_for_line(&mut self, text: &str) -> Result<()> {
+        self.wait_until(text, |log| log.lines().any(|line| line.starts_with(text)))
     }
 
     /// Everything the process printed so far.

@@ -43,9 +43,12 @@ fn an_unknown_key_is_named_with_its_nearest_neighbour() {
     let error = refused(
         "gateway",
         dir.path(),
-        "[metadata]\nurl = 'memory:'\n[gateway]\nlistn = '127.0.0.1:0'\n",
+        "[metadata]\nurl = 'memory:'\n[gateway]\nbroker_id = 1\nlistner = '127.0.0.1:0'\n",
     );
-    assert_names(&error, &["gateway-bad.toml:4", "unknown key `listn`", "did you mean `listen`?"]);
+    assert_names(
+        &error,
+        &["gateway-bad.toml:5", "unknown key `listner`", "did you mean `listener`?"],
+    );
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn an_unreachable_etcd_names_its_key() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let nobody = free_address().expect("a free port");
     let config = format!(
-        "[metadata]\nurl = 'etcd://{nobody}'\n[http]\nlisten = '127.0.0.1:0'\n[gateway]\nlisten = '127.0.0.1:0'\n"
+        "[metadata]\nurl = 'etcd://{nobody}'\n[http]\nlisten = '127.0.0.1:0'\n[gateway]\nbroker_id = 1\n"
     );
     assert_names(&refused("gateway", dir.path(), &config), &["metadata.url", &nobody.to_string()]);
 }
@@ -64,7 +67,7 @@ fn a_taken_port_names_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
     let config = format!(
-        "[metadata]\nurl = 'memory:'\n[http]\nlisten = '{address}'\n[gateway]\nlisten = '127.0.0.1:0'\n"
+        "[metadata]\nurl = 'memory:'\n[http]\nlisten = '{address}'\n[gateway]\nbroker_id = 1\n"
     );
     assert_names(
         &refused("gateway", dir.path(), &config),

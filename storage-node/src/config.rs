@@ -139,6 +139,13 @@ impl Config {
         require(self.wal.writers > 0, "wal.writers", "must be at least 1")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
+        require(
+            self.groups.min_session_timeout <= self.groups.max_session_timeout,
+            "groups.max_session_timeout",
+            "must not be below `groups.min_session_timeout`",
+        )?;
+        require(self.groups.max_size > 0, "groups.max_size", "must be at least 1")?;
+        require(self.groups.snapshot_records > 0, "groups.snapshot_records", "must be at least 1")?;
         require(self.plan_life <= plan_life_max, "plan_life", "must be at most 10min")?;
         require(
             self.plan_life >= Duration::from_secs(10),
@@ -227,5 +234,13 @@ mod tests {
         assert_eq!(config.check().map_err(|error| error.key), Err("plan_life"));
         config.node_id = -1;
         assert_eq!(config.check().map_err(|error| error.key), Err("node_id"));
+    }
+
+    #[test]
+    fn a_group_cannot_have_a_shortest_timeout_above_the_longest() {
+        let mut config = Config::new(1, "wal");
+        config.groups.max_session_timeout = Duration::from_secs(1);
+        let refused = config.check().expect_err("the default minimum is 6 s");
+        assert_eq!(refused.key, "groups.max_session_timeout");
     }
 }

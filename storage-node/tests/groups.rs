@@ -10,7 +10,7 @@ use std::time::Duration;
 use hop::{Request, Response};
 use metadata::keys::Key;
 use metadata::model::{Record, TopicRecord};
-use metadata::{MetadataStore, Txn};
+use metadata::{MetadataStore, Txn, TxnOutcome};
 use protocol::ids::{TenantId, TopicId};
 use protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -38,7 +38,8 @@ async fn cluster() -> Cluster {
         created_ms: NOW_MS,
     };
     let put = Txn::new().put(Key::Topic(TenantId::SYSTEM, topic.id), topic.encode());
-    cluster.metadata.txn(put).await.expect("memory answers");
+    let outcome = cluster.metadata.txn(put).await.expect("memory answers");
+    assert!(matches!(outcome, TxnOutcome::Committed { .. }));
     cluster.assign(topic.id, 0, 1, 0).await;
     cluster
 }

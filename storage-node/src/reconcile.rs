@@ -29,9 +29,7 @@ pub(crate) async fn follow(node: &Node) -> Result<(), NodeError> {
         let all_open = open_assigned(node).await;
         node.forget_claims();
         follow_topics(node).await;
-        if let Err(error) = publish_epochs(node).await {
-            tracing::warn!(%error, "epochs are not published");
-        }
+        publish_epochs(node).await;
         if all_open {
             node.set_caught_up();
             retry = OPEN_RETRY_MIN;
@@ -67,23 +65,34 @@ async fn open_assigned(node: &Node) -> bool {
         .into_iter()
         .filter(|id| node.partitions().find(*id).is_none())
         .collect();
-    let opened = futures::stream::iter(missing)
+    let mut opened = futures::stream::iter(missing)
         .map(|id| async move { (id, node.open_assigned(id).await) })
-        .buffer_unordered(node.config().open_concurrency);
-    let failures = opened.filter_map(|(id, result)| async move { result.err().map(|e| (id, e)) });
-    let failures: Vec<(PartitionId, OpenError)> = failures.collect().await;
-    for (partition, error) in &failures {
-        match error {
-            OpenError::NotEnded { .. } | OpenError::Conflict => {
-                tracing::info!(%partition, %error, "partition is not open yet");
+        .buffer_unordered(node.config().open_concurrency)
+        .ready_chunks(EPOCHS_PER_TXN);
+    let mut all_open = true;
+    while let Some(outcomes) = opened.next().await {
+        for (partition, outcome) in outcomes {
+            if let Err(error) = outcome {
+                all_open &= error.is_final();
+                tell_failure(partition, &error);
             }
-            error if error.is_final() => {
-                tracing::debug!(%partition, %error, "partition stays closed");
-            }
-            error => tracing::warn!(%partition, %error, "partition cannot be opened"),
         }
+        // Now, not at the end: until its epoch is known, nobody routes to a partition.
+        publish_epochs(node).await;
     }
-    failures.iter().all(|(_, error)| error.is_final())
+    all_open
+}
+
+fn tell_failure(partition: PartitionId, error: &OpenError) {
+    match error {
+        OpenError::NotEnded { .. } | OpenError::Conflict => {
+            tracing::info!(%partition, %error, "partition is not open yet");
+        }
+        error if error.is_final() => {
+            tracing::debug!(%partition, %error, "partition stays closed");
+        }
+        error => tracing::warn!(%partition, %error, "partition cannot be opened"),
+    }
 }
 
 /// Gives open partitions their topic's configs, and closes those whose topic is gone.
@@ -120,7 +129,7 @@ fn close_topic(node: &Node, topic: TopicId) {
 
 /// Raises the epochs in the metadata store to those that were claimed. A restart in place claims
 /// without control, and clients must hear of the new epoch, or they are fenced for ever (R49).
-async fn publish_epochs(node: &Node) -> Result<(), MetadataError> {
+pub(crate) async fn publish_epochs(node: &Node) {
     let mut behind: HashMap<TopicId, HashMap<i32, i32>> = HashMap::new();
     for partition in node.partitions().all() {
         let id = partition.id();
@@ -131,9 +140,10 @@ async fn publish_epochs(node: &Node) -> Result<(), MetadataError> {
         }
     }
     for (topic, epochs) in behind {
-        publish_topic(node, topic, &epochs).await?;
+        if let Err(error) = publish_topic(node, topic, &epochs).await {
+            tracing::warn!(%topic, %error, "epochs are not published");
+        }
     }
-    Ok(())
 }
 
 async fn publish_topic(

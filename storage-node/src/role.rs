@@ -51,7 +51,7 @@ pub enum NodeError {
     #[error("the cluster has no identity yet; is a control process running?")]
     NoCluster,
     /// The address cannot be listened on.
-    #[error("cannot listen on `{address}` (`listen`): {source}")]
+    #[error("cannot listen on `{address}`: {source}; set `listen` to a free address")]
     Listen {
         /// As configured.
         address: String,
@@ -62,7 +62,7 @@ pub enum NodeError {
     #[error(transparent)]
     Recover(#[from] RecoverError),
     /// The write-ahead log cannot be opened.
-    #[error("cannot open the write-ahead log (`wal.path`): {0}")]
+    #[error("cannot open the write-ahead log; set `wal.path` to a file in a writable directory")]
     Wal(#[from] wal::OpenError),
     /// The node's record cannot be written.
     #[error(transparent)]

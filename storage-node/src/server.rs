@@ -17,7 +17,7 @@ use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
 
 use crate::node::Node;
-use crate::{fetch, list_offsets, produce};
+use crate::{fetch, list_offsets, produce, reconcile};
 
 /// Answers for one node.
 pub(crate) struct Server(pub(crate) Arc<Node>);
@@ -133,7 +133,9 @@ async fn open_partitions(
         let open = open_one(Arc::clone(&node), deadline, wanted);
         open.map(|code| i32::from(code.code()))
     });
-    OpenPartitionsResponse { error_codes: futures::future::join_all(opens).await }
+    let error_codes = futures::future::join_all(opens).await;
+    reconcile::publish_epochs(&node).await;
+    OpenPartitionsResponse { error_codes }
 }
 
 async fn open_one(node: Arc<Node>, deadline: Duration, wanted: OpenPartition) -> ErrorCode {

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod files;
 mod roles;
+mod scrub;
 mod startup;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ enum Command {
     ColdReader(RoleArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
+    /// Read a whole bucket and report every broken promise; writes nothing.
+    Scrub(scrub::ScrubArguments),
 }
 
 #[derive(Debug, Args)]
@@ -46,7 +49,7 @@ struct RoleArguments {
 
 fn main() -> ExitCode {
     match Arguments::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", one_line(&error));
             ExitCode::FAILURE
@@ -55,19 +58,21 @@ fn main() -> ExitCode {
 }
 
 impl Command {
-    fn run(self) -> Result<()> {
+    fn run(self) -> Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
         runtime.block_on(async {
             match self {
-                Self::Dev(arguments) => dev::run(arguments).await,
-                Self::Gateway(role) => roles::gateway(&role.config).await,
-                Self::StorageNode(role) => roles::storage_node(&role.config).await,
-                Self::ColdReader(role) => roles::cold_reader(&role.config).await,
-                Self::Control(role) => roles::control(&role.config).await,
+                Self::Dev(arguments) => dev::run(arguments).await?,
+                Self::Gateway(role) => roles::gateway(&role.config).await?,
+                Self::StorageNode(role) => roles::storage_node(&role.config).await?,
+                Self::ColdReader(role) => roles::cold_reader(&role.config).await?,
+                Self::Control(role) => roles::control(&role.config).await?,
+                Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
+            Ok(ExitCode::SUCCESS)
         })
     }
 }

@@ -47,6 +47,7 @@ impl Process {
     /// Installs log and metrics and serves the admin endpoint.
     pub(crate) async fn start(role: &str, http: &Http, log: &Log) -> Result<Self> {
         install_log(log)?;
+        raise_file_limit();
         let plumbing = Drain::new();
         let metrics = admin::install_metrics(&plumbing)?;
         let readiness = admin::Readiness::new();
@@ -147,6 +148,16 @@ pub(crate) async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> 
         };
         anyhow::anyhow!("{key} = \"{address}\" cannot be bound: {error}; {fix}")
     })
+}
+
+/// Connections are file descriptors: takes as many as the system grants (the hard limit).
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn install_log(log: &Log) -> Result<()> {

@@ -130,6 +130,21 @@ impl Cluster {
         self.readers.iter().map(|role| metric(role.http, name, label)).sum()
     }
 
+    /// Reads the whole bucket and checks its promises; the findings as text, or the summary.
+    pub fn scrub(&self) -> Result<String> {
+        let output = Command::new(thermocline_binary())
+            .args(["scrub", "--config"])
+            .arg(&self.control.config)
+            .output()?;
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        anyhow::ensure!(
+            output.status.success(),
+            "scrub:\n{report}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(report)
+    }
+
     /// A control configuration with the given `[store]` table, for tests of refusals.
     pub fn control_config(etcd: &Etcd, store: &str) -> Result<String> {
         let (address, http) = (free_address()?, free_address()?);

@@ -44,6 +44,7 @@ fn killing_a_storage_node_under_load_loses_duplicates_and_reorders_nothing() {
         assert_eq!(found[figure], 0, "{found}");
     }
     assert_eq!(found["acked"], sent["acked"]);
+    cluster.scrub().expect("the bucket keeps its promises");
 }
 
 #[test]

@@ -1,9 +1,35 @@
 //! The cold path: a plan comes in, ranged GETs go out, verified records come back.
+//!
+//! In: a plan that the partition's owner sealed, and an offset in it.
+//! Out: whole record batches, as many bytes as asked for.
+//! Never: a storage node. A consumer that replays a year of history costs the
+//! nodes one lookup per tens of megabytes, and no byte, no GET and no memory;
+//! this crate does not depend on theirs, so that it stays a fact of the build.
+//!
+//! A fetch passes the modules in this order: `server` checks the plan, `fetch`
+//! composes the rest, `select` chooses blocks, `blocks` loads and keeps them,
+//! `assemble` cuts out the answer, `readahead` looks ahead.
 
 mod config;
+mod limits;
+mod metrics;
 mod registration;
 mod role;
+
 mod server;
+
+mod fetch;
+
+mod select;
+
+mod blocks;
+
+mod assemble;
+
+mod readahead;
+
+#[cfg(test)]
+mod fixture;
 
 pub use config::Config;
 pub use role::{Deps, Reader, RoleError, run, start};

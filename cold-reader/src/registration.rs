@@ -84,3 +84,57 @@ impl Registration {
         Ok(lease)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use metadata::keys::Key;
+    use metadata::model::{ReaderRecord, Record as _};
+    use metadata::{LeaseId, MemoryStore, MetadataStore as _};
+    use process::Drain;
+    use protocol::ids::ReaderId;
+
+    use super::Registration;
+
+    fn registration() -> Registration {
+        let (address, zone) = ("reader:9702".to_owned(), "a".to_owned());
+        Registration { reader: ReaderId(3), address, zone, lease: Duration::from_secs(10) }
+    }
+
+    async fn registered(metadata: &MemoryStore) -> Option<ReaderRecord> {
+        let entry = metadata.get(&Key::Reader(ReaderId(3)).to_string()).await.unwrap()?;
+        Some(ReaderRecord::decode(&entry.value).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_is_registered_as_long_as_it_serves() {
+        let metadata = MemoryStore::new();
+        let drain = Drain::new();
+        let keep = registration().keep(Arc::new(metadata.clone()), drain.clone());
+        drain.spawn("registration", keep);
+        // Several leases long: they are renewed.
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let record = registered(&metadata).await.expect("the lease is kept");
+            assert_eq!((record.address.as_str(), record.zone.as_str()), ("reader:9702", "a"));
+        }
+        assert!(drain.finish(Duration::from_secs(1)).await);
+        assert_eq!(registered(&metadata).await, None);
+    }
+
+    /// A lease may end early (etcd #15247); the reader comes back under a new one.
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_lease_is_replaced() {
+        let metadata = MemoryStore::new();
+        let registration = registration();
+        let first: LeaseId = registration.step(&metadata, None).await.unwrap();
+        assert_eq!(registration.step(&metadata, Some(first)).await.unwrap(), first);
+        metadata.revoke_lease(first).await.unwrap();
+        assert_eq!(registered(&metadata).await, None);
+        let second = registration.step(&metadata, Some(first)).await.unwrap();
+        assert_ne!(second, first);
+        assert!(registered(&metadata).await.is_some());
+    }
+}

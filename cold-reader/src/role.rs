@@ -81,3 +81,6 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
     drain.draining().await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,36 +1,158 @@
-//! The hop's side of a cold reader.
+//! The hop's side of a cold reader: who may ask, and what the answers are called.
+//!
+//! A fetch either has records or an error that the gateway can act upon. It is
+//! never empty, and never OFFSET_OUT_OF_RANGE: that nothing is to be read at an
+//! offset is for the partition's owner to say (R6, R31).
+
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hop::internal::ColdFetchResponse;
-use hop::{HopRequest, Response};
+use hop::internal::{Aborted, ColdFetchRequest, ColdFetchResponse};
+use hop::{HopRequest, Request, Response};
 use process::{Clock, Drain};
 use protocol::ErrorCode;
-use segment::Store;
+use protocol::ids::TenantId;
+use segment::plan::PlanError;
+use segment::{Plan, Store};
 
 use crate::config::Config;
+use crate::fetch::{FetchError, Fetcher};
+use crate::metrics;
 
-/// Answers cold fetches.
-pub(crate) struct Server {}
+/// Answers cold fetches. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Server {
+    fetcher: Arc<Fetcher>,
+    secret: [u8; 32],
+    clock: Clock,
+}
+
+/// Why a fetch has no records.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("plan belongs to another tenant")]
+    Tenant,
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
 
 impl Server {
     pub(crate) fn new(
-        _config: &Config,
-        _secret: [u8; 32],
-        _store: Store,
-        _clock: Clock,
-        _drain: Drain,
+        config: &Config,
+        secret: [u8; 32],
+        store: Store,
+        clock: Clock,
+        drain: Drain,
     ) -> Self {
-        Self {}
+        metrics::describe();
+        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), secret, clock }
+    }
+
+    async fn fetch(self, tenant: TenantId, request: ColdFetchRequest) -> ColdFetchResponse {
+        match self.serve(tenant, &request).await {
+            Ok(response) => response,
+            Err(error) => {
+                metrics::failed(error.reason());
+                error.log(request.fetch_offset);
+                let error_code = error.code().code();
+                ColdFetchResponse { error_code, ..ColdFetchResponse::default() }
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        tenant: TenantId,
+        request: &ColdFetchRequest,
+    ) -> Result<ColdFetchResponse, ServeError> {
+        let plan = Plan::open(&request.plan, &self.secret, self.clock.now_ms())?;
+        // The token is authentic, but it may have been made for somebody else (R36, R56).
+        if plan.partition.tenant != tenant {
+            return Err(ServeError::Tenant);
+        }
+        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
+        let records = self.fetcher.fetch(&plan, request.fetch_offset, max_bytes).await?;
+        metrics::fetched(records.bytes);
+        // One that ended before the first record would take the same producer's
+        // next, committed records with it; one that began after the last says nothing.
+        let touches =
+            |first: i64, last: i64| request.fetch_offset <= last && first < records.next_offset;
+        let aborted = plan.aborted.iter();
+        let aborted = aborted.filter(|aborted| touches(aborted.first_offset, aborted.last_offset));
+        Ok(ColdFetchResponse {
+            error_code: ErrorCode::None.code(),
+            high_watermark: plan.high_watermark,
+            last_stable_offset: plan.last_stable_offset,
+            log_start_offset: plan.log_start_offset,
+            aborted: aborted
+                .map(|aborted| Aborted {
+                    producer_id: aborted.producer_id,
+                    first_offset: aborted.first_offset,
+                })
+                .collect(),
+            records: records.slices,
+        })
     }
 }
 
 impl hop::Handler for Server {
-    fn call(&self, _request: HopRequest) -> BoxFuture<'static, Response> {
-        let response = ColdFetchResponse {
-            error_code: ErrorCode::KafkaStorageError.code(),
-            ..ColdFetchResponse::default()
-        };
-        async { Response::ColdFetch(response) }.boxed()
+    fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
+        let tenant = request.header.tenant;
+        match request.body {
+            Request::ColdFetch(fetch) => {
+                self.clone().fetch(tenant, fetch).map(Response::ColdFetch).boxed()
+            }
+            other => {
+                // An answer to another question ends the connection, which is
+                // what a caller with a wrong address needs (R46).
+                tracing::error!(api = other.api().name(), "request is not for a cold reader");
+                let error_code = ErrorCode::InvalidRequest.code();
+                let refusal = ColdFetchResponse { error_code, ..ColdFetchResponse::default() };
+                futures::future::ready(Response::ColdFetch(refusal)).boxed()
+            }
+        }
     }
 }
+
+impl ServeError {
+    /// Every code makes the gateway ask the owner for a new plan (R31).
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Plan(PlanError::Forged) | Self::Tenant => ErrorCode::InvalidRequest,
+            Self::Plan(PlanError::Expired | PlanError::Version)
+            | Self::Fetch(FetchError::NotCovered { .. }) => ErrorCode::OffsetNotAvailable,
+            Self::Fetch(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+
+    /// The metric's label.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Plan(PlanError::Forged) => "plan_forged",
+            Self::Plan(PlanError::Expired) => "plan_expired",
+            Self::Plan(PlanError::Version) => "plan_version",
+            Self::Tenant => "tenant",
+            Self::Fetch(error) => error.reason(),
+        }
+    }
+
+    fn log(&self, offset: i64) {
+        match self {
+            // Ordinary: the gateway comes back with a new plan.
+            Self::Plan(PlanError::Expired) | Self::Fetch(FetchError::NotCovered { .. }) => {
+                tracing::debug!(error = %self, offset, "cold fetch refused");
+            }
+            Self::Fetch(error) if error.is_transient() => {
+                tracing::warn!(error = %self, offset, "cold fetch failed");
+            }
+            // Damage, or somebody who should not be here: a person must look.
+            _ => tracing::error!(error = %self, offset, "cold fetch failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

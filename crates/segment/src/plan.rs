@@ -18,7 +18,6 @@ mod wire;
 
 use aws_lc_rs::hmac;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use protocol::fetch::AbortedTransaction;
 use protocol::ids::PartitionId;
 
 use crate::extent::Extent;
@@ -57,6 +56,20 @@ pub struct Plan {
     pub end_offset: i64,
     /// Unix milliseconds after which it serves nothing.
     pub expires_at_ms: i64,
+}
+
+/// An aborted transaction of the partition.
+///
+/// Where it ended matters: a consumer that hears of one that ended before its
+/// fetch would drop the same producer's next, committed records (T3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose.
+    pub producer_id: i64,
+    /// Offset of its first record.
+    pub first_offset: i64,
+    /// Offset of the marker that ended it.
+    pub last_offset: i64,
 }
 
 /// A token is not accepted.

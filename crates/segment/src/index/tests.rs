@@ -188,14 +188,16 @@ async fn an_unusable_snapshot_is_rebuilt_from_footers() {
     ended_log(&store, Some(&IndexSnapshot::empty(stranger))).await;
     assert_eq!(load(&store, log()).await.unwrap().partitions.len(), 2);
 
-    for damage in [None, Some("garbage")] {
+    let other = IndexSnapshot { producers_complete: true, ..empty.clone() };
+    let other = wire::encode(&other, WriterToken::random());
+    for damage in [None, Some(Bytes::from_static(b"garbage")), Some(other)] {
         let store = Store::memory("test");
         ended_log(&store, Some(&empty)).await;
         let listed = store.list("x").await.unwrap();
         let key: &Key = &listed[0].key;
         store.delete(key).await.unwrap();
-        if let Some(text) = damage {
-            store.put_unconditional(key, vec![Bytes::from_static(text.as_bytes())]).await.unwrap();
+        if let Some(object) = damage {
+            store.put_unconditional(key, vec![object]).await.unwrap();
         }
         assert_eq!(load(&store, log()).await.unwrap().partitions.len(), 2);
     }

@@ -2,11 +2,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
-use protocol::fetch::AbortedTransaction;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use uuid::Uuid;
 
-use super::{Plan, PlanError};
+use super::{AbortedTransaction, Plan, PlanError};
 use crate::extent::{Extent, Location};
 use crate::keys::Key;
 use crate::log_id::LogId;
@@ -38,7 +37,7 @@ fn extent() -> impl Strategy<Value = Extent> {
     })
 }
 
-fn plan(extents: Vec<Extent>, aborted: Vec<(i64, i64)>) -> Plan {
+fn plan(extents: Vec<Extent>, aborted: Vec<(i64, i64, i64)>) -> Plan {
     let aborted = aborted.into_iter();
     Plan {
         partition: PartitionId {
@@ -48,7 +47,11 @@ fn plan(extents: Vec<Extent>, aborted: Vec<(i64, i64)>) -> Plan {
         },
         extents,
         aborted: aborted
-            .map(|(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset })
+            .map(|(producer_id, first_offset, last_offset)| AbortedTransaction {
+                producer_id,
+                first_offset,
+                last_offset,
+            })
             .collect(),
         high_watermark: 100,
         last_stable_offset: 90,
@@ -63,7 +66,7 @@ fn plan(extents: Vec<Extent>, aborted: Vec<(i64, i64)>) -> Plan {
 
 proptest! {
     #[test]
-    fn plans_round_trip(extents in vec(extent(), 0..20), aborted in vec(any::<(i64, i64)>(), 0..5)) {
+    fn plans_round_trip(extents in vec(extent(), 0..20), aborted in vec(any::<(i64, i64, i64)>(), 0..5)) {
         let plan = plan(extents, aborted);
         prop_assert_eq!(Plan::open(&plan.seal(SECRET), SECRET, 999), Ok(plan));
     }
@@ -76,7 +79,7 @@ proptest! {
 
 #[test]
 fn a_changed_token_is_refused() {
-    let token = plan(Vec::new(), vec![(1, 2)]).seal(SECRET);
+    let token = plan(Vec::new(), vec![(1, 2, 3)]).seal(SECRET);
     for position in 0..token.len() {
         let mut bytes = token.to_vec();
         bytes[position] ^= 1;

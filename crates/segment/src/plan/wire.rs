@@ -6,10 +6,9 @@
 
 use bytes::BytesMut;
 use prost::Message;
-use protocol::fetch::AbortedTransaction;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
-use super::Plan;
+use super::{AbortedTransaction, Plan};
 use crate::extent::{Extent, Location};
 use crate::keys::Key;
 use crate::log_id::LogId;
@@ -76,6 +75,8 @@ struct AbortedMessage {
     producer_id: i64,
     #[prost(int64, tag = "2")]
     first_offset: i64,
+    #[prost(int64, tag = "3")]
+    last_offset: i64,
 }
 
 pub(super) fn encode(plan: &Plan, out: &mut BytesMut) {
@@ -92,6 +93,7 @@ pub(super) fn encode(plan: &Plan, out: &mut BytesMut) {
             .map(|aborted| AbortedMessage {
                 producer_id: aborted.producer_id,
                 first_offset: aborted.first_offset,
+                last_offset: aborted.last_offset,
             })
             .collect(),
         high_watermark: plan.high_watermark,
@@ -123,6 +125,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Plan> {
             .map(|aborted| AbortedTransaction {
                 producer_id: aborted.producer_id,
                 first_offset: aborted.first_offset,
+                last_offset: aborted.last_offset,
             })
             .collect(),
         high_watermark: message.high_watermark,

@@ -3,16 +3,23 @@
 use std::env;
 
 use super::{ProbeError, ProbeSize, probe};
-use crate::store::tests::faulty::FaultyStore;
+use crate::store::tests::faulty::{FaultyStore, Unsound};
 use crate::store::{Secret, Store, StoreConfig};
 
-/// A store that lets every conditional write win loses acknowledged records (R16).
+/// A store that lets a second conditional write win loses acknowledged records (R16).
 #[tokio::test]
-async fn a_store_without_conditions_is_refused() {
-    let store = FaultyStore::without_conditions().store();
-    let error = probe(&store, ProbeSize::Quick).await.unwrap_err();
-    assert!(matches!(error, ProbeError::Promise { .. }), "{error}");
-    assert!(error.to_string().contains("`store.url`"), "{error}");
+async fn a_store_that_breaks_its_promise_is_refused() {
+    for (how, seen) in [
+        (Unsound::Unconditional, "an existing key was created again"),
+        (Unsound::RacyCreate, "4 of 4 writers created the same key"),
+        (Unsound::RacyUpdate, "after 12 conditional increments"),
+    ] {
+        let store = FaultyStore::unsound(how).store();
+        let error = probe(&store, ProbeSize::Quick).await.unwrap_err();
+        assert!(matches!(error, ProbeError::Promise { .. }), "{how:?}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("`store.url`") && text.contains(seen), "{how:?}: {text}");
+    }
 }
 
 #[tokio::test]

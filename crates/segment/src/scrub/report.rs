@@ -17,8 +17,10 @@ pub struct ScrubReport {
     pub findings: Vec<Finding>,
     /// What an operator may want to know, and what is no damage.
     pub notes: Vec<Note>,
-    /// Findings and notes beyond [`super::ScrubOptions::findings_max`].
+    /// Findings beyond [`super::ScrubOptions::findings_max`].
     pub left_out: u64,
+    /// Notes beyond it.
+    pub notes_left_out: u64,
 }
 
 impl ScrubReport {
@@ -115,7 +117,7 @@ impl Tally {
         if self.report.notes.len() < self.findings_max {
             self.report.notes.push(note);
         } else {
-            self.report.left_out += 1;
+            self.report.notes_left_out += 1;
         }
     }
 
@@ -125,9 +127,10 @@ impl Tally {
 
     /// Adds what a part of the work came to.
     pub(super) fn absorb(&mut self, part: Self) {
-        let ScrubReport { counts, findings, notes, left_out } = part.report;
+        let ScrubReport { counts, findings, notes, left_out, notes_left_out } = part.report;
         self.report.counts.add(counts);
         self.report.left_out += left_out;
+        self.report.notes_left_out += notes_left_out;
         findings.into_iter().for_each(|finding| self.push_finding(finding));
         notes.into_iter().for_each(|note| self.note(note));
     }

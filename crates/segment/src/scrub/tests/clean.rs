@@ -209,5 +209,5 @@ async fn findings_beyond_the_limit_are_counted() {
     }
     let options = ScrubOptions { findings_max: 3, ..ScrubOptions::default() };
     let report = scrub(&store, options).await.unwrap();
-    assert_eq!((report.findings.len(), report.left_out), (3, 1));
+    assert_eq!((report.findings.len(), report.left_out, report.notes_left_out), (3, 1, 0));
 }

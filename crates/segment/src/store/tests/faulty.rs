@@ -10,8 +10,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, Result,
 };
 use parking_lot::Mutex;
 
@@ -30,13 +30,23 @@ pub(crate) enum Fault {
     NotSent,
 }
 
+/// How a store can break the promise of conditional writes (R16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsound {
+    /// It ignores the condition.
+    Unconditional,
+    /// It checks that the key is free, and creates it a moment later.
+    RacyCreate,
+    /// It checks the version, and replaces it a moment later.
+    RacyUpdate,
+}
+
 /// Memory with faults: the next conditional writes meet the next faults.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     memory: InMemory,
     faults: Mutex<VecDeque<Fault>>,
-    /// A store whose conditions are checked by nobody (R16).
-    unconditional: bool,
+    unsound: Option<Unsound>,
     attempts: Mutex<Vec<PutPayload>>,
 }
 
@@ -45,17 +55,16 @@ impl FaultyStore {
         Arc::new(Self {
             memory: InMemory::new(),
             faults: Mutex::new(faults.into_iter().collect()),
-            unconditional: false,
+            unsound: None,
             attempts: Mutex::default(),
         })
     }
 
-    /// Answers every conditional write with success.
-    pub(crate) fn without_conditions() -> Arc<Self> {
+    pub(crate) fn unsound(how: Unsound) -> Arc<Self> {
         Arc::new(Self {
             memory: InMemory::new(),
             faults: Mutex::default(),
-            unconditional: true,
+            unsound: Some(how),
             attempts: Mutex::default(),
         })
     }
@@ -67,6 +76,23 @@ impl FaultyStore {
 
     pub(crate) fn push(&self, fault: Fault) {
         self.faults.lock().push_back(fault);
+    }
+
+    /// True when the write shall go on without its condition.
+    async fn breaks_the_condition(&self, location: &Path, mode: &PutMode) -> bool {
+        let holds = match (self.unsound, mode) {
+            (Some(Unsound::Unconditional), _) => true,
+            (Some(Unsound::RacyCreate), PutMode::Create) => {
+                self.memory.head(location).await.is_err()
+            }
+            (Some(Unsound::RacyUpdate), PutMode::Update(expected)) => {
+                let current = self.memory.head(location).await;
+                current.is_ok_and(|meta| meta.e_tag == expected.e_tag)
+            }
+            _ => return false,
+        };
+        tokio::task::yield_now().await;
+        holds
     }
 
     /// The bytes of every conditional attempt so far.
@@ -104,7 +130,7 @@ impl ObjectStore for FaultyStore {
         self.attempts.lock().push(payload.clone());
         let fault = self.faults.lock().pop_front();
         let mode = options.mode.clone();
-        if self.unconditional {
+        if self.breaks_the_condition(location, &mode).await {
             options.mode = PutMode::Overwrite;
         }
         let generic = || Error::Generic { store: "faulty", source: "injected".into() };

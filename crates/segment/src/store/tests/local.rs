@@ -1,8 +1,9 @@
 //! The directory store: its promises hold between processes, and it says why it
 //! cannot be opened.
 
-use std::env;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs};
 
 use super::{payload, text_of};
 use crate::keys::{self, Key};
@@ -58,6 +59,24 @@ async fn increments_of_a_child_process() {
         let outcome = store.update(&counter(), payload, token, &version).await.unwrap();
         done += usize::from(outcome != Updated::Conflict);
     }
+}
+
+/// The version is made of inode, time and size; inodes are used again and clocks
+/// go back, so the time alone must grow (R22).
+#[tokio::test]
+async fn an_update_is_younger_than_what_it_replaces_whatever_the_clock_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path().to_str().unwrap());
+    let (token, zero) = payload("0");
+    store.create(&counter(), zero, token).await.unwrap();
+    let path = directory.path().join(counter().as_str());
+    let modified = || fs::metadata(&path).unwrap().modified().unwrap();
+    let ahead = modified() + Duration::from_secs(3600);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(ahead).unwrap();
+    let (_, version) = store.get_versioned(&counter()).await.unwrap().unwrap();
+    let (token, one) = payload("1");
+    store.update(&counter(), one, token, &version).await.unwrap();
+    assert!(modified() > ahead);
 }
 
 #[tokio::test]

@@ -1,0 +1,131 @@
+//! A data log with known records, and plans over it, for tests.
+
+use bytes::Bytes;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use process::{Clock, Drain};
+use protocol::batch::BatchBuilder;
+use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
+use segment::object::ObjectBuilder;
+use segment::seqlog::{OpenSlot, SeqLogWriter, SlotKind};
+use segment::{Extent, Family, Key, LogId, Plan, Store};
+
+use crate::config::Config;
+use crate::server::Server;
+
+pub(crate) const SECRET: [u8; 32] = [7; 32];
+pub(crate) const NOW_MS: i64 = 1_000_000;
+
+/// What a test reads from: one log, its batches and extents.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    /// Every batch stored, in the order of its partition.
+    pub(crate) batches: Vec<(PartitionId, Bytes)>,
+    pub(crate) extents: Vec<(PartitionId, Extent)>,
+    writer: SeqLogWriter,
+}
+
+/// One batch to store: partition, first offset, records, bytes of each value.
+pub(crate) type Batch = (i32, i64, usize, usize);
+
+pub(crate) fn partition(index: i32) -> PartitionId {
+    let topic = "00000000000000000000000000000abc".parse().expect("a UUID");
+    PartitionId { tenant: TenantId::DEFAULT, topic: TopicId(topic), index }
+}
+
+pub(crate) fn batch(base_offset: i64, records: usize, size: usize) -> Bytes {
+    // Values differ, so that records in the wrong order are seen.
+    let value = |record| vec![(base_offset as usize + record) as u8; size];
+    let builder = BatchBuilder::new().at(base_offset, 1);
+    (0..records).fold(builder, |batch, record| batch.record(5, None, Some(&value(record)))).build()
+}
+
+impl Fixture {
+    pub(crate) async fn new(store: Store) -> Self {
+        let log = LogId { node: NodeId(1), generation: 1, incarnation: 1, nonce: 1 };
+        let open = OpenSlot::default();
+        let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await.unwrap();
+        Self { store, batches: Vec::new(), extents: Vec::new(), writer }
+    }
+
+    pub(crate) async fn in_memory(slots: &[&[Batch]]) -> Self {
+        let mut fixture = Self::new(Store::memory("cold-reader")).await;
+        for batches in slots {
+            fixture.add_slot(batches).await;
+        }
+        fixture
+    }
+
+    pub(crate) async fn add_slot(&mut self, batches: &[Batch]) {
+        let mut object = ObjectBuilder::new();
+        for &(index, base_offset, records, size) in batches {
+            let batch = batch(base_offset, records, size);
+            object.add(partition(index), batch.clone()).unwrap();
+            self.batches.push((partition(index), batch));
+        }
+        let (payload, footer) = object.finish(0..1);
+        let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
+        self.extents.extend(footer.extents(*self.writer.log(), slot));
+    }
+
+    /// A plan over everything that is stored of a partition.
+    pub(crate) fn plan(&self, index: i32) -> Plan {
+        let own = self.extents.iter().filter(|(owner, _)| *owner == partition(index));
+        let extents: Vec<Extent> = own.map(|(_, extent)| extent.clone()).collect();
+        Plan {
+            partition: partition(index),
+            start_offset: extents[0].base_offset,
+            end_offset: extents[extents.len() - 1].last_offset + 1,
+            extents,
+            aborted: Vec::new(),
+            high_watermark: 1000,
+            last_stable_offset: 900,
+            log_start_offset: 0,
+            leader_epoch: 1,
+            manifest_version: 1,
+            expires_at_ms: NOW_MS + 60_000,
+        }
+    }
+
+    /// All records of a partition, as stored.
+    pub(crate) fn records(&self, index: i32) -> Vec<u8> {
+        let own = self.batches.iter().filter(|(owner, _)| *owner == partition(index));
+        own.flat_map(|(_, batch)| batch.to_vec()).collect()
+    }
+
+    pub(crate) fn key_of(&self, index: i32) -> Key {
+        self.plan(index).extents[0].location.key()
+    }
+
+    /// A server with these settings, and the clock that its plans expire by.
+    pub(crate) fn server(&self, change: impl FnOnce(&mut Config)) -> (Server, Clock) {
+        let mut config = Config::new(1);
+        config.cache = bytesize::ByteSize::mib(64);
+        change(&mut config);
+        let clock = Clock::manual(NOW_MS);
+        let server = Server::new(&config, SECRET, self.store.clone(), clock.clone(), Drain::new());
+        (server, clock)
+    }
+}
+
+/// The counters of what a test's own thread does.
+pub(crate) struct Counters {
+    recorder: PrometheusRecorder,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self { recorder: PrometheusBuilder::new().build_recorder() }
+    }
+
+    /// Counts until the guard is dropped.
+    pub(crate) fn install(&self) -> metrics::LocalRecorderGuard<'_> {
+        metrics::set_default_local_recorder(&self.recorder)
+    }
+
+    /// A counter without labels.
+    pub(crate) fn value(&self, name: &str) -> u64 {
+        let text = self.recorder.handle().render();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.parse().unwrap())
+    }
+}

@@ -1,0 +1,60 @@
+//! Counters of the cold path.
+//!
+//! The handles are not kept: a role may be built before the recorder is installed.
+
+use metrics::counter;
+
+const FETCH_TOTAL: &str = "cold_reader_fetch_total";
+const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
+const FETCH_ERRORS_TOTAL: &str = "cold_reader_fetch_errors_total";
+const GET_TOTAL: &str = "cold_reader_get_total";
+const GET_BYTES_TOTAL: &str = "cold_reader_get_bytes_total";
+const CACHE_HITS_TOTAL: &str = "cold_reader_cache_hits_total";
+const CACHE_MISSES_TOTAL: &str = "cold_reader_cache_misses_total";
+const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
+
+/// Registers names and units.
+pub(crate) fn describe() {
+    use metrics::{Unit, describe_counter};
+    describe_counter!(FETCH_TOTAL, "Cold fetches answered");
+    describe_counter!(FETCH_BYTES_TOTAL, Unit::Bytes, "Record bytes answered");
+    describe_counter!(FETCH_ERRORS_TOTAL, "Cold fetches that ended in an error, by reason");
+    describe_counter!(GET_TOTAL, "Ranged GETs for blocks");
+    describe_counter!(GET_BYTES_TOTAL, Unit::Bytes, "Bytes of ranged GETs for blocks");
+    describe_counter!(CACHE_HITS_TOTAL, "Blocks served without a GET of their own");
+    describe_counter!(CACHE_MISSES_TOTAL, "Blocks that took a GET");
+    describe_counter!(READAHEAD_BYTES_TOTAL, Unit::Bytes, "Bytes asked for ahead of a consumer");
+}
+
+/// A fetch was answered with this many bytes of records.
+pub(crate) fn fetched(bytes: usize) {
+    counter!(FETCH_TOTAL).increment(1);
+    counter!(FETCH_BYTES_TOTAL).increment(bytes as u64);
+}
+
+/// A fetch failed.
+pub(crate) fn failed(reason: &'static str) {
+    counter!(FETCH_TOTAL).increment(1);
+    counter!(FETCH_ERRORS_TOTAL, "reason" => reason).increment(1);
+}
+
+/// A ranged GET brought this many bytes.
+pub(crate) fn got(bytes: u64) {
+    counter!(GET_TOTAL).increment(1);
+    counter!(GET_BYTES_TOTAL).increment(bytes);
+}
+
+/// A block was there, or another reader was loading it.
+pub(crate) fn cache_hit() {
+    counter!(CACHE_HITS_TOTAL).increment(1);
+}
+
+/// Blocks were not there.
+pub(crate) fn cache_missed(blocks: usize) {
+    counter!(CACHE_MISSES_TOTAL).increment(blocks as u64);
+}
+
+/// Blocks are being loaded ahead of a consumer.
+pub(crate) fn read_ahead(bytes: u64) {
+    counter!(READAHEAD_BYTES_TOTAL).increment(bytes);
+}

@@ -8,8 +8,10 @@ use protocol::error::ErrorCode;
 use protocol::messages::OffsetDeleteRequest;
 use protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
 
-use super::harness::{Host, is_waiting, join, joined, sync, the_topic_that_panics};
-use super::memory_log::MemoryLog;
+use super::harness::{
+    Host, commit, commit_code, is_waiting, join, joined, sync, the_topic_that_panics,
+};
+use super::memory_log::{MemoryLog, Mood};
 
 /// A group with one settled member, and the JoinGroup of another one that waits for it.
 async fn with_a_waiting_join(
@@ -59,6 +61,21 @@ async fn whoever_waits_when_the_process_drains_is_answered() {
     let (_, waiting) = with_a_waiting_join(&host).await;
     assert!(host.drain.finish(Duration::from_secs(5)).await);
     assert_eq!(joined(waiting.await).error_code, ErrorCode::NotCoordinator.code());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_on_its_way_when_the_process_drains_is_answered_by_its_outcome() {
+    let log = MemoryLog::new();
+    let host = Host::on(&log).await;
+    log.set(Mood::Held);
+    let mut answer = host.call(commit("g", 5));
+    host.idle().await;
+    host.drain.begin();
+    assert!(is_waiting(&mut answer).await);
+    assert_eq!(host.commit("g", 6).await, ErrorCode::NotCoordinator, "nothing new is taken");
+    log.set(Mood::Well);
+    assert_eq!(commit_code(&answer.await), ErrorCode::None);
+    assert!(host.drain.finish(Duration::from_secs(5)).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,8 +45,8 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// lead meanwhile.
 pub(crate) const HOPELESS_PAUSE: Duration = Duration::from_secs(10);
 
-/// A candidate that saw the leader go waits this long for the last of its transactions to be
-/// visible, and does not spin if its view is wrong.
+/// A candidate that saw the leader go waits this long before it looks, so that a view that is
+/// wrong does not make it spin.
 pub(crate) const VACANCY_PAUSE: Duration = Duration::from_millis(50);
 
 /// A candidate looks again this often, in case it missed that the leader is gone.

@@ -74,10 +74,13 @@ mod tests {
 
     #[test]
     fn ids_are_positive_to_the_last() {
-        let last = 1 << PRODUCER_ID_COUNTER_BITS;
-        let from = last - PRODUCER_IDS_PER_BLOCK;
-        let block = Reservation::committed(from, last).take(u16::MAX).unwrap();
-        assert_eq!(block.first + i64::from(block.count) - 1, i64::MAX);
+        let end = (1 << PRODUCER_ID_COUNTER_BITS) / PRODUCER_IDS_PER_RESERVATION
+            * PRODUCER_IDS_PER_RESERVATION;
+        assert_eq!(Reservation::next_end(end - PRODUCER_IDS_PER_RESERVATION), Some(end));
+        assert_eq!(Reservation::next_end(end), None);
+        let last = Reservation::committed(end - PRODUCER_IDS_PER_BLOCK, end).take(u16::MAX);
+        let last = last.unwrap();
+        assert!(last.first > 0 && last.first.checked_add(i64::from(last.count)).is_some());
     }
 
     #[test]

@@ -1,1 +1,61 @@
-//! x
+//! One cluster, however often and by however many it is looked for.
+
+use metadata::MemoryStore;
+
+use super::*;
+
+fn clock() -> Clock {
+    Clock::manual(1_000)
+}
+
+async fn bootstrapped(
+    metadata: &MemoryStore,
+    store: &Store,
+) -> Result<ClusterRecord, BootstrapError> {
+    bootstrap(&Config::new("a"), &clock(), metadata, store).await
+}
+
+#[tokio::test]
+async fn a_cluster_is_founded_once() {
+    let (metadata, store) = (MemoryStore::new(), Store::memory("control"));
+    let founded = bootstrapped(&metadata, &store).await.unwrap();
+    assert_eq!((founded.cluster_id.len(), founded.generation), (22, 1));
+    assert_eq!(founded.group_state_partitions, 50);
+    assert_ne!(founded.secret, [0; 32]);
+    assert_eq!(bootstrapped(&metadata, &store).await.unwrap(), founded);
+    let other = bootstrapped(&MemoryStore::new(), &Store::memory("control")).await.unwrap();
+    assert_ne!((other.cluster_id, other.secret), (founded.cluster_id, founded.secret));
+}
+
+#[tokio::test]
+async fn founders_agree() {
+    let (metadata, store) = (MemoryStore::new(), Store::memory("control"));
+    let founders = (0..8).map(|_| bootstrapped(&metadata, &store));
+    let mut records: Vec<_> =
+        futures::future::join_all(founders).await.into_iter().map(Result::unwrap).collect();
+    records.dedup();
+    assert_eq!(records.len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_metadata_store_begins_a_generation() {
+    let store = Store::memory("control");
+    let first = bootstrapped(&MemoryStore::new(), &store).await.unwrap();
+    let second = bootstrapped(&MemoryStore::new(), &store).await.unwrap();
+    assert_eq!(second.cluster_id, first.cluster_id);
+    assert_eq!(second.group_state_topic, first.group_state_topic);
+    assert_eq!(second.generation, 2, "ids of the new generation differ from the old ones");
+    assert_ne!(second.secret, first.secret, "whatever is left of the old cluster is locked out");
+}
+
+#[tokio::test]
+async fn a_wrong_bucket_is_refused() {
+    let (metadata, store) = (MemoryStore::new(), Store::memory("control"));
+    bootstrapped(&metadata, &store).await.unwrap();
+    let empty = Store::memory("control");
+    let refused = bootstrapped(&metadata, &empty).await;
+    assert!(matches!(refused, Err(BootstrapError::NoSuchCluster { .. })), "{refused:?}");
+    bootstrapped(&MemoryStore::new(), &empty).await.unwrap();
+    let refused = bootstrapped(&metadata, &empty).await;
+    assert!(matches!(refused, Err(BootstrapError::OtherCluster { .. })), "{refused:?}");
+}

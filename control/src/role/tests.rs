@@ -1,1 +1,7 @@
-//! x
+//! Control as the rest of the cluster sees it: requests in, metadata and OpenPartitions out.
+
+mod harness;
+mod leaders;
+mod meddled;
+mod nodes;
+mod topics;

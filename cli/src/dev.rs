@@ -8,6 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
@@ -130,6 +131,7 @@ async fn start_node(
     config.listen = loopback().to_string();
     config.cache_size = arguments.hot_cache;
     config.wal.size = arguments.wal_size;
+    config.groups.initial_rebalance_delay = Duration::ZERO;
     let deps = storage_node::Deps {
         clock: process.clock.clone(),
         metadata: Arc::clone(&member.metadata),

@@ -202,8 +202,7 @@ impl Partition {
             self.id
         );
         state.uploaded_upto = end;
-        let log_start = state.log_start;
-        state.extents.extend(extents.into_iter().filter(|extent| extent.last_offset >= log_start));
+        state.extents.extend(extents);
     }
 
     /// Forgets producers that were silent for `after_ms`.

@@ -73,7 +73,10 @@ impl Partition {
         state.log_start = state.log_start.max(offset);
         state.manifest_version = manifest_version;
         let log_start = state.log_start;
-        state.extents.retain(|extent| extent.last_offset >= log_start);
+        // This incarnation's own stay: its index must say what its footers do (R26).
+        state.extents.retain(|extent| {
+            extent.last_offset >= log_start || extent.base_offset >= self.claimed_at
+        });
         state.waiters.changed();
     }
 }

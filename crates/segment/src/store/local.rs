@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,8 +29,14 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, RenameOptions, Result, UpdateVersion,
 };
+use tokio::sync::Semaphore;
 
 const STORE: &str = "directory";
+
+/// Updates of one process at one time. Each holds a blocking thread while it
+/// waits for its lock and needs a second one to read the version: were all
+/// threads of the pool waiting, none could go on.
+const UPDATES_MAX: usize = 16;
 
 /// Versions carry microseconds, so that is the smallest visible step.
 const VERSION_STEP: Duration = Duration::from_micros(1);
@@ -39,6 +46,7 @@ const VERSION_STEP: Duration = Duration::from_micros(1);
 pub(crate) struct LocalDirectory {
     files: LocalFileSystem,
     locks: PathBuf,
+    updates: Arc<Semaphore>,
 }
 
 impl LocalDirectory {
@@ -49,7 +57,8 @@ impl LocalDirectory {
         // Fails here, with the path in hand, rather than at the first write.
         lock_file(&locks, 0)?;
         let files = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?;
-        Ok(Self { files: files.with_fsync(true), locks })
+        let updates = Arc::new(Semaphore::new(UPDATES_MAX));
+        Ok(Self { files: files.with_fsync(true), locks, updates })
     }
 
     /// The lock is held from the comparison to the new version's name, so the
@@ -60,11 +69,14 @@ impl LocalDirectory {
         payload: PutPayload,
         expected: UpdateVersion,
     ) -> Result<PutResult> {
+        let permit = Arc::clone(&self.updates).acquire_owned().await.expect("never closed");
         let files = self.files.clone();
         let locks = self.locks.clone();
         let location = location.clone();
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
+            // Here, because the work goes on when the caller is dropped.
+            let _permit = permit;
             let path = files.path_to_filesystem(&location)?;
             let stripe = crc32c::crc32c(location.as_ref().as_bytes()) as u8;
             let _lock = lock_file(&locks, stripe).map_err(generic)?;

@@ -61,6 +61,30 @@ async fn increments_of_a_child_process() {
     }
 }
 
+/// Updates wait for their lock in the threads that the one holding it needs, too.
+#[test]
+fn many_updates_do_not_take_all_blocking_threads() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(17).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path().to_str().unwrap());
+    let race = async {
+        let (token, zero) = payload("0");
+        store.create(&counter(), zero, token).await.unwrap();
+        let (_, version) = store.get_versioned(&counter()).await.unwrap().unwrap();
+        let update = async || {
+            let (token, one) = payload("1");
+            store.update(&counter(), one, token, &version).await.unwrap()
+        };
+        let outcomes = futures::future::join_all((0..40).map(|_| update())).await;
+        outcomes.iter().filter(|outcome| **outcome != Updated::Conflict).count()
+    };
+    let race = async { tokio::time::timeout(Duration::from_secs(60), race).await };
+    let winners = runtime.block_on(race);
+    runtime.shutdown_background();
+    assert_eq!(winners.expect("no update waits for ever"), 1);
+}
+
 /// The version is made of inode, time and size; inodes are used again and clocks
 /// go back, so the time alone must grow (R22).
 #[tokio::test]

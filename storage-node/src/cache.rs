@@ -10,6 +10,9 @@
 //! in log order is what really frees a block (ADR 0007), and uploading in log order is what lets
 //! the front be trimmed (R25). A batch is never evicted before its upload, so while the object
 //! store is down the memory grows with the front, whose size is the bound (R28).
+//!
+//! The front's thread takes the queue's lock for every batch, so whoever walks the queue does it in
+//! steps and lets go in between.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::limits::{
     HOT_BATCH_OVERHEAD_BYTES, OBJECT_BATCH_OVERHEAD_BYTES, OBJECT_PARTITION_OVERHEAD_BYTES,
+    QUEUE_STEP,
 };
 use crate::partition::Partition;
 use crate::wal::{Lsn, LsnRange};
@@ -42,6 +46,13 @@ pub(crate) struct UploadCut {
     pub(crate) lsn: LsnRange,
     /// First and last offset of each partition in it.
     pub(crate) ranges: Vec<(Arc<Partition>, i64, i64)>,
+}
+
+/// An [`UploadCut`] being made.
+struct Cut {
+    left: usize,
+    lsn: Option<LsnRange>,
+    ranges: HashMap<PartitionId, (Arc<Partition>, i64, i64)>,
 }
 
 /// See the module.
@@ -114,53 +125,37 @@ impl HotCache {
     }
 
     /// The next object: batches in log order as far as an object of `object_bytes_max` holds them,
-    /// but at least one.
+    /// but at least one. One caller at a time.
     pub(crate) fn cut(&self, object_bytes_max: usize) -> Option<UploadCut> {
-        let queue = self.queue.lock();
-        let mut pending = queue.residents.range(queue.uploaded..).peekable();
-        let mut lsn = pending.peek()?.lsn;
-        let mut ranges: HashMap<PartitionId, (Arc<Partition>, i64, i64)> = HashMap::new();
-        let mut object_bytes = 0;
-        for resident in pending {
-            let partition = &resident.partition;
-            let mut bytes = resident.bytes + OBJECT_BATCH_OVERHEAD_BYTES;
-            if !ranges.contains_key(&partition.id()) {
-                bytes += OBJECT_PARTITION_OVERHEAD_BYTES;
-            }
-            if object_bytes > 0 && object_bytes + bytes > object_bytes_max {
+        let mut cut = Cut { left: object_bytes_max, lsn: None, ranges: HashMap::new() };
+        let mut taken = 0;
+        loop {
+            let queue = self.queue.lock();
+            // Evictions move both ends of the uploaded part alike, so this is where we were.
+            let next = queue.residents.range(queue.uploaded + taken..).take(QUEUE_STEP);
+            let fits = next.map(|resident| cut.add(resident)).take_while(|added| *added).count();
+            drop(queue);
+            taken += fits;
+            if fits < QUEUE_STEP {
                 break;
             }
-            object_bytes += bytes;
-            lsn.end = resident.lsn.end;
-            ranges
-                .entry(partition.id())
-                .and_modify(|range| range.2 = resident.last_offset)
-                .or_insert_with(|| {
-                    (Arc::clone(partition), resident.base_offset, resident.last_offset)
-                });
         }
-        drop(queue);
-        let ranges = ranges.into_values().collect();
-        Some(UploadCut { lsn, ranges })
+        Some(UploadCut { lsn: cut.lsn?, ranges: cut.ranges.into_values().collect() })
     }
 
     /// Everything below `upto` is in the object store and may be evicted.
     pub(crate) fn uploaded(&self, upto: Lsn) {
-        let mut queue = self.queue.lock();
-        while let Some(resident) = queue.residents.get(queue.uploaded) {
-            if resident.lsn.end > upto {
-                break;
+        loop {
+            let mut queue = self.queue.lock();
+            let marked = queue.mark_uploaded(upto);
+            let victims = queue.over_budget(self.budget_bytes);
+            drop(queue);
+            let evicted = victims.len();
+            evict(victims);
+            if marked < QUEUE_STEP && evicted < QUEUE_STEP {
+                return;
             }
-            let bytes = resident.bytes;
-            queue.pending_bytes -= bytes;
-            queue.uploaded += 1;
         }
-        // What is left came in while the upload ran: counting its age from now is close enough.
-        let waiting = queue.residents.len() > queue.uploaded;
-        queue.pending_since = waiting.then(Instant::now);
-        let victims = queue.over_budget(self.budget_bytes);
-        drop(queue);
-        evict(victims);
     }
 
     /// Lets go of everything: the incarnation is over. The queue holds the partitions and they the
@@ -180,16 +175,54 @@ impl HotCache {
 // === impl Queue ===
 
 impl Queue {
-    /// Takes out the oldest uploaded batches until the budget holds.
+    /// Marks a step's worth of batches that end at or below `upto`; how many.
+    fn mark_uploaded(&mut self, upto: Lsn) -> usize {
+        let pending = self.residents.range(self.uploaded..).take(QUEUE_STEP);
+        let covered = pending.take_while(|resident| resident.lsn.end <= upto);
+        let (count, bytes) =
+            covered.fold((0, 0), |(count, bytes), resident| (count + 1, bytes + resident.bytes));
+        self.uploaded += count;
+        self.pending_bytes -= bytes;
+        // What is left came in while the upload ran: counting its age from now is close enough.
+        let waiting = self.residents.len() > self.uploaded;
+        self.pending_since = waiting.then(Instant::now);
+        count
+    }
+
+    /// Takes out the oldest uploaded batches until the budget holds, a step's worth at most.
     fn over_budget(&mut self, budget_bytes: usize) -> Vec<Resident> {
         let mut victims = Vec::new();
-        while self.resident_bytes > budget_bytes && self.uploaded > 0 {
+        while self.resident_bytes > budget_bytes && self.uploaded > 0 && victims.len() < QUEUE_STEP
+        {
             let Some(victim) = self.residents.pop_front() else { break };
             self.uploaded -= 1;
             self.resident_bytes -= cost(&victim);
             victims.push(victim);
         }
         victims
+    }
+}
+
+// === impl Cut ===
+
+impl Cut {
+    /// Takes the batch in, unless the object is full.
+    fn add(&mut self, resident: &Resident) -> bool {
+        let partition = &resident.partition;
+        let mut bytes = resident.bytes + OBJECT_BATCH_OVERHEAD_BYTES;
+        if !self.ranges.contains_key(&partition.id()) {
+            bytes += OBJECT_PARTITION_OVERHEAD_BYTES;
+        }
+        let Some(left) = self.left.checked_sub(bytes).or(self.lsn.is_none().then_some(0)) else {
+            return false;
+        };
+        self.left = left;
+        self.lsn.get_or_insert(resident.lsn).end = resident.lsn.end;
+        self.ranges
+            .entry(partition.id())
+            .and_modify(|range| range.2 = resident.last_offset)
+            .or_insert_with(|| (Arc::clone(partition), resident.base_offset, resident.last_offset));
+        true
     }
 }
 

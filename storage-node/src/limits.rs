@@ -10,6 +10,10 @@ pub const PRODUCER_BATCHES: usize = 5;
 /// not grow a node without end: about 3 MiB per partition at the worst.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
 
+/// Batches handled under one lock by whoever walks many of them: some tens of microseconds, which a
+/// commit may wait for them.
+pub const QUEUE_STEP: usize = 512;
+
 /// Largest data-log object. A slot is one conditional PUT, never multipart (R21).
 pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
 

@@ -191,8 +191,14 @@ impl Uploader {
 fn build(cut: UploadCut) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
     let mut object = ObjectBuilder::new();
     for (partition, first, last) in &cut.ranges {
-        for batch in partition.hot_range(*first, *last) {
-            object.add(partition.id(), batch)?;
+        let mut next = *first;
+        while next <= *last {
+            let (batches, after) = partition.hot_range(next, *last);
+            assert!(after > next, "{}: nothing is evicted before its upload", partition.id());
+            for batch in batches {
+                object.add(partition.id(), batch)?;
+            }
+            next = after;
         }
     }
     let (payload, footer) = object.finish(cut.lsn.start.0..cut.lsn.end.0);

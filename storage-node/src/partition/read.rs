@@ -11,7 +11,7 @@ use protocol::ErrorCode;
 use segment::Extent;
 
 use super::{FetchWaiter, Partition, ReadLimit, State};
-use crate::limits::PLAN_EXTENTS_MAX;
+use crate::limits::{PLAN_EXTENTS_MAX, QUEUE_STEP};
 use crate::plan::ColdPart;
 
 /// Where the log stands, seen at one instant.
@@ -126,10 +126,13 @@ impl Partition {
         self.state.lock().waiters.remove(waiter);
     }
 
-    /// The batches of exactly `first..=last`, for their upload.
-    pub(crate) fn hot_range(&self, first: i64, last: i64) -> Vec<Bytes> {
+    /// A step's worth of the batches of `first..=last`, for their upload, and where the next begin.
+    pub(crate) fn hot_range(&self, first: i64, last: i64) -> (Vec<Bytes>, i64) {
         let state = self.state.lock();
-        state.hot.range(first, last).map(|batch| batch.bytes.clone()).collect()
+        let mut next = first;
+        let step = state.hot.range(first, last).take(QUEUE_STEP);
+        let batches = step.inspect(|batch| next = batch.last_offset + 1);
+        (batches.map(|batch| batch.bytes.clone()).collect(), next)
     }
 
     /// The uploaded extents that hold `offset` and what follows, about `bytes_max` of them; none if
@@ -184,7 +187,8 @@ impl Partition {
     /// The largest timestamp in the log; `None` if the log is empty.
     pub(crate) fn max_timestamp(&self) -> Option<i64> {
         let state = self.state.lock();
-        let cold = state.extents.iter().map(|extent| extent.max_timestamp);
+        let kept = state.extents.iter().filter(|extent| extent.last_offset >= state.log_start);
+        let cold = kept.map(|extent| extent.max_timestamp);
         let hot = state.hot.from(state.log_start).map(|batch| batch.max_timestamp);
         cold.chain(hot).max()
     }

@@ -247,6 +247,28 @@ async fn an_object_is_cut_at_its_size_in_log_order() {
 }
 
 #[tokio::test]
+async fn walks_over_many_batches_miss_none() {
+    const BATCHES: i64 = 3 * crate::limits::QUEUE_STEP as i64 + 7;
+    let fixture = Fixture::new().await;
+    for _ in 0..BATCHES {
+        let (_, _acks) = fixture.append(&batch(1));
+        fixture.front.commit();
+    }
+    let cut = fixture.cache.cut(usize::MAX).expect("something waits");
+    let (partition, first, last) = &cut.ranges[0];
+    assert_eq!((*first, *last), (0, BATCHES - 1));
+    let (mut next, mut batches) = (0, 0);
+    while next < BATCHES {
+        let (step, after) = partition.hot_range(next, *last);
+        (next, batches) = (after, batches + step.len());
+    }
+    assert_eq!(batches, BATCHES as usize);
+    fixture.cache.uploaded(cut.lsn.end);
+    assert!(fixture.cache.cut(usize::MAX).is_none());
+    assert_eq!(fixture.cache.bytes().1, 0);
+}
+
+#[tokio::test]
 async fn the_log_start_moves_durably_and_never_beyond_what_is_durable() {
     let fixture = Fixture::new().await;
     for _ in 0..3 {

@@ -8,7 +8,7 @@
 //! Never: a record. Produce and fetch go on without control.
 //! ```
 //!
-//! The modules in the order of a request: [`server`] takes it, `command` carries it, `term`
+//! The modules in the order of a request: `server` takes it, `command` carries it, `term`
 //! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
 //! who leads, `guard` keeps a leader of yesterday from changing anything. [`bootstrap()`] comes

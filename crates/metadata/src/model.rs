@@ -1,4 +1,4 @@
-//! What the keys hold. The bytes are in [`wire`]; everyone else sees these types.
+//! What the keys hold. The bytes are in `wire`; everyone else sees these types.
 //!
 //! Each value is one version byte and then a protobuf message, so that fields may be added
 //! without a new version and an incompatible change is refused instead of misread.

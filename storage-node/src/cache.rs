@@ -213,10 +213,10 @@ impl Cut {
         if !self.ranges.contains_key(&partition.id()) {
             bytes += OBJECT_PARTITION_OVERHEAD_BYTES;
         }
-        let Some(left) = self.left.checked_sub(bytes).or(self.lsn.is_none().then_some(0)) else {
+        if bytes > self.left && self.lsn.is_some() {
             return false;
-        };
-        self.left = left;
+        }
+        self.left = self.left.saturating_sub(bytes);
         self.lsn.get_or_insert(resident.lsn).end = resident.lsn.end;
         self.ranges
             .entry(partition.id())

@@ -231,7 +231,8 @@ mod tests {
     #[test]
     fn small_batches_are_joined_and_large_ones_are_passed_on_as_they_are() {
         let slice = |length: usize| Bytes::from(vec![length as u8; length]);
-        let slices = vec![slice(10), slice(20), slice(9_000), slice(9_001), slice(30), slice(9_002)];
+        let slices =
+            vec![slice(10), slice(20), slice(9_000), slice(9_001), slice(30), slice(9_002)];
         let addresses: Vec<_> = slices.iter().map(|slice| slice.as_ptr()).collect();
         let before = slices.concat();
         let after = joined(slices);

@@ -13,8 +13,7 @@ impl CommitTarget for Partition {
     fn committed(&self, lsn: LsnRange, base_offset: i64, last_offset: i64, batch: Bytes) {
         let view = BatchView::whole(&batch).expect("the front returns the batch it was given");
         let (bytes, max_timestamp) = (batch.len(), view.max_timestamp());
-        let batch =
-            if bytes <= SMALL_BATCH_BYTES { Bytes::copy_from_slice(&batch) } else { batch };
+        let batch = if bytes <= SMALL_BATCH_BYTES { Bytes::copy_from_slice(&batch) } else { batch };
         let mut told = Vec::new();
         {
             let mut state = self.state.lock();

@@ -63,7 +63,8 @@ impl<S: Service<Secured>> Service<Accepted> for Tls<S> {
             tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
-        let host = peer.ip().to_canonical().to_string().into();
+        // As Kafka's tools show it: Java's rendering of an address.
+        let host = format!("/{}", peer.ip().to_canonical()).into();
         let client = Arc::new(Client { lane, host, security: self.security });
         self.inner.call(Secured { stream, client })
     }

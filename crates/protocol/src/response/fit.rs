@@ -15,7 +15,8 @@ use crate::messages::offset_fetch_response::{
 };
 use crate::messages::{
     DescribeClusterResponse, DescribeGroupsResponse, FindCoordinatorResponse, JoinGroupResponse,
-    LeaveGroupResponse, ListOffsetsResponse, MetadataResponse, OffsetFetchResponse,
+    LeaveGroupResponse, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse,
+    OffsetFetchResponse,
 };
 
 /// What Kafka sends when nobody asked for the authorized operations.
@@ -29,6 +30,7 @@ pub(super) fn fitted(response: &ClientResponse, version: i16) -> Option<ClientRe
         R::ListOffsets(r) if version < 4 => R::ListOffsets(list_offsets(r.clone())),
         R::Metadata(r) if outgrows(r, version) => R::Metadata(metadata(r.clone(), version)),
         R::FindCoordinator(r) if version < 4 => R::FindCoordinator(find_coordinator(r.clone())),
+        R::OffsetCommit(r) if version < 9 => R::OffsetCommit(offset_commit(r.clone())),
         R::OffsetFetch(r) if version < 8 => R::OffsetFetch(offset_fetch(r.clone(), version)),
         R::JoinGroup(r) if version < 9 => R::JoinGroup(join_group(r.clone(), version)),
         R::LeaveGroup(r) if version < 3 => R::LeaveGroup(leave_group(r.clone())),
@@ -45,6 +47,16 @@ pub(super) fn fitted(response: &ClientResponse, version: i16) -> Option<ClientRe
 fn list_offsets(mut response: ListOffsetsResponse) -> ListOffsetsResponse {
     for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
         partition.leader_epoch = -1;
+    }
+    response
+}
+
+/// GROUP_ID_NOT_FOUND came with KIP-848; before, a member of no known group had a wrong generation.
+fn offset_commit(mut response: OffsetCommitResponse) -> OffsetCommitResponse {
+    for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if partition.error_code == ErrorCode::GroupIdNotFound.code() {
+            partition.error_code = ErrorCode::IllegalGeneration.code();
+        }
     }
     response
 }

@@ -56,6 +56,9 @@ mod replay;
 
 pub mod metrics;
 
+#[cfg(test)]
+mod fixture;
+
 pub use config::{Config, ConfigError};
 pub use groups::GroupsConfig;
 pub use node::Node;

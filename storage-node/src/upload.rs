@@ -215,3 +215,6 @@ fn build(cut: UploadCut) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
     };
     Ok((payload, upload))
 }
+
+#[cfg(test)]
+mod tests;

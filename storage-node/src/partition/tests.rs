@@ -2,136 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use parking_lot::Mutex;
-use protocol::batch::{BatchBuilder, BatchView, set_offsets};
-use protocol::ids::{NodeId, TopicId};
-use segment::{LogId, ManifestStore, Store};
-use tokio::sync::watch;
 
 use super::*;
-use crate::acks::{Acks, Outcome};
-use crate::wal::{
-    Entry, FrontError, FrontState, FrontUsage, Lsn, LsnRange, RecoverError, SealedChunk,
-};
-
-/// Holds what was appended until [`HeldFront::commit`].
-struct HeldFront {
-    held: Mutex<VecDeque<(LsnRange, Entry)>>,
-    next: Mutex<u64>,
-    state: watch::Sender<FrontState>,
-    full: Mutex<bool>,
-}
-
-impl HeldFront {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            held: Mutex::default(),
-            next: Mutex::new(0),
-            state: watch::Sender::new(FrontState::Open),
-            full: Mutex::new(false),
-        })
-    }
-
-    /// Makes the oldest entry durable.
-    fn commit(&self) {
-        let (lsn, entry) = self.held.lock().pop_front().expect("an entry is held");
-        let mut batch = BytesMut::from(entry.batch.as_ref());
-        set_offsets(&mut batch, entry.base_offset, entry.leader_epoch);
-        entry.target.committed(lsn, entry.base_offset, entry.last_offset, batch.freeze());
-    }
-
-    /// Fails everything that is held, as an error of the device does (R68).
-    fn fail(&self) {
-        for (_, entry) in std::mem::take(&mut *self.held.lock()) {
-            entry.target.failed(entry.base_offset);
-        }
-    }
-}
-
-impl Front for HeldFront {
-    fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
-        if *self.full.lock() {
-            return Err(FrontError::Full { used_bytes: 9, capacity_bytes: 10 });
-        }
-        let mut next = self.next.lock();
-        let start = Lsn(*next);
-        *next += entry.batch.len() as u64;
-        let lsn = LsnRange { start, end: Lsn(*next) };
-        self.held.lock().push_back((lsn, entry));
-        Ok(lsn)
-    }
-
-    fn trim(&self, _upto: Lsn) {}
-
-    fn usage(&self) -> FrontUsage {
-        unreachable!("partitions do not ask")
-    }
-
-    fn state(&self) -> watch::Receiver<FrontState> {
-        self.state.subscribe()
-    }
-
-    fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
-        unreachable!("partitions do not seal")
-    }
-
-    fn read_sealed(
-        &self,
-        _from: Lsn,
-        _bytes_max: usize,
-    ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>> {
-        unreachable!("partitions do not read")
-    }
-}
-
-struct Fixture {
-    front: Arc<HeldFront>,
-    cache: Arc<HotCache>,
-    manifests: ManifestStore,
-    partition: Arc<Partition>,
-}
-
-impl Fixture {
-    async fn new() -> Self {
-        let manifests = ManifestStore::new(Store::memory("test"));
-        let id = PartitionId::new(TenantId::DEFAULT, TopicId::random(), 0);
-        let log = LogId::fresh(NodeId(1), 1, 1);
-        let manifest = manifests.commit(&Manifest::create(id, 3, log, 1), None).await.unwrap();
-        let opened =
-            OpenedLog { epoch: 3, epochs: EpochHistory::new(vec![(3, 0)]), ..OpenedLog::default() };
-        let (front, cache) = (HeldFront::new(), Arc::new(HotCache::new(1 << 20, 1 << 20)));
-        let partition = Partition::new(
-            id,
-            opened,
-            manifest,
-            TopicSettings::default(),
-            Arc::clone(&front) as _,
-            Arc::clone(&cache),
-        );
-        Self { front, cache, manifests, partition }
-    }
-
-    fn append(&self, batch: &Bytes) -> (Result<Appended, AppendError>, Arc<Acks>) {
-        let view = BatchView::whole(batch).unwrap();
-        let acks = Acks::new(1);
-        let append = Append::new(batch.clone(), &view);
-        (self.partition.append(append, None, 1_000, acks.ack(0)), acks)
-    }
-
-    fn read(&self, offset: i64) -> (Marks, HotRead) {
-        let at = FetchPosition { offset, current_epoch: -1, last_fetched_epoch: -1 };
-        self.partition.fetch(at, ReadLimit { bytes: usize::MAX, first_batch_bytes: usize::MAX })
-    }
-}
-
-fn batch(values: usize) -> Bytes {
-    let mut builder = BatchBuilder::new();
-    (0..values).for_each(|_| builder.push(1_000, None, Some(b"value")));
-    builder.build()
-}
+use crate::acks::Outcome;
+use crate::fixture::{Fixture, batch};
+use crate::wal::{Lsn, LsnRange};
+use bytes::Bytes;
+use protocol::batch::BatchBuilder;
+use protocol::ids::NodeId;
+use segment::LogId;
 
 fn sequenced(sequence: i32) -> Bytes {
     BatchBuilder::new().producer(7, 0, sequence).record(1_000, None, Some(b"value")).build()

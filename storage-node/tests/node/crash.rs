@@ -93,6 +93,34 @@ async fn a_crash_between_uploads_loses_and_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_uploaded_and_not_trimmed_is_not_uploaded_again() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let mut config = cluster.config(1);
+    config.upload.interval = Duration::from_millis(1);
+    let zombie = cluster.start(config).await;
+    zombie.serving(&cluster, topic, 0).await;
+    // The ring file's head says from where on the log is needed. In the image it is as old as this.
+    let head = std::fs::read(cluster.wal_path(1)).unwrap()[..8 << 10].to_vec();
+    for number in 0..20 {
+        let records = sequenced(PRODUCER, number, &[&number.to_string()]);
+        zombie.client.acked(topic, 0, records).await;
+        if number == 10 {
+            zombie.uploaded(topic, 0, 11).await;
+        }
+    }
+    let crashed = cluster.crash(1);
+    let mut image = std::fs::read(&crashed.wal.path).unwrap();
+    image[..head.len()].copy_from_slice(&head);
+    std::fs::write(&crashed.wal.path, image).unwrap();
+
+    let node = cluster.start(crashed).await;
+    node.serving(&cluster, topic, 0).await;
+    let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    assert_eq!(cold_values(&cluster, &node, topic).await, expected);
+}
+
+#[tokio::test]
 async fn a_node_that_crashes_again_and_again_keeps_everything() {
     let cluster = Cluster::new().await;
     let topic = cluster.topic(1, 1, &[]).await;

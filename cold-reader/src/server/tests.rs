@@ -221,7 +221,7 @@ async fn a_load_goes_on_when_its_fetch_is_dropped() {
     assert!(dropped.is_none(), "a directory does not answer at once");
     let response = fetch(&server, &plan, 0, 1).await;
     assert_eq!(response.records.concat(), fixture.records(0));
-    assert_eq!(counters.value(GETS), 1);
+    assert_eq!(counters.value("cold_reader_cache_misses_total"), 1);
 }
 
 /// The second fetch in a row loads the window; those that follow find it.

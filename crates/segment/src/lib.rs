@@ -49,6 +49,9 @@ pub mod plan;
 
 pub mod scrub;
 
+#[cfg(test)]
+mod hex;
+
 pub use extent::{Extent, Location};
 pub use keys::{Family, Key};
 pub use log_id::LogId;

@@ -11,6 +11,7 @@ use super::{
     IndexError, IndexSnapshot, PRODUCER_BATCHES_MAX, PartitionIndex, ProducerState, load, rebuild,
     wire, write,
 };
+use crate::hex;
 use crate::keys::{Family, Key};
 use crate::log_id::LogId;
 use crate::object::{Footer, ObjectBuilder};
@@ -141,6 +142,18 @@ proptest! {
     fn any_bytes_are_a_snapshot_or_refused(bytes in any::<Vec<u8>>()) {
         assert!(wire::decode(&bytes).is_err());
     }
+}
+
+/// A snapshot written by this version is read by all later ones.
+#[test]
+fn the_persisted_snapshot_stays_readable() {
+    let index = index_of(&[&[(0, 10, 2, (5, 0, 0))]]);
+    let stored = concat!(
+        "54434c580100000007070707070707070707070707070707000000536508761e0a16312d312d312d",
+        "30303030303030303030303030303037123908011210000000000000000000000000000000092003",
+        "280a300c3a0f08011048189901200a280b30033802420c08051a081001180a200b2802",
+    );
+    assert_eq!(wire::decode(&hex::decode(stored)), Ok(index));
 }
 
 /// A log with two segments; END names `index` if one is given.

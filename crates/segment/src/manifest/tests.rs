@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     ClaimError, CommitError, CompactedObject, InvalidManifest, Manifest, ManifestStore, wire,
 };
+use crate::hex;
 use crate::keys::{self, Key};
 use crate::log_id::LogId;
 use crate::store::Store;
@@ -192,6 +193,30 @@ proptest! {
     fn any_bytes_are_a_manifest_or_refused(bytes in any::<Vec<u8>>()) {
         assert!(wire::decode(&bytes).is_err());
     }
+}
+
+/// A manifest written by this version is read by all later ones.
+#[test]
+fn the_persisted_manifest_stays_readable() {
+    let manifest = Manifest {
+        version: 2,
+        nonce: 5,
+        prev_hash: [9; 32],
+        objects: vec![object(0, 4)],
+        compacted_upto: 5,
+        ..first().claimed(4, log(2), 3, 10).unwrap()
+    };
+    let stored = concat!(
+        "54434c4d01000000070707070707070707070707070707070000010e8424c5ce0801121000000000",
+        "00000000000000000000000918042002290500000000000000322009090909090909090909090909",
+        "0909090909090909090909090909090909090938044216322d312d312d3030303030303030303030",
+        "30303030374a1c08011216312d312d312d30303030303030303030303030303037280a4a1e080412",
+        "16322d312d312d303030303030303030303030303030371803200a5202080152040804100a60056a",
+        "650a5d642f37622f3030303030303030303030303030303030303030303030303030303030303039",
+        "2f342f30303030303030303030303030303030303030302d30303030303030303030303030303030",
+        "3030303030303030303030303030303118042009280a",
+    );
+    assert_eq!(wire::decode(&hex::decode(stored)), Ok(manifest));
 }
 
 /// RELIABILITY §4.9 counts on small manifests.

@@ -12,6 +12,7 @@ use super::{
     read_footer, verify_block,
 };
 use crate::extent::Location;
+use crate::hex;
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
 use crate::seqlog::{OpenSlot, SeqLogWriter, SlotKind};
@@ -213,7 +214,7 @@ fn a_footer_of_a_longer_object_is_refused() {
 fn the_persisted_block_header_stays_stable() {
     let (payload, _) = build(&[(partition(3), batch(7, 2, 1, 0))]);
     assert_eq!(payload[0].len(), BLOCK_HEADER_LEN);
-    let hex: String = payload[0].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&payload[0]);
     let expected = concat!(
         "54434c4201000000",
         "00000001",
@@ -225,6 +226,18 @@ fn the_persisted_block_header_stays_stable() {
         "00000000000003e8",
     );
     assert_eq!(&hex[..expected.len()], expected);
+}
+
+#[test]
+fn the_persisted_footer_stays_stable() {
+    let (payload, _) = build(&[(partition(3), batch(7, 2, 1, 0))]);
+    let expected = concat!(
+        "000000000000006400000000000000c8000000010000000100000000000000000000000000000009",
+        "00000003000000000000000700000000000000070000000200000000000003e80000000000000048",
+        "00000088000000010000000000000007000000000000000000000005000000000000000700000000",
+        "000003e80000007c8cb18b100000000154434c46",
+    );
+    assert_eq!(hex::encode(&payload[2]), expected);
 }
 
 /// Written as a slot, the footer's places are right in the stored object.

@@ -8,6 +8,7 @@ use super::{
     AppendError, EndOutcome, EndReason, EndRecord, HEADER_LEN, OpenSlot, SeqLogReader,
     SeqLogWriter, SlotHeader, SlotKind, Tail, WalKind, place_end, try_end,
 };
+use crate::hex;
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
 use crate::store::tests::faulty::{Fault, FaultyStore};
@@ -254,7 +255,7 @@ fn header() -> SlotHeader {
 
 #[test]
 fn the_persisted_header_stays_stable() {
-    let hex: String = header().encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&header().encode());
     let expected = concat!(
         "54434c53010105000707070707070707070707070707070700000000000000050000000100000001",
         "000000000000000100000000000000070000000000000009deadbeef",

@@ -1,6 +1,6 @@
 //! What every role does before its own work: log, metrics, admin endpoint, metadata, store.
 //!
-//! Each step that can fail names the configuration key and the fix (see [`StartError`]).
+//! Each step that can fail names the configuration key and the fix.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;

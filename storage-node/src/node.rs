@@ -32,6 +32,8 @@ pub struct Node {
     id: NodeId,
     config: Config,
     deps: Deps,
+    /// Identity and generation of the cluster when this incarnation began.
+    cluster: (String, u16),
     log: LogId,
     front: Arc<dyn Front>,
     cache: Arc<HotCache>,
@@ -90,6 +92,7 @@ impl Node {
             id: NodeId(config.node_id),
             timestamps: Arc::new(TimestampReader::new(deps.store.clone())),
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
+            cluster: (cluster.cluster_id.clone(), cluster.generation),
             config,
             deps,
             log,
@@ -159,6 +162,11 @@ impl Node {
             return TopicSettings::internal();
         }
         TopicSettings::read(|name| topic.config(name))
+    }
+
+    /// Whether this is still the cluster, in the generation, that this incarnation began in.
+    pub(crate) fn began_in(&self, cluster: &ClusterRecord) -> bool {
+        (&cluster.cluster_id, cluster.generation) == (&self.cluster.0, self.cluster.1)
     }
 
     /// Whether the metadata store shows an older epoch of ours.

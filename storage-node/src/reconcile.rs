@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use metadata::keys::{self, Key};
-use metadata::model::{Assignment, NodeState, Record};
+use metadata::model::{Assignment, ClusterRecord, NodeState, Record};
 use metadata::{MetadataError, Topic, Txn, TxnOutcome};
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
@@ -106,14 +106,24 @@ async fn follow_topics(node: &Node) {
         }
     }
     for (tenant, topic) in gone {
-        // The view may lag or be rebuilt; a partition that is closed does not come back, so the
-        // store itself must say so.
-        match node.metadata().get(&Key::Topic(tenant, topic).to_string()).await {
-            Ok(None) => close_topic(node, topic),
-            Ok(Some(_)) => {}
+        match is_deleted(node, tenant, topic).await {
+            Ok(true) => close_topic(node, topic),
+            Ok(false) => {}
             Err(error) => tracing::warn!(%topic, %error, "deletion is not confirmed"),
         }
     }
+}
+
+/// Whether a topic that the view lacks is gone for good. A partition that is closed does not come
+/// back, so a view that lags, or a metadata store that was emptied or rebuilt, must not close any:
+/// the store itself has to say so, while it still is the cluster this incarnation began in (R9).
+async fn is_deleted(node: &Node, tenant: TenantId, topic: TopicId) -> Result<bool, MetadataError> {
+    if node.metadata().get(&Key::Topic(tenant, topic).to_string()).await?.is_some() {
+        return Ok(false);
+    }
+    let cluster = node.metadata().get(&Key::Cluster.to_string()).await?;
+    let cluster = cluster.and_then(|entry| ClusterRecord::decode(&entry.value).ok());
+    Ok(cluster.is_some_and(|cluster| node.began_in(&cluster)))
 }
 
 fn close_topic(node: &Node, topic: TopicId) {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use protocol::ErrorCode;
 use protocol::batch::batches;
 use protocol::ids::TopicId;
@@ -97,13 +98,15 @@ async fn what_was_uploaded_and_not_trimmed_is_not_uploaded_again() {
     let cluster = Cluster::new().await;
     let topic = cluster.topic(1, 1, &[]).await;
     let mut config = cluster.config(1);
-    config.upload.interval = Duration::from_millis(1);
+    config.upload.size = ByteSize::kib(64);
     let zombie = cluster.start(config).await;
     zombie.serving(&cluster, topic, 0).await;
     // The ring file's head says from where on the log is needed. In the image it is as old as this.
     let head = std::fs::read(cluster.wal_path(1)).unwrap()[..8 << 10].to_vec();
     for number in 0..20 {
-        let records = sequenced(PRODUCER, number, &[&number.to_string()]);
+        // The eleventh is large enough to have everything up to it uploaded, and nothing after.
+        let padding = if number == 10 { "x".repeat(100_000) } else { String::new() };
+        let records = sequenced(PRODUCER, number, &[&format!("{padding}{number}")]);
         zombie.client.acked(topic, 0, records).await;
         if number == 10 {
             zombie.uploaded(topic, 0, 11).await;

@@ -127,6 +127,13 @@ impl Cluster {
         assert!(matches!(outcome, TxnOutcome::Committed { .. }));
     }
 
+    /// Takes the cluster's record away.
+    pub(crate) async fn forget_identity(&self) {
+        let txn = Txn::new().delete(Key::Cluster);
+        let outcome = self.metadata.txn(txn).await.expect("memory answers");
+        assert!(matches!(outcome, TxnOutcome::Committed { .. }));
+    }
+
     pub(crate) async fn node_record(&self, node: i32) -> NodeRecord {
         let key = Key::Node(NodeId(node)).to_string();
         let entry = self.metadata.get(&key).await.expect("memory answers").expect("registered");

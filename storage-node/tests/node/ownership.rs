@@ -157,3 +157,20 @@ async fn a_node_does_not_take_the_log_of_another() {
     let unknown = cluster.view.node(NodeId(2));
     assert!(unknown.is_none(), "it has not registered");
 }
+
+#[tokio::test]
+async fn a_metadata_store_that_was_emptied_closes_nothing() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let node = cluster.start(cluster.config(1)).await;
+    node.serving(&cluster, topic, 0).await;
+    // The topics are gone, and so is everything else: nobody deleted them.
+    cluster.forget_identity().await;
+    cluster.delete_topic(topic).await;
+    cluster.view.refresh().await.unwrap();
+    assert!(cluster.view.topic_by_id(TENANT, topic).is_none());
+    // Whatever the node makes of it, it made before it looked at the next change.
+    let other = cluster.topic(1, 1, &[]).await;
+    node.serving(&cluster, other, 0).await;
+    assert_eq!(node.client.acked(topic, 0, batch(&["a"])).await, 0);
+}

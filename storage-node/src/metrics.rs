@@ -1,5 +1,7 @@
 //! Every metric of the storage node: names, units, and the only places that touch them.
 
+use std::time::Duration;
+
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -8,6 +10,8 @@ use metrics::{
 pub const PRODUCE_BYTES: &str = "storage_node_produce_bytes_total";
 /// Batches handed to the front.
 pub const PRODUCE_BATCHES: &str = "storage_node_produce_batches_total";
+/// How long acknowledgements were held back because the front was filling up.
+pub const PRODUCE_BRAKE_SECONDS: &str = "storage_node_produce_brake_seconds";
 /// Bytes of batches answered from memory.
 pub const HOT_FETCH_BYTES: &str = "storage_node_hot_fetch_bytes_total";
 /// Fetches sent to a cold reader.
@@ -39,6 +43,7 @@ pub const OPEN_FAILURES: &str = "storage_node_partition_open_failures_total";
 pub fn describe() {
     describe_counter!(PRODUCE_BYTES, Unit::Bytes, "batches handed to the front");
     describe_counter!(PRODUCE_BATCHES, Unit::Count, "batches handed to the front");
+    describe_histogram!(PRODUCE_BRAKE_SECONDS, Unit::Seconds, "acknowledgements held back");
     describe_counter!(HOT_FETCH_BYTES, Unit::Bytes, "batches answered from memory");
     describe_counter!(COLD_REDIRECTS, Unit::Count, "fetches sent to a cold reader");
     describe_counter!(PLANS, Unit::Count, "plans made for cold readers");
@@ -57,6 +62,10 @@ pub fn describe() {
 pub(crate) fn produced(bytes: usize) {
     counter!(PRODUCE_BYTES).increment(bytes as u64);
     counter!(PRODUCE_BATCHES).increment(1);
+}
+
+pub(crate) fn braked(held: Duration) {
+    histogram!(PRODUCE_BRAKE_SECONDS).record(held);
 }
 
 pub(crate) fn fetched_hot(bytes: usize) {

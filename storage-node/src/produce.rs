@@ -4,6 +4,8 @@
 //! Out: an answer once every batch is durable, or at the deadline (R28).
 //! Never: an await before the last append; a definite error after it (R44).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +21,7 @@ use protocol::{ErrorCode, StrBytes};
 use thiserror::Error;
 
 use crate::acks::{Ack, Acks, Outcome};
-use crate::limits::{FRONT_THROTTLE_MS_MAX, FRONT_THROTTLE_SHARE};
+use crate::limits::{FRONT_BRAKE_FROM, FRONT_BRAKE_FULL, FRONT_BRAKE_MAX};
 use crate::metrics;
 use crate::node::Node;
 use crate::partition::{Append, AppendError, Appended, Partition};
@@ -85,12 +87,15 @@ pub(crate) fn produce(
         }
         topics.push((topic.name, id, placed));
     }
-    let throttle_time_ms = throttle_time_ms(node.front().usage().used_share());
+    let brake = brake(node.front().usage().used_share());
     let (deadline, node_id) = (header.deadline, node.id());
     async move {
         if !answer_at_once {
             // At the deadline the answer says of each batch what is known then.
-            let _in_time = tokio::time::timeout(deadline, acks.all_told()).await;
+            let _in_time = tokio::time::timeout(deadline, async {
+                tokio::join!(acks.all_told(), hold(brake));
+            })
+            .await;
         }
         let responses = topics.into_iter().map(|(name, id, placed)| {
             let answers = placed.into_iter().map(|placed| {
@@ -103,10 +108,7 @@ pub(crate) fn produce(
                 .with_topic_id(id.0)
                 .with_partition_responses(answers.collect())
         });
-        let response = ProduceResponse::default()
-            .with_responses(responses.collect())
-            .with_throttle_time_ms(throttle_time_ms);
-        Response::Produce(response)
+        Response::Produce(ProduceResponse::default().with_responses(responses.collect()))
     }
     .boxed()
 }
@@ -185,11 +187,22 @@ fn check_timestamp(
     Ok(())
 }
 
-/// R28: from 70 % on producers are slowed down, so that the upload can catch up before the front
-/// has to refuse them.
-fn throttle_time_ms(used_share: f64) -> i32 {
-    let excess = (used_share - FRONT_THROTTLE_SHARE) / (1.0 - FRONT_THROTTLE_SHARE);
-    (excess.clamp(0.0, 1.0) * f64::from(FRONT_THROTTLE_MS_MAX)) as i32
+/// R28: from 70 % on producers are slowed down, the more the less room is left, so that uploads
+/// catch up before the front has to refuse anybody.
+///
+/// The acknowledgement is held back, because a client stops at the requests it may have in flight
+/// whatever its protocol version or manners. It is not a quota (KIP-219): what is short here is
+/// durable space, and it is short for everybody.
+fn brake(used_share: f64) -> Duration {
+    let excess = (used_share - FRONT_BRAKE_FROM) / (FRONT_BRAKE_FULL - FRONT_BRAKE_FROM);
+    FRONT_BRAKE_MAX.mul_f64(excess.clamp(0.0, 1.0))
+}
+
+async fn hold(brake: Duration) {
+    if !brake.is_zero() {
+        metrics::braked(brake);
+        tokio::time::sleep(brake).await;
+    }
 }
 
 fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceResponse {
@@ -245,11 +258,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_begins_at_seventy_percent_and_grows() {
-        assert_eq!(throttle_time_ms(0.0), 0);
-        assert_eq!(throttle_time_ms(0.69), 0);
-        let half = throttle_time_ms(0.85);
-        assert!((400..=600).contains(&half), "{half}");
-        assert_eq!(throttle_time_ms(1.0), FRONT_THROTTLE_MS_MAX);
+    fn the_brake_begins_at_seventy_percent_and_is_full_where_producers_are_refused() {
+        assert_eq!(brake(0.0), Duration::ZERO);
+        assert_eq!(brake(0.7), Duration::ZERO);
+        let half = brake(0.8);
+        assert!(half > FRONT_BRAKE_MAX.mul_f64(0.49) && half < FRONT_BRAKE_MAX.mul_f64(0.51));
+        assert_eq!(brake(0.9), FRONT_BRAKE_MAX);
+        assert_eq!(brake(1.0), FRONT_BRAKE_MAX);
     }
 }

@@ -1,15 +1,17 @@
 //! What a producer is told, and what then is in the log.
 
 use bytes::Bytes;
-use hop::{Request, Response};
+use hop::{HopHeader, Request, Response};
 use protocol::ErrorCode;
 use protocol::batch::{BatchBuilder, BatchView, TimestampType, batches};
 use protocol::ids::TenantId;
-use protocol::messages::InitProducerIdRequest;
+use protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use protocol::messages::produce_request::PartitionProduceData;
+use protocol::messages::{FetchRequest, InitProducerIdRequest};
 
 use crate::harness::{
-    Cluster, NOW_MS, TestNode, batch, batch_at, error, large, produce_request, sequenced,
+    Cluster, NOW_MS, PATIENCE, TENANT, TestNode, batch, batch_at, error, large, produce_request,
+    sequenced,
 };
 
 async fn node(configs: &[(&str, &str)]) -> (Cluster, TestNode, protocol::ids::TopicId) {
@@ -201,4 +203,30 @@ async fn a_producer_gets_ids_that_nobody_else_gets() {
         assert!(ids.insert(answer.producer_id.0), "handed out twice (T2)");
     }
     assert_eq!(ids.len(), 25, "from three blocks");
+}
+
+#[tokio::test]
+async fn over_a_socket_everything_is_the_same() {
+    let (cluster, node, topic) = node(&[]).await;
+    // Nothing is registered for this address, so the call goes through the node's listener.
+    let peer = cluster.peers.peer(node.handle.address());
+    let mut data = PartitionProduceData::default().with_index(0);
+    data.records = Some(large(300_000));
+    hop::expected_epoch::set(&mut data, 0);
+    let header = HopHeader::internal(TENANT, PATIENCE);
+    let produced = peer.ask(header.clone(), produce_request(topic, vec![data], -1)).await.unwrap();
+    let answer = &produced.responses[0].partition_responses[0];
+    assert_eq!((answer.error_code, answer.base_offset), (0, 0), "{:?}", answer.error_message);
+
+    let wanted = FetchPartition::default()
+        .with_partition(0)
+        .with_current_leader_epoch(0)
+        .with_last_fetched_epoch(-1)
+        .with_partition_max_bytes(1 << 20);
+    let wanted = FetchTopic::default().with_topic_id(topic.0).with_partitions(vec![wanted]);
+    let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(vec![wanted]);
+    let fetched = peer.ask(header, request).await.unwrap();
+    let partition = &fetched.topics[0].partitions[0];
+    assert_eq!((partition.high_watermark, partition.hot_floor), (1, 0));
+    assert_eq!(partition.records.concat(), node.client.read(topic, 0, 0).await);
 }

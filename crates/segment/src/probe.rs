@@ -31,23 +31,33 @@ impl ProbeSize {
     /// Keys that writers race for.
     fn keys(self) -> usize {
         match self {
-            Self::Quick => 4,
+            Self::Quick => 8,
             Self::Full => 200,
         }
     }
 
-    /// Writers that race for each key.
+    /// Writers that race for each key. Two are enough to catch a store that
+    /// checks first and writes later, and SeaweedFS makes every further one wait
+    /// a second for its lock.
     fn writers(self) -> usize {
         match self {
-            Self::Quick => 4,
+            Self::Quick => 2,
             Self::Full => 32,
         }
     }
 
-    /// Increments of the shared counter, by each of four writers.
+    /// Writers that increment the shared counter.
+    fn counters(self) -> usize {
+        match self {
+            Self::Quick => 2,
+            Self::Full => 4,
+        }
+    }
+
+    /// Increments by each of them.
     fn increments(self) -> u64 {
         match self {
-            Self::Quick => 3,
+            Self::Quick => 6,
             Self::Full => 250,
         }
     }
@@ -56,8 +66,6 @@ impl ProbeSize {
 /// Races run at the same time: enough to overlap round trips, few enough to
 /// leave each race its simultaneous start.
 const RACES_IN_FLIGHT: usize = 8;
-
-const COUNTERS: usize = 4;
 
 /// Checks that the store is there, lets us in, and keeps its promises.
 pub async fn probe(store: &Store, size: ProbeSize) -> Result<(), ProbeError> {
@@ -136,7 +144,7 @@ impl Run<'_> {
         let (token, object) = numbered(0);
         self.create(&key, token, object).await?;
         let increments = size.increments();
-        let counters = (0..COUNTERS).map(|_| async {
+        let counters = (0..size.counters()).map(|_| async {
             for _ in 0..increments {
                 self.increment(&key).await?;
             }
@@ -145,7 +153,7 @@ impl Run<'_> {
         try_join_all(counters).await.map_err(|error| self.explain(error))?;
         let object = self.store.get(&key).await.map_err(|error| self.explain(error))?;
         let counted = number_in(&object);
-        let expected = increments * COUNTERS as u64;
+        let expected = increments * size.counters() as u64;
         if counted == Some(expected) {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use segment::{Store, StoreConfig};
 use tokio::time::Instant;
 
 use crate::files::{Http, Log, Metadata};
-use crate::startup::{Membership, Process, join, open_metadata, open_store};
+use crate::startup::{Membership, Process, join, open_metadata, open_store, wait_for_partitions};
 
 /// Groups of a single node need no spreading; fewer internal partitions open faster.
 const GROUP_STATE_PARTITIONS: i32 = 4;
@@ -61,6 +61,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     let member = start_control(&process, metadata, &store).await?;
     let node = start_node(&process, &member, &store, &arguments, &folder).await?;
     start_reader(&process, &member, &store).await?;
+    wait_for_partitions(&node).await;
     let kafka = start_gateway(&process, &member, arguments.kafka).await?;
     gate.open();
     announce(kafka, &arguments, started);

@@ -7,7 +7,7 @@ use hop::Role;
 
 use crate::config;
 use crate::files::{ColdReaderFile, ControlFile, GatewayFile, StorageNodeFile};
-use crate::startup::{Process, join, open_metadata, open_store};
+use crate::startup::{Process, join, open_metadata, open_store, wait_for_partitions};
 
 /// `thermocline gateway`.
 pub(crate) async fn gateway(path: &Path) -> Result<()> {
@@ -45,6 +45,7 @@ pub(crate) async fn storage_node(path: &Path) -> Result<()> {
         peers: member.peers,
     };
     let node = storage_node::start(file.storage_node, deps, process.roles.clone()).await?;
+    wait_for_partitions(&node).await;
     gate.open();
     process.run_until(node.finished()).await
 }

@@ -19,6 +19,8 @@ use crate::files::{Http, Log, LogFormat, Metadata};
 
 /// How long a role waits for control to have founded the cluster.
 const FOUNDING_WAIT: Duration = Duration::from_secs(60);
+/// How long readiness waits for the node's partitions.
+const OPENING_WAIT: Duration = Duration::from_secs(15);
 /// How long a process may take to finish what is in flight after SIGTERM.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 /// And the admin endpoint and hop connections after that.
@@ -133,6 +135,14 @@ pub(crate) async fn open_store(
     let store = segment::Store::open(config, role)?;
     segment::probe(&store, segment::ProbeSize::Quick).await?;
     Ok(store)
+}
+
+/// Waits until the node has opened what is assigned to it, so that the first client after a restart
+/// finds its partitions. Not for ever: one partition that cannot open must not hold back the rest.
+pub(crate) async fn wait_for_partitions(node: &storage_node::NodeHandle) {
+    if tokio::time::timeout(OPENING_WAIT, node.caught_up()).await.is_err() {
+        tracing::warn!(waited = ?OPENING_WAIT, "partitions are still being opened");
+    }
 }
 
 /// Binds a listener; the error names the configuration key.

@@ -58,7 +58,7 @@ drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild)
 	@echo "make drill: not built yet; rebuild belongs to the storage-engine issue, the others to the control issue" >&2; exit 2
 
 doc: ## API documentation, warnings denied
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
 fmt: ## format the tree
 	$(CARGO) fmt --all

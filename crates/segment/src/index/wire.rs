@@ -1,4 +1,4 @@
-//! The stored form of an index snapshot: an [`envelope`](crate::envelope) around protobuf.
+//! The stored form of an index snapshot: an [`crate::envelope`] around protobuf.
 //!
 //! Field numbers are persisted: keep them stable, never reuse one. All extents
 //! of a snapshot lie in its own log, so they name only their slot.

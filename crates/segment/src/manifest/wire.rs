@@ -1,4 +1,4 @@
-//! The stored form of a manifest: an [`envelope`](crate::envelope) around protobuf (R23).
+//! The stored form of a manifest: an [`crate::envelope`] around protobuf (R23).
 //!
 //! Field numbers are persisted: keep them stable, never reuse one.
 

@@ -130,7 +130,8 @@ pub fn free_port() -> Result<u16> {
     const COUNT: u32 = 12_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..COUNT {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(97));
+        let step =
+            NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(97));
         let port = FIRST + u16::try_from(step % COUNT)?;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);

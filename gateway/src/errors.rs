@@ -58,6 +58,9 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         R::OffsetForLeaderEpoch(r) => {
             Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
         }
+        R::DeleteRecords(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
         R::Metadata(r) => {
             let topics = r.topics.iter().map(|t| t.error_code);
             Box::new(std::iter::once(r.error_code).chain(topics))

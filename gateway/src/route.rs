@@ -4,7 +4,7 @@
 //! produce ─────────────────► owner of each partition
 //! fetch ── sessions ── tier ─┬► owner          hot
 //!                            └► plan, reader   cold
-//! offsets ─────────────────► owner of each partition
+//! offsets, delete_records ─► owner of each partition
 //! groups ──────────────────► owner of the group's internal partition
 //! admin, producer_id ──────► control leader
 //! metadata, api_versions ──► answered here, from the view
@@ -15,6 +15,7 @@
 pub(crate) mod admin;
 pub(crate) mod api_versions;
 pub(crate) mod cold;
+pub(crate) mod delete_records;
 pub(crate) mod describe;
 pub(crate) mod fetch;
 pub(crate) mod groups;
@@ -100,6 +101,7 @@ impl Service<Scoped> for Router {
             R::Fetch(request) => answer(fetch::handle(context, request)),
             R::ListOffsets(request) => answer(offsets::list(context, request)),
             R::OffsetForLeaderEpoch(request) => answer(offsets::epoch_ends(context, request)),
+            R::DeleteRecords(request) => answer(delete_records::handle(context, request)),
             R::Metadata(request) => answer(metadata::handle(context, request)),
             R::ApiVersions(request) => {
                 answer(std::future::ready(api_versions::handle(&context, &request)))

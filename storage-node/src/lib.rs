@@ -49,6 +49,7 @@ mod cache;
 
 mod upload;
 
+mod delete_records;
 mod fetch;
 mod list_offsets;
 mod plan;

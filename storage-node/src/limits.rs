@@ -63,6 +63,10 @@ pub const HOT_BATCH_OVERHEAD_BYTES: usize = 160;
 /// take 128 of each.
 pub const EPOCHS_PER_TXN: usize = 64;
 
+/// Manifests committed at the same time by one request or upkeep round: bound by round trips, and
+/// few enough to leave the store to uploads.
+pub const MANIFEST_COMMITS_IN_FLIGHT: usize = 16;
+
 /// Blocks of at most 4 MiB read from the object store for timestamp searches at the same time.
 pub const TIMESTAMP_READS_MAX: usize = 4;
 

@@ -38,6 +38,7 @@ use crate::wal::Front;
 pub(crate) use self::append::{Append, AppendError, Appended};
 pub(crate) use self::epochs::EpochHistory;
 pub(crate) use self::hot::{HotBatch, ReadLimit};
+pub(crate) use self::log_start::LogStartError;
 pub(crate) use self::read::Marks;
 pub(crate) use self::read::{FetchPosition, HotRead, TimestampSearch};
 pub(crate) use self::waiters::FetchWaiter;

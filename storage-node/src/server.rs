@@ -17,7 +17,7 @@ use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
 
 use crate::node::Node;
-use crate::{fetch, list_offsets, produce, reconcile};
+use crate::{delete_records, fetch, list_offsets, produce, reconcile};
 
 /// Answers for one node.
 pub(crate) struct Server(pub(crate) Arc<Node>);
@@ -42,6 +42,11 @@ impl Handler for Server {
                 let partitions = node.partitions();
                 let answer = list_offsets::offset_for_leader_epoch(partitions, &header, request);
                 ready(Response::OffsetForLeaderEpoch(answer))
+            }
+            Request::DeleteRecords(request) => {
+                delete_records::delete_records(node, header, request)
+                    .map(Response::DeleteRecords)
+                    .boxed()
             }
             Request::InitProducerId(request) => async move {
                 Response::InitProducerId(node.producer_ids().init(header, request).await)

@@ -15,6 +15,9 @@ pub(crate) struct TopicSettings {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far ahead it may be (R71).
     pub timestamp_after_max_ms: i64,
+    /// `cleanup.policy` has `delete`: retention and DeleteRecords may remove old records. A topic
+    /// that is only compacted keeps the last value of every key, so neither touches it.
+    pub deletes_records: bool,
 }
 
 impl Default for TopicSettings {
@@ -25,6 +28,7 @@ impl Default for TopicSettings {
             log_append_time: false,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            deletes_records: true,
         }
     }
 }
@@ -50,6 +54,8 @@ impl TopicSettings {
                 "message.timestamp.after.max.ms",
                 default.timestamp_after_max_ms,
             ),
+            deletes_records: config("cleanup.policy")
+                .is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete")),
         }
     }
 

@@ -2,6 +2,8 @@
 
 #[path = "node/crash.rs"]
 mod crash;
+#[path = "node/deleting.rs"]
+mod deleting;
 #[path = "node/fetching.rs"]
 mod fetching;
 #[path = "node/harness.rs"]

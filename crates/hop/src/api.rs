@@ -11,15 +11,15 @@ use protocol::{
     fetch::FetchResponse,
     messages::{
         CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteTopicsRequest,
-        DeleteTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
-        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
-        SyncGroupResponse,
+        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
+        DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
+        LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
+        ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
+        OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
+        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+        SyncGroupRequest, SyncGroupResponse,
     },
     rope::{Rope, RopeMut},
 };
@@ -182,6 +182,8 @@ apis! {
     CreateTopics = 19 v 7: CreateTopicsRequest => CreateTopicsResponse,
     /// Delete topics; control only.
     DeleteTopics = 20 v 6: DeleteTopicsRequest => DeleteTopicsResponse,
+    /// Move log starts up. The name field carries the topic id.
+    DeleteRecords = 21 v 2: DeleteRecordsRequest => DeleteRecordsResponse,
     /// Give a producer its id.
     InitProducerId = 22 v 5: InitProducerIdRequest => InitProducerIdResponse,
     /// Where an epoch ended. The name field carries the topic id.

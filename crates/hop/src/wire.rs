@@ -8,15 +8,15 @@ use protocol::{
     fetch::FetchResponse,
     messages::{
         CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteTopicsRequest,
-        DeleteTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
-        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
-        SyncGroupResponse,
+        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
+        DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
+        DescribeGroupsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
+        LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
+        ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
+        OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
+        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+        SyncGroupRequest, SyncGroupResponse,
     },
     rope::RopeMut,
 };
@@ -51,6 +51,7 @@ generated! {
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
     DeleteGroupsRequest DeleteGroupsResponse
+    DeleteRecordsRequest DeleteRecordsResponse
     DeleteTopicsRequest DeleteTopicsResponse
     DescribeGroupsRequest DescribeGroupsResponse
     FetchRequest

@@ -24,6 +24,8 @@ messages! {
     create_topics_response::CreateTopicsResponse
     delete_groups_request::DeleteGroupsRequest
     delete_groups_response::DeleteGroupsResponse
+    delete_records_request::DeleteRecordsRequest
+    delete_records_response::DeleteRecordsResponse
     delete_topics_request::DeleteTopicsRequest
     delete_topics_response::DeleteTopicsResponse
     describe_cluster_request::DescribeClusterRequest

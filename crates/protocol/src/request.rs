@@ -7,11 +7,11 @@ use crate::error::{DecodeError, EncodeError, ProtocolError};
 use crate::header::RequestHeader;
 use crate::messages::{
     ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest,
-    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, SyncGroupRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
 };
 use crate::rope::RopeMut;
 use crate::{preflight, versions};
@@ -80,6 +80,7 @@ client_requests! {
     ApiVersions(ApiVersionsRequest)
     CreateTopics(CreateTopicsRequest)
     DeleteTopics(DeleteTopicsRequest)
+    DeleteRecords(DeleteRecordsRequest)
     InitProducerId(InitProducerIdRequest)
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest)
     DescribeConfigs(DescribeConfigsRequest)

@@ -6,11 +6,11 @@ use crate::error::EncodeError;
 use crate::fetch::FetchResponse;
 use crate::messages::{
     ApiKey, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteGroupsResponse, DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse,
-    DescribeGroupsResponse, FindCoordinatorResponse, HeartbeatResponse, InitProducerIdResponse,
-    JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, ListOffsetsResponse,
-    MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
-    OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, DescribeGroupsResponse, FindCoordinatorResponse, HeartbeatResponse,
+    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse,
+    ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
 };
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
@@ -71,6 +71,7 @@ client_responses! {
     ApiVersions(ApiVersionsResponse)
     CreateTopics(CreateTopicsResponse)
     DeleteTopics(DeleteTopicsResponse)
+    DeleteRecords(DeleteRecordsResponse)
     InitProducerId(InitProducerIdResponse)
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse)
     DescribeConfigs(DescribeConfigsResponse)

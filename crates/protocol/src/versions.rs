@@ -71,6 +71,7 @@ pub const APIS: &[Api] = &[
         "replication factor 1 to 3 is accepted; manual assignments are not",
     ),
     api(ApiKey::DeleteTopics, 1, 6, ""),
+    api(ApiKey::DeleteRecords, 0, 2, ""),
     api(ApiKey::InitProducerId, 0, 5, "without a transactional id"),
     api(ApiKey::OffsetForLeaderEpoch, 2, 4, ""),
     api(ApiKey::DescribeConfigs, 1, 4, ""),

@@ -18,7 +18,7 @@ use protocol::messages::{
     OffsetForLeaderEpochResponse, TopicName,
 };
 
-use super::spread::{self, PartitionRead};
+use super::spread::{self, PerPartition};
 use crate::context::Context;
 
 /// A client, not a replica, whatever it says it is (R58).
@@ -63,7 +63,7 @@ struct EndOfEpoch;
 
 // === impl OffsetOfTime ===
 
-impl PartitionRead for OffsetOfTime {
+impl PerPartition for OffsetOfTime {
     type Question = ListOffsetsPartition;
     type Answer = ListOffsetsPartitionResponse;
     type Message = ListOffsetsRequest;
@@ -112,7 +112,7 @@ impl PartitionRead for OffsetOfTime {
 
 // === impl EndOfEpoch ===
 
-impl PartitionRead for EndOfEpoch {
+impl PerPartition for EndOfEpoch {
     type Question = OffsetForLeaderPartition;
     type Answer = EpochEndOffset;
     type Message = OffsetForLeaderEpochRequest;

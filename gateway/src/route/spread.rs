@@ -1,4 +1,6 @@
-//! Reads that are asked per partition: grouped by owner, asked all at once, put back in place.
+//! What is asked per partition: grouped by owner, asked all at once, put back in place.
+//!
+//! Only for what may be asked twice without harm: reads, and writes that are settled once done.
 //!
 //! For the APIs whose hop messages name a topic by its id in the name field.
 
@@ -14,8 +16,8 @@ use crate::context::Context;
 use crate::errors;
 use crate::limits::CALL_TIMEOUT;
 
-/// An API that reads something of each partition it names.
-pub(super) trait PartitionRead {
+/// An API that asks the owner of each partition it names.
+pub(super) trait PerPartition {
     /// What is asked about one partition.
     type Question;
     /// What is answered about it.
@@ -58,7 +60,7 @@ type Places = HashMap<(TopicId, i32), (usize, usize)>;
 
 /// Asks the owners of all partitions in `topics`, which are named as the client names them. The
 /// answers stand as the questions stood.
-pub(super) async fn ask_owners<R: PartitionRead>(
+pub(super) async fn ask_owners<R: PerPartition>(
     context: &Context,
     read: &R,
     topics: Vec<(TopicName, Vec<R::Question>)>,
@@ -97,7 +99,7 @@ pub(super) async fn ask_owners<R: PartitionRead>(
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "read from an owner failed");
+                tracing::debug!(%error, "asking an owner failed");
                 let error = errors::of_read(&error);
                 for ((_, index), (at, of)) in places {
                     answers[at].1[of] = R::failure(index, error);

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use protocol::ErrorCode;
 use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::CreatableTopic;
+use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::delete_topics_request::DeleteTopicState;
 use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -14,9 +15,9 @@ use protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use protocol::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetForLeaderEpochRequest,
 };
 
 use crate::support::{Client, Cluster, batch, id, name, text};
@@ -253,4 +254,32 @@ async fn the_ends_of_epochs_are_asked_of_their_owners() {
         answer.partitions.iter().map(|p| (p.partition, p.error_code, p.end_offset)).collect();
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
     assert_eq!(ends, [(1, 0, 77), (0, 0, 77), (9, unknown, -1)]);
+}
+
+/// Deletes records of `orders` below an offset of each partition.
+pub(crate) fn deletion(offsets: &[(i32, i64)]) -> DeleteRecordsRequest {
+    let partitions = offsets.iter().map(|(index, offset)| {
+        DeleteRecordsPartition::default().with_partition_index(*index).with_offset(*offset)
+    });
+    let topic = DeleteRecordsTopic::default()
+        .with_name(name("orders"))
+        .with_partitions(partitions.collect());
+    DeleteRecordsRequest::default().with_timeout_ms(30_000).with_topics(vec![topic])
+}
+
+#[tokio::test]
+async fn records_are_deleted_by_the_owners_of_their_partitions() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1, 2]).await;
+    let gateway = cluster.gateway(1).await;
+    let request = deletion(&[(1, 7), (0, 3), (4, 1)]);
+    let answer = gateway.client().await.call(2, request).await.topics.remove(0);
+    assert_eq!(answer.name, name("orders"));
+    let deleted: Vec<_> = answer
+        .partitions
+        .iter()
+        .map(|p| (p.partition_index, p.error_code, p.low_watermark))
+        .collect();
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(deleted, [(1, 0, 7), (0, 0, 3), (4, unknown, -1)]);
 }

@@ -68,6 +68,11 @@ async fn ask(client: &mut Client, api: &Api, version: i16, topic: protocol::ids:
             let response = client.call(version, request).await;
             assert_eq!(crate::fetch::fetched(&response)[0].1, 0);
         }
+        ApiKey::DeleteRecords => {
+            let request = crate::admin::deletion(&[(0, 0)]);
+            let response = client.call(version, request).await;
+            assert_eq!(response.topics[0].partitions[0].error_code, 0);
+        }
         ApiKey::ListOffsets | ApiKey::OffsetForLeaderEpoch => offsets(client, api, version).await,
         ApiKey::Metadata => {
             let response = client

@@ -18,6 +18,8 @@ use process::{Clock, Drain};
 use protocol::batch::BatchBuilder;
 use protocol::fetch::FetchPartition;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
+use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use protocol::messages::delete_records_response::DeleteRecordsPartitionResult;
 use protocol::messages::fetch_request::{
     FetchPartition as WantedPartition, FetchTopic as WantedTopic,
 };
@@ -25,7 +27,7 @@ use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsets
 use protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::PartitionProduceResponse;
-use protocol::messages::{FetchRequest, ListOffsetsRequest, ProduceRequest};
+use protocol::messages::{DeleteRecordsRequest, FetchRequest, ListOffsetsRequest, ProduceRequest};
 use protocol::{ErrorCode, StrBytes};
 use segment::{Store, StoreConfig};
 use storage_node::{Config, Deps, NodeError, NodeHandle};
@@ -355,6 +357,25 @@ impl Client {
         let request = ListOffsetsRequest::default().with_topics(vec![topic]);
         match self.start(Request::ListOffsets(request)).await {
             Response::ListOffsets(answer) => answer.topics[0].partitions[0].clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn delete_records(
+        &self,
+        topic: TopicId,
+        index: i32,
+        offset: i64,
+    ) -> DeleteRecordsPartitionResult {
+        let wanted =
+            DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(StrBytes::from_string(topic.simple_text()).into())
+            .with_partitions(vec![wanted]);
+        let request =
+            DeleteRecordsRequest::default().with_timeout_ms(5_000).with_topics(vec![topic]);
+        match self.start(Request::DeleteRecords(request)).await {
+            Response::DeleteRecords(answer) => answer.topics[0].partitions[0].clone(),
             other => panic!("{other:?}"),
         }
     }

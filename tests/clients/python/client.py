@@ -2,7 +2,9 @@
 
 Commands, all ending with one line on standard output:
 
-    create  BOOTSTRAP TOPIC PARTITIONS
+    create  BOOTSTRAP TOPIC PARTITIONS [CONFIG=VALUE ...]
+    delete  BOOTSTRAP TOPIC
+    delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
     produce BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
     digest  BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
     group   BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group and commits, prints COUNT
@@ -23,10 +25,23 @@ from confluent_kafka.admin import AdminClient, NewTopic
 RETRIABLE_LOCAL = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT}
 
 
-def create(bootstrap, topic, partitions):
+def create(bootstrap, topic, partitions, *configs):
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(topic, int(partitions), 1)])[topic].result(timeout=30)
+    config = dict(pair.split("=", 1) for pair in configs)
+    admin.create_topics([NewTopic(topic, int(partitions), 1, config=config)])[topic].result(timeout=30)
     print("created", topic)
+
+
+def delete(bootstrap, topic):
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.delete_topics([topic])[topic].result(timeout=30)
+    print("deleted", topic)
+
+
+def delete_records(bootstrap, topic, partition, offset):
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    below = TopicPartition(topic, int(partition), int(offset))
+    print(admin.delete_records([below])[below].result(timeout=30).low_watermark)
 
 
 def produce(bootstrap, topic, partition, codec):

@@ -5,5 +5,6 @@
 
 mod bad_config;
 mod cluster;
+mod deleting;
 mod dev;
 mod hostile;

@@ -18,6 +18,7 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::Fetch => &data::FETCH,
         ApiKey::ListOffsets => &data::LIST_OFFSETS,
         ApiKey::OffsetForLeaderEpoch => &data::OFFSET_FOR_LEADER_EPOCH,
+        ApiKey::DeleteRecords => &data::DELETE_RECORDS,
         ApiKey::InitProducerId => &data::INIT_PRODUCER_ID,
 
         ApiKey::FindCoordinator => &groups::FIND_COORDINATOR,

@@ -25,7 +25,8 @@ fn served_versions_exist_in_both_directions() {
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest
-        ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest InitProducerIdRequest
+        ApiVersionsRequest CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest
+        InitProducerIdRequest
         OffsetForLeaderEpochRequest DescribeConfigsRequest CreatePartitionsRequest
         DeleteGroupsRequest OffsetDeleteRequest DescribeClusterRequest
     };

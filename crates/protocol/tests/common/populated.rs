@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use protocol::messages::{
     ApiKey, ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteGroupsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest, TopicName,
-    TransactionalId, create_partitions_request as create_partitions,
-    create_topics_request as create_topics, delete_topics_request as delete_topics,
-    describe_configs_request as describe_configs, fetch_request as fetch,
-    join_group_request as join_group, leave_group_request as leave_group,
+    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, GroupId,
+    HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    SyncGroupRequest, TopicName, TransactionalId, create_partitions_request as create_partitions,
+    create_topics_request as create_topics, delete_records_request as deletion,
+    delete_topics_request as delete_topics, describe_configs_request as describe_configs,
+    fetch_request as fetch, join_group_request as join_group, leave_group_request as leave_group,
     list_offsets_request as list_offsets, metadata_request as metadata,
     offset_commit_request as offset_commit, offset_delete_request as offset_delete,
     offset_fetch_request as offset_fetch, offset_for_leader_epoch_request as epochs,
@@ -43,6 +43,7 @@ pub(crate) fn populated(api: ApiKey, version: i16) -> ClientRequest {
         ApiKey::Fetch => fetch_request(version).into(),
         ApiKey::ListOffsets => list_offsets_request(version).into(),
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch_request().into(),
+        ApiKey::DeleteRecords => delete_records_request().into(),
         ApiKey::InitProducerId => init_producer_id_request(version).into(),
         ApiKey::FindCoordinator => find_coordinator_request(version).into(),
         ApiKey::JoinGroup => join_group_request(version).into(),
@@ -166,6 +167,15 @@ fn offset_for_leader_epoch_request() -> OffsetForLeaderEpochRequest {
         .with_topic(topic())
         .with_partitions(vec![partition]);
     OffsetForLeaderEpochRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic])
+}
+
+fn delete_records_request() -> DeleteRecordsRequest {
+    let partition =
+        deletion::DeleteRecordsPartition::default().with_partition_index(2).with_offset(77);
+    let topic = deletion::DeleteRecordsTopic::default()
+        .with_name(topic())
+        .with_partitions(vec![partition.clone(), partition]);
+    DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000)
 }
 
 fn init_producer_id_request(version: i16) -> InitProducerIdRequest {

@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::fetch::{FetchPartition, FetchResponse, FetchTopic};
 use protocol::ids::{PartitionId, TenantId, TopicId};
+use protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
 use protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -21,8 +24,9 @@ use protocol::messages::offset_for_leader_epoch_response::{
 };
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use protocol::messages::{
-    FetchRequest, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+    DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -217,6 +221,21 @@ impl FakeNode {
     }
 }
 
+/// Keeps what it has and answers as an owner that moved its log start.
+fn delete_records(request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            DeleteRecordsPartitionResult::default()
+                .with_partition_index(asked.partition_index)
+                .with_low_watermark(asked.offset)
+        });
+        DeleteRecordsTopicResult::default()
+            .with_partitions(partitions.collect())
+            .with_name(topic.name)
+    });
+    DeleteRecordsResponse::default().with_topics(topics.collect())
+}
+
 fn epoch_ends(request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
@@ -253,6 +272,9 @@ impl Handler for NodeHandler {
             Request::Plan(request) => ready(Response::Plan(node.plan(tenant, &request))),
             Request::ListOffsets(request) => {
                 ready(Response::ListOffsets(node.list_offsets(tenant, request)))
+            }
+            Request::DeleteRecords(request) => {
+                ready(Response::DeleteRecords(delete_records(request)))
             }
             Request::OffsetForLeaderEpoch(request) => {
                 ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))

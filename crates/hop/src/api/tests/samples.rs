@@ -34,6 +34,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::OffsetCommit => offsets::commit(),
         Api::OffsetFetch => offsets::fetch(),
         Api::OffsetDelete => offsets::delete(),
+        Api::DeleteRecords => offsets::delete_records(),
         Api::OffsetForLeaderEpoch => offsets::for_leader_epoch(),
         Api::JoinGroup => groups::join(),
         Api::SyncGroup => groups::sync(),

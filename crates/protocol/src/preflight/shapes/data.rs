@@ -120,3 +120,17 @@ pub(super) const INIT_PRODUCER_ID: Shape = Shape {
         field("producer_epoch", I16).since(3),
     ],
 };
+
+pub(super) const DELETE_RECORDS: Shape = Shape {
+    flexible_from: 2,
+    fields: &[
+        field(
+            "topics",
+            Array(&[
+                field("name", String),
+                field("partitions", Array(&[field("partition_index", I32), field("offset", I64)])),
+            ]),
+        ),
+        field("timeout_ms", I32),
+    ],
+};

@@ -1,11 +1,12 @@
 //! Samples of the offset APIs. Their name fields carry topic ids.
 
 use protocol::messages::{
-    BrokerId, ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, list_offsets_request,
-    list_offsets_response, offset_commit_request, offset_commit_response, offset_delete_request,
-    offset_delete_response, offset_fetch_request, offset_fetch_response,
+    BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, delete_records_request, delete_records_response,
+    list_offsets_request, list_offsets_response, offset_commit_request, offset_commit_response,
+    offset_delete_request, offset_delete_response, offset_fetch_request, offset_fetch_response,
     offset_for_leader_epoch_request, offset_for_leader_epoch_response,
 };
 
@@ -61,6 +62,27 @@ pub(super) fn for_leader_epoch() -> (Request, Response) {
                 .with_partitions(vec![answered]),
         ]);
     (Request::OffsetForLeaderEpoch(request), Response::OffsetForLeaderEpoch(response))
+}
+
+pub(super) fn delete_records() -> (Request, Response) {
+    let asked = delete_records_request::DeleteRecordsPartition::default()
+        .with_partition_index(3)
+        .with_offset(77);
+    let request = DeleteRecordsRequest::default().with_timeout_ms(30_000).with_topics(vec![
+        delete_records_request::DeleteRecordsTopic::default()
+            .with_name(topic_name())
+            .with_partitions(vec![asked]),
+    ]);
+    let answered = delete_records_response::DeleteRecordsPartitionResult::default()
+        .with_partition_index(3)
+        .with_low_watermark(77)
+        .with_error_code(6);
+    let response = DeleteRecordsResponse::default().with_throttle_time_ms(9).with_topics(vec![
+        delete_records_response::DeleteRecordsTopicResult::default()
+            .with_name(topic_name())
+            .with_partitions(vec![answered]),
+    ]);
+    (Request::DeleteRecords(request), Response::DeleteRecords(response))
 }
 
 pub(super) fn commit() -> (Request, Response) {

@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -27,6 +28,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   produce   BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
  *   digest    BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
  *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
+ *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
  * </pre>
  */
@@ -38,6 +40,7 @@ public final class Client {
             case "produce" -> produce(args[1], args[2], Integer.parseInt(args[3]), args[4]);
             case "digest" -> digest(args[1], args[2], Integer.parseInt(args[3]));
             case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            case "delete_records" -> deleteRecords(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])), Long.parseLong(args[4]));
             case "describe" -> describe(args[1]);
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }
@@ -47,6 +50,13 @@ public final class Client {
         try (Admin admin = Admin.create(base(bootstrap))) {
             admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
             System.out.println("created " + topic);
+        }
+    }
+
+    private static void deleteRecords(String bootstrap, TopicPartition partition, long offset) throws Exception {
+        try (Admin admin = Admin.create(base(bootstrap))) {
+            var deleted = admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(offset)));
+            System.out.println(deleted.lowWatermarks().get(partition).get().lowWatermark());
         }
     }
 

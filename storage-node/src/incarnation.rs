@@ -18,7 +18,7 @@ use metadata::model::{NodeRecord, NodeState};
 use protocol::ErrorCode;
 use protocol::ids::NodeId;
 use segment::index::{self, IndexSnapshot, PartitionIndex, ProducerBatch, ProducerState};
-use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter, WalKind};
+use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter};
 use segment::{Family, LogId, Store};
 
 use crate::config::Config;
@@ -31,7 +31,7 @@ use crate::recover;
 use crate::role::NodeError;
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
-use crate::wal::{DiskFront, DiskFrontConfig, Front, NoPromise};
+use crate::wal::{DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise};
 
 /// An incarnation that may acknowledge.
 pub(crate) struct Incarnation {
@@ -55,10 +55,10 @@ pub(crate) async fn begin(
 
     let incarnation = registration.next_incarnation();
     let log = LogId::fresh(node, u32::from(generation), incarnation);
-    let front_text = format!("disk:{}", config.wal.path.display());
+    let descriptor = FrontDescriptor::Disk { path: config.wal.path.clone() };
     let open = OpenSlot {
-        wal_kind: WalKind::Disk as i32,
-        front: Bytes::from(front_text.clone()),
+        wal_kind: descriptor.wal_kind() as i32,
+        front: Bytes::from(descriptor.to_string()),
         control_slot: 0,
     };
     let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn begin(
         state: NodeState::Live,
         address,
         zone: config.zone.clone(),
-        front: front_text,
+        front: descriptor.to_string(),
     };
     registration.write(metadata, record).await?;
     tracing::info!(%node, %log, "incarnation began");

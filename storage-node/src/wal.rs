@@ -23,9 +23,11 @@
 //! [`DiskFront`] is the first implementation. The object front (one conditional PUT per group) and
 //! the replicated front (the disk format on three acceptors) implement the same trait.
 
+pub mod descriptor;
 pub mod disk;
 pub mod io;
 pub mod recover;
+pub mod sealed;
 
 mod assemble;
 mod block;
@@ -48,8 +50,10 @@ use futures::future::BoxFuture;
 use protocol::ids::PartitionId;
 use tokio::sync::watch;
 
+pub use self::descriptor::{FrontDescriptor, ParseFrontError};
 pub use self::disk::{DiskFront, DiskFrontConfig, OpenError, Tuning};
 pub use self::recover::{Damage, RecoverError, Recovered, recover};
+pub use self::sealed::{SealedFront, open_sealed};
 
 /// A position in the front's stream of entries. Every incarnation starts at 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

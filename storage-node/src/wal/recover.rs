@@ -21,6 +21,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use segment::StoreError;
+
 use super::block::decode_entries;
 use super::buffer::AlignedBuffer;
 use super::cursor::{Cursor, Place};
@@ -51,6 +53,18 @@ pub enum RecoverError {
     /// Only a sealed log has an end.
     #[error("the log is not sealed")]
     NotSealed,
+    /// The place holds the log of another incarnation.
+    #[error("the log found there is that of `{log_id}`")]
+    Foreign {
+        /// Whose it is.
+        log_id: String,
+    },
+    /// This version has no such front.
+    #[error("this kind of front cannot be read by this version")]
+    Unsupported,
+    /// The object store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The file could not be read.
     #[error("the log file could not be read")]
     Io(#[source] io::Error),

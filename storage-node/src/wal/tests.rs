@@ -8,4 +8,5 @@ mod files;
 mod harness;
 mod recovery;
 mod room;
+mod sealed;
 mod speed;

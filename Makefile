@@ -48,8 +48,10 @@ bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
 	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
 
-chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|object SECONDS=n)
-	@echo "make chaos: not built yet; it belongs to the storage-engine issue" >&2; exit 2
+chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|object SECONDS=n SEED=n)
+	@tests/scripts/setup build clients
+	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-chaos
+	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED))
 
 compat: ## a pinned client suite against a cluster (SUITE=name|all)
 	@echo "make compat: not built yet; it belongs to the Kafka-semantics issue" >&2; exit 2

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
+use rustix::process::Signal;
 
 use crate::process::{Process, free_address, metric};
 use crate::servers::{Etcd, EtcdVersion, S3};
@@ -24,10 +26,28 @@ pub struct Spec {
     pub etcd: EtcdVersion,
     /// Where the bytes end up.
     pub store: StoreKind,
+    /// Where acknowledgements become durable.
+    pub front: FrontKind,
     /// Hot cache of each node.
     pub hot_cache: String,
     /// Write-ahead log of each node.
     pub wal_size: String,
+}
+
+/// The front of a cluster's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FrontKind {
+    /// A file of the node's own machine: its partitions wait for its restart.
+    Disk,
+}
+
+impl FrontKind {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+        }
+    }
 }
 
 /// The object store of a cluster.
@@ -47,6 +67,7 @@ impl Default for Spec {
             readers: 2,
             etcd: EtcdVersion::Debian,
             store: StoreKind::S3,
+            front: FrontKind::Disk,
             hot_cache: "64MiB".to_owned(),
             wal_size: "64MiB".to_owned(),
         }
@@ -130,19 +151,30 @@ impl Cluster {
         self.readers.iter().map(|role| metric(role.http, name, label)).sum()
     }
 
-    /// Reads the whole bucket and checks its promises; the findings as text, or the summary.
+    /// Reads the whole bucket and checks its promises; the findings as an error, or the summary.
     pub fn scrub(&self) -> Result<String> {
+        let (clean, report) = self.run_scrub()?;
+        anyhow::ensure!(clean, "scrub:\n{report}");
+        Ok(report)
+    }
+
+    /// The findings of a scrub, one per line; empty for a clean bucket.
+    pub fn scrub_findings(&self) -> Result<Vec<String>> {
+        let (clean, report) = self.run_scrub()?;
+        let findings = report.lines().filter_map(|line| line.strip_prefix("finding: "));
+        let findings: Vec<String> = findings.map(str::to_owned).collect();
+        anyhow::ensure!(clean || !findings.is_empty(), "scrub:\n{report}");
+        Ok(findings)
+    }
+
+    fn run_scrub(&self) -> Result<(bool, String)> {
         let output = Command::new(thermocline_binary())
             .args(["scrub", "--config"])
             .arg(&self.control.config)
             .output()?;
-        let report = String::from_utf8_lossy(&output.stdout).into_owned();
-        anyhow::ensure!(
-            output.status.success(),
-            "scrub:\n{report}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(report)
+        let mut report = String::from_utf8_lossy(&output.stdout).into_owned();
+        report.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), report))
     }
 
     /// A control configuration with the given `[store]` table, for tests of refusals.
@@ -236,17 +268,40 @@ impl Role {
 
     /// Starts the role and waits until it says that it is ready.
     pub fn start(&mut self) -> Result<()> {
+        self.spawn()?;
+        self.wait_for_ready()
+    }
+
+    /// Starts the role and does not wait.
+    pub fn spawn(&mut self) -> Result<()> {
         let mut command = Command::new(thermocline_binary());
         command.arg(self.subcommand).arg("--config").arg(&self.config);
-        let mut process = Process::spawn(&self.name, command, &self.dir)?;
-        process.wait_for_ready(self.http)?;
-        self.process = Some(process);
+        self.process = Some(Process::spawn(&self.name, command, &self.dir)?);
         Ok(())
+    }
+
+    /// Waits until the running process says that it is ready.
+    pub fn wait_for_ready(&mut self) -> Result<()> {
+        self.process.as_mut().context("the role runs")?.wait_for_ready(self.http)
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Sends a signal, for example `Signal::STOP` and `Signal::CONT` to pause.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.as_ref().context("the role runs")?.signal(signal)
+    }
+
+    /// Whether the process has ended by itself; it counts as stopped then.
+    pub fn reap(&mut self) -> bool {
+        let ended = self.process.as_mut().is_some_and(Process::has_ended);
+        if ended {
+            self.process = None;
+        }
+        ended
     }
 
     /// SIGTERM and a clean exit.

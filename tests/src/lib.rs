@@ -4,6 +4,7 @@
 //! In: binaries built or installed by `tests/scripts/setup`. Out: a running cluster, its log files,
 //! its metrics. Never: anything beyond 127.0.0.1.
 
+pub mod chaos;
 pub mod clients;
 pub mod cluster;
 pub mod dev;

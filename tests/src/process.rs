@@ -61,15 +61,38 @@ impl Process {
         self.wait_exit()
     }
 
+    /// SIGTERM, then waits for a successful exit for as long as that may take.
+    pub fn finish(&mut self, most: Duration) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = self.wait_exit_within(most)?;
+        anyhow::ensure!(
+            status.success(),
+            "{} ended with {status}; log:\n{}",
+            self.name,
+            self.tail()
+        );
+        Ok(())
+    }
+
     /// Waits for the process to end by itself.
     pub fn wait_exit(&mut self) -> Result<ExitStatus> {
-        for _ in 0..READY_SECONDS * 50 {
+        self.wait_exit_within(Duration::from_secs(READY_SECONDS))
+    }
+
+    /// The same, for processes with more to do.
+    pub fn wait_exit_within(&mut self, most: Duration) -> Result<ExitStatus> {
+        for _ in 0..most.as_millis().div_ceil(POLL.as_millis()) {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             sleep(POLL);
         }
         bail!("{} did not exit; log:\n{}", self.name, self.tail())
+    }
+
+    /// Whether the process has ended; reaps it then.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Waits until something accepts connections at `address`, while the process lives.

@@ -41,7 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "segment",
         ],
     ),
-    ("thermocline-tests", &[]),
+    // Black-box tests: the metadata store is only asked who owns what.
+    ("thermocline-tests", &["metadata", "process"]),
     ("thermocline-model", &[]),
     ("thermocline-bench", &["thermocline-tests"]),
 ];

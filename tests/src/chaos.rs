@@ -1,0 +1,68 @@
+//! `make chaos`: a cluster under load, a nemesis, then a checker that does not know what happened.
+//!
+//! ```text
+//! producers ──► gateways ──► nodes        nemesis: kill -9, SIGSTOP, a quarter of the time nothing
+//! followers ◄──    │     ◄──              heal, read everything from offset 0, check, scrub
+//!    └─ histories ─┴──────────────► checker
+//! ```
+
+pub mod checker;
+pub mod history;
+
+mod faults;
+mod load;
+mod nemesis;
+mod outage;
+mod owners;
+mod report;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use self::faults::Faults;
+use self::load::Load;
+pub use self::nemesis::SMOKE_SEED;
+pub use self::report::Report;
+use crate::clients::Client;
+use crate::cluster::{Cluster, FrontKind, Spec};
+
+/// The topic everything happens in.
+const TOPIC: &str = "chaos";
+/// Load before the first fault and after the last repair: both must be unremarkable.
+const CALM: Duration = Duration::from_secs(5);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The nodes' front.
+    pub front: FrontKind,
+    /// How long the nemesis is at work.
+    pub seconds: u64,
+    /// Determines the faults and their times.
+    pub seed: u64,
+    /// Bytes per second of all producers together.
+    pub rate: u64,
+    /// Partitions of the topic.
+    pub partitions: u32,
+}
+
+/// Runs the nemesis against a new cluster below `dir`, and judges.
+pub fn run(dir: &Path, options: &Options) -> Result<Report> {
+    let spec = Spec { front: options.front, ..Spec::default() };
+    let mut cluster = Cluster::start(dir, &spec)?;
+    let bootstrap = cluster.bootstrap();
+    Client::Python.create_topic(&bootstrap, TOPIC, options.partitions)?;
+    let load = Load::start(dir, &bootstrap, TOPIC, options.partitions, options.rate)?;
+    std::thread::sleep(CALM);
+    let faults = Faults::new(&mut cluster, TOPIC, options.seed)?;
+    let done = faults.run(Duration::from_secs(options.seconds))?;
+    eprintln!("healed; load goes on for {CALM:?}, then everything is read again");
+    std::thread::sleep(CALM);
+    let history = load.finish()?;
+    let findings = checker::check(&history);
+    eprintln!("checked {} acknowledgements; scrubbing", history.acks.len());
+    let scrub = cluster.scrub_findings().context("scrub cannot run")?;
+    Ok(Report::new(options, &history, findings, done, scrub))
+}

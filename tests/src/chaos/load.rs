@@ -1,0 +1,99 @@
+//! The clients of a run: producers, followers, and at the end a reader of everything.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::history::History;
+use crate::process::Process;
+use crate::root;
+use crate::servers::installed;
+
+/// Two producers: what one sees of the other is part of the test.
+const PRODUCERS: u16 = 2;
+/// A producer may need this long to learn what became of its last records, a follower to reach the
+/// end, a reader to read everything.
+const FINISH: Duration = Duration::from_secs(600);
+
+/// Running clients.
+pub(super) struct Load {
+    dir: PathBuf,
+    bootstrap: String,
+    topic: String,
+    partitions: String,
+    producers: Vec<(u16, Process)>,
+    follower: Process,
+}
+
+impl Load {
+    /// Starts producers and a follower; histories are written below `dir`.
+    pub(super) fn start(
+        dir: &Path,
+        bootstrap: &str,
+        topic: &str,
+        partitions: u32,
+        rate: u64,
+    ) -> Result<Self> {
+        let partitions = partitions.to_string();
+        let log = |name: &str| history_path(dir, name).display().to_string();
+        let each = (rate / u64::from(PRODUCERS)).to_string();
+        let producers = (1..=PRODUCERS).map(|worker| {
+            let (name, id) = (format!("producer-{worker}"), worker.to_string());
+            let log = log(&name);
+            let args = ["produce", bootstrap, topic, &partitions, &id, &each, &log];
+            Ok((worker, Process::spawn(&name, client(&args)?, dir)?))
+        });
+        let producers = producers.collect::<Result<_>>()?;
+        let args = ["tail", bootstrap, topic, &partitions, &log("follower")];
+        let follower = Process::spawn("follower", client(&args)?, dir)?;
+        let (dir, bootstrap, topic) = (dir.to_owned(), bootstrap.to_owned(), topic.to_owned());
+        Ok(Self { dir, bootstrap, topic, partitions, producers, follower })
+    }
+
+    /// Stops the producers, lets the follower reach the end, reads everything, and collects what
+    /// all of them wrote down.
+    pub(super) fn finish(mut self) -> Result<History> {
+        let mut history = History::default();
+        for (worker, producer) in &mut self.producers {
+            producer.finish(FINISH).with_context(|| format!("producer {worker}"))?;
+            history
+                .add_producer(*worker, &history_path(&self.dir, &format!("producer-{worker}")))?;
+        }
+        // A follower that got stuck has no last line; the checker counts what it did not see.
+        let followed = self.follower.finish(FINISH);
+        if let Err(error) = followed {
+            eprintln!("the follower did not finish: {error:#}");
+        }
+        let tail = history.reader(&history_path(&self.dir, "follower"))?;
+        history.tails.push(tail);
+        history.last = self.read_all(&mut history)?;
+        Ok(history)
+    }
+
+    fn read_all(&self, history: &mut History) -> Result<super::history::Reader> {
+        let log = history_path(&self.dir, "reader");
+        let path = log.display().to_string();
+        let args = ["read", &self.bootstrap, &self.topic, &self.partitions, &path];
+        let mut reader = Process::spawn("reader", client(&args)?, &self.dir)?;
+        let status = reader.wait_exit_within(FINISH).context("the last read")?;
+        let read = history.reader(&log)?;
+        anyhow::ensure!(
+            status.success() && read.complete,
+            "the last read broke off: {}",
+            reader.log()
+        );
+        Ok(read)
+    }
+}
+
+fn client(args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(installed("python")?);
+    command.arg(root().join("tests/clients/python/history.py")).args(args);
+    Ok(command)
+}
+
+fn history_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.history"))
+}

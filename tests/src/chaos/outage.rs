@@ -1,0 +1,91 @@
+//! How long a fault was felt: from the fault to the first acknowledgement of each partition that
+//! the node which it hit had owned.
+
+use std::collections::HashMap;
+
+use super::history::Ack;
+
+/// A fault that took partitions away.
+#[derive(Debug, Clone)]
+pub(super) struct Outage {
+    /// When, Unix milliseconds.
+    pub(super) at_ms: i64,
+    /// What it was, as the report groups it.
+    pub(super) kind: &'static str,
+    /// The partitions of the node it hit.
+    pub(super) partitions: Vec<u32>,
+}
+
+/// The distribution of times, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Half are shorter.
+    pub p50: i64,
+    /// 99 of 100 are shorter.
+    pub p99: i64,
+    /// The longest.
+    pub(super) max: i64,
+}
+
+impl Times {
+    /// Of these times; `None` without any.
+    pub(super) fn of(mut times: Vec<i64>) -> Option<Self> {
+        times.sort_unstable();
+        let max = *times.last()?;
+        let at = |share: usize| times[(times.len() * share).div_ceil(100).max(1) - 1];
+        Some(Self { p50: at(50), p99: at(99), max })
+    }
+}
+
+/// The time to the first acknowledgement, of every partition of every outage. Only a record that
+/// was sent after the fault counts: an answer that was on its way already proves nothing.
+pub(super) fn first_acks(outages: &[Outage], acks: &[Ack]) -> Vec<(&'static str, i64)> {
+    let mut by_partition: HashMap<u32, Vec<(i64, i64)>> = HashMap::new();
+    for ack in acks {
+        by_partition.entry(ack.partition).or_default().push((ack.sent_ms, ack.acked_ms));
+    }
+    by_partition.values_mut().for_each(|acks| acks.sort_unstable());
+    let mut times = Vec::new();
+    for outage in outages {
+        for partition in &outage.partitions {
+            let acks = by_partition.get(partition).map_or(&[][..], Vec::as_slice);
+            let sent_after = acks.partition_point(|(sent, _)| *sent <= outage.at_ms);
+            if let Some((_, acked)) = acks.get(sent_after) {
+                times.push((outage.kind, acked - outage.at_ms));
+            }
+        }
+    }
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::Value;
+    use super::*;
+
+    fn ack(partition: u32, sent_ms: i64, acked_ms: i64) -> Ack {
+        let value = Value { worker: 0, sequence: 0 };
+        Ack { partition, offset: 0, value, sent_ms, acked_ms }
+    }
+
+    #[test]
+    fn only_what_was_sent_after_the_fault_ends_the_outage() {
+        let outage = Outage { at_ms: 1_000, kind: "kill", partitions: vec![3, 4, 5] };
+        let acks = [
+            ack(3, 995, 1_005),
+            ack(3, 1_400, 3_100),
+            ack(3, 1_001, 3_000),
+            ack(4, 1_002, 1_010),
+            ack(6, 1_002, 9_000),
+        ];
+        assert_eq!(first_acks(&[outage], &acks), [("kill", 2_000), ("kill", 10)]);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        assert_eq!(Times::of(Vec::new()), None);
+        assert_eq!(Times::of(vec![7]), Some(Times { p50: 7, p99: 7, max: 7 }));
+        let times = Times::of((1..=200).rev().collect()).unwrap();
+        assert_eq!(times, Times { p50: 100, p99: 198, max: 200 });
+    }
+}

@@ -115,6 +115,7 @@ impl FetchError {
                 StoreErrorKind::Damaged => "damaged",
                 StoreErrorKind::Denied | StoreErrorKind::NoBucket => "denied",
                 StoreErrorKind::Unreachable | StoreErrorKind::Unavailable => "unavailable",
+                StoreErrorKind::Overloaded => "overloaded",
             },
         }
     }

@@ -1,8 +1,11 @@
-//! An object store that lies about its writes, as real ones do.
+//! An object store that lies about its writes, as real ones do. For tests, also of other crates:
+//! the feature `test-support` makes it public.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -19,7 +22,7 @@ use crate::store::Store;
 
 /// What happens to one conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Applied, and the answer is lost: the client sees a time-out.
     LostAnswer,
     /// Applied, and a retry inside the client made it "exists" or "precondition failed".
@@ -28,11 +31,19 @@ pub(crate) enum Fault {
     Conflict409,
     /// Not applied: connection refused.
     NotSent,
+    /// Not applied: 503 SlowDown.
+    SlowDown,
+    /// Not applied, and never answered.
+    Hang,
+    /// Applied, and never answered.
+    AppliedButHang,
+    /// The client sees a time-out; applied this long afterwards.
+    AppliedLate(Duration),
 }
 
 /// How a store can break the promise of conditional writes (R16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unsound {
+pub enum Unsound {
     /// It ignores the condition.
     Unconditional,
     /// It checks that the key is free, and creates it a moment later.
@@ -43,39 +54,55 @@ pub(crate) enum Unsound {
 
 /// Memory with faults: the next conditional writes meet the next faults.
 #[derive(Debug)]
-pub(crate) struct FaultyStore {
-    memory: InMemory,
+pub struct FaultyStore {
+    memory: Arc<InMemory>,
     faults: Mutex<VecDeque<Fault>>,
     unsound: Option<Unsound>,
     attempts: Mutex<Vec<PutPayload>>,
+    down: AtomicBool,
 }
 
 impl FaultyStore {
-    pub(crate) fn with(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
+    /// A store whose first conditional writes meet these faults.
+    pub fn with(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
         Arc::new(Self {
-            memory: InMemory::new(),
+            memory: Arc::new(InMemory::new()),
             faults: Mutex::new(faults.into_iter().collect()),
             unsound: None,
             attempts: Mutex::default(),
+            down: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn unsound(how: Unsound) -> Arc<Self> {
+    /// A store without faults that breaks a promise.
+    pub fn unsound(how: Unsound) -> Arc<Self> {
         Arc::new(Self {
-            memory: InMemory::new(),
+            memory: Arc::new(InMemory::new()),
             faults: Mutex::default(),
             unsound: Some(how),
             attempts: Mutex::default(),
+            down: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn store(self: &Arc<Self>) -> Store {
+    /// A handle on it, as its users have.
+    pub fn store(self: &Arc<Self>) -> Store {
         let store = Arc::clone(self);
         Store::over(store)
     }
 
-    pub(crate) fn push(&self, fault: Fault) {
+    /// One more fault, behind those that wait.
+    pub fn push(&self, fault: Fault) {
         self.faults.lock().push_back(fault);
+    }
+
+    /// While it is down every request fails.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    fn check_up(&self) -> Result<()> {
+        if self.down.load(Ordering::SeqCst) { Err(failure("the store is down")) } else { Ok(()) }
     }
 
     /// True when the write shall go on without its condition.
@@ -95,10 +122,30 @@ impl FaultyStore {
         holds
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a request that outlives its client")]
+    fn apply_late(
+        &self,
+        after: Duration,
+        location: Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) {
+        let memory = Arc::clone(&self.memory);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            // If the key is taken by then, the request is refused, and nobody hears of that either.
+            let _refused = memory.put_opts(&location, payload, options).await;
+        });
+    }
+
     /// The bytes of every conditional attempt so far.
-    pub(crate) fn attempts(&self) -> Vec<Bytes> {
+    pub fn attempts(&self) -> Vec<Bytes> {
         self.attempts.lock().iter().map(|payload| payload.clone().into()).collect()
     }
+}
+
+fn failure(what: &str) -> Error {
+    Error::Generic { store: "faulty", source: what.into() }
 }
 
 fn refusal(location: &Path, mode: &PutMode) -> Error {
@@ -124,6 +171,7 @@ impl ObjectStore for FaultyStore {
         payload: PutPayload,
         mut options: PutOptions,
     ) -> Result<PutResult> {
+        self.check_up()?;
         if options.mode == PutMode::Overwrite {
             return self.memory.put_opts(location, payload, options).await;
         }
@@ -133,18 +181,27 @@ impl ObjectStore for FaultyStore {
         if self.breaks_the_condition(location, &mode).await {
             options.mode = PutMode::Overwrite;
         }
-        let generic = || Error::Generic { store: "faulty", source: "injected".into() };
         match fault {
             None => self.memory.put_opts(location, payload, options).await,
-            Some(Fault::NotSent) => Err(generic()),
+            Some(Fault::NotSent) => Err(failure("injected")),
+            Some(Fault::SlowDown) => Err(failure("status code: 503: <Code>SlowDown</Code>")),
             Some(Fault::Conflict409) => Err(refusal(location, &mode)),
             Some(Fault::LostAnswer) => {
                 self.memory.put_opts(location, payload, options).await?;
-                Err(generic())
+                Err(failure("injected"))
             }
             Some(Fault::AppliedButRefused) => {
                 self.memory.put_opts(location, payload, options).await?;
                 Err(refusal(location, &mode))
+            }
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::AppliedButHang) => {
+                self.memory.put_opts(location, payload, options).await?;
+                std::future::pending().await
+            }
+            Some(Fault::AppliedLate(after)) => {
+                self.apply_late(after, location.clone(), payload, options);
+                Err(failure("injected"))
             }
         }
     }
@@ -158,6 +215,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.check_up()?;
         self.memory.get_opts(location, options).await
     }
 

@@ -49,6 +49,9 @@ pub mod plan;
 
 pub mod scrub;
 
+#[cfg(any(test, feature = "test-support"))]
+pub mod faulty;
+
 #[cfg(test)]
 mod hex;
 

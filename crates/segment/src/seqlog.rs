@@ -21,12 +21,18 @@
 //!   one name, and whoever loses a slot stops being the writer.
 
 mod end;
+mod frozen;
+mod pace;
+mod pipeline;
 mod reader;
 mod record;
 mod slot;
+mod tail;
 mod writer;
 
 pub use end::{EndOutcome, place_end, try_end};
+pub use pace::Pace;
+pub use pipeline::{IN_FLIGHT_MAX, PipelinedWriter};
 pub use reader::{ReadError, Scan, SeqLogReader, Slot, Tail};
 pub use record::{EndReason, EndRecord, IndexReference, OpenSlot, WalKind};
 pub use slot::{HEADER_LEN, SlotHeader, SlotKind};

@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// A store over any implementation: faults and broken promises for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     pub(crate) fn over(store: Arc<dyn object_store::ObjectStore>) -> Self {
         Self {
             backend: Arc::new(backend::Backend::of(store)),

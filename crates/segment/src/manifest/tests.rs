@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::{
     ClaimError, CommitError, CompactedObject, InvalidManifest, Manifest, ManifestStore, wire,
 };
+use crate::faulty::{Fault, FaultyStore};
 use crate::hex;
 use crate::keys::{self, Key};
 use crate::log_id::LogId;
 use crate::store::Store;
-use crate::store::tests::faulty::{Fault, FaultyStore};
 use crate::token::WriterToken;
 
 fn partition() -> PartitionId {

@@ -72,9 +72,10 @@ impl ProbeError {
             StoreErrorKind::Unreachable => Self::Unreachable { address, cause },
             StoreErrorKind::Denied => Self::Denied { address, url, cause },
             StoreErrorKind::NoBucket => Self::NoBucket { url, address },
-            StoreErrorKind::NotFound | StoreErrorKind::Unavailable | StoreErrorKind::Damaged => {
-                Self::Other { url, cause }
-            }
+            StoreErrorKind::NotFound
+            | StoreErrorKind::Unavailable
+            | StoreErrorKind::Overloaded
+            | StoreErrorKind::Damaged => Self::Other { url, cause },
         }
     }
 }

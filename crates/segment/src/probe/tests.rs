@@ -3,7 +3,7 @@
 use std::env;
 
 use super::{ProbeError, ProbeSize, probe};
-use crate::store::tests::faulty::{FaultyStore, Unsound};
+use crate::faulty::{FaultyStore, Unsound};
 use crate::store::{Secret, Store, StoreConfig};
 
 /// A store that lets a second conditional write win loses acknowledged records (R16).

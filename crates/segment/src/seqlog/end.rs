@@ -4,10 +4,10 @@
 //! would leave a hole before it for the paused writer to fill, and that record
 //! would be acknowledged and never read (found by the model, RELIABILITY §4.7).
 
+use super::frozen::header_of;
 use super::reader::{ReadError, SeqLogReader};
 use super::record::{self, EndRecord};
 use super::slot::{SlotHeader, SlotKind};
-use super::writer::header_of;
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
 use crate::store::{Created, Op, Store, StoreError};

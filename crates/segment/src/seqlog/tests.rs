@@ -1,5 +1,8 @@
 //! SeqLog: one writer, one end, no record behind a hole.
 
+mod pipeline;
+mod tail;
+
 use bytes::Bytes;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use protocol::ids::NodeId;
@@ -8,10 +11,10 @@ use super::{
     AppendError, EndOutcome, EndReason, EndRecord, HEADER_LEN, OpenSlot, SeqLogReader,
     SeqLogWriter, SlotHeader, SlotKind, Tail, WalKind, place_end, try_end,
 };
+use crate::faulty::{Fault, FaultyStore};
 use crate::hex;
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
-use crate::store::tests::faulty::{Fault, FaultyStore};
 use crate::store::{Store, StoreErrorKind};
 use crate::token::WriterToken;
 

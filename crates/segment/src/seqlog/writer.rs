@@ -12,13 +12,13 @@
 
 use bytes::Bytes;
 
+use super::frozen::FrozenSlot;
 use super::reader::{ReadError, SeqLogReader, Tail};
 use super::record::{self, EndRecord, OpenSlot};
-use super::slot::{SlotHeader, SlotKind};
-use crate::keys::{self, Family};
+use super::slot::SlotKind;
+use crate::keys::Family;
 use crate::log_id::LogId;
-use crate::store::{Created, Op, Store, StoreError};
-use crate::token::WriterToken;
+use crate::store::{Store, StoreError};
 
 /// Slots are single PUTs of at most this (R21).
 pub const PAYLOAD_BYTES_MAX: u64 = 32 << 20;
@@ -60,17 +60,8 @@ pub struct SeqLogWriter {
     family: Family,
     log: LogId,
     next: u64,
-    frozen: Option<Frozen>,
+    frozen: Option<FrozenSlot>,
     closed: bool,
-}
-
-/// A slot whose bytes are decided and whose fate is not.
-#[derive(Debug)]
-struct Frozen {
-    slot: u64,
-    kind: SlotKind,
-    token: WriterToken,
-    object: Vec<Bytes>,
 }
 
 impl SeqLogWriter {
@@ -128,7 +119,9 @@ impl SeqLogWriter {
         if self.frozen.is_some() {
             return Err(AppendError::Pending);
         }
-        self.frozen = Some(self.freeze(kind, payload)?);
+        let (store, next) = (self.store.clone(), self.next);
+        let frozen = FrozenSlot::freeze(store, self.family, &self.log, next, kind, payload)?;
+        self.frozen = Some(frozen);
         self.settle().await
     }
 
@@ -145,64 +138,19 @@ impl SeqLogWriter {
         self.append(SlotKind::End, vec![record::encode(end)]).await
     }
 
-    fn freeze(&self, kind: SlotKind, payload: Vec<Bytes>) -> Result<Frozen, AppendError> {
-        let token = WriterToken::random();
-        let header = header_of(self.family, &self.log, self.next, kind, token, &payload);
-        if header.payload_len > PAYLOAD_BYTES_MAX {
-            return Err(AppendError::TooLarge { bytes: header.payload_len });
-        }
-        let object = std::iter::once(header.encode()).chain(payload).collect();
-        Ok(Frozen { slot: self.next, kind, token, object })
-    }
-
     async fn settle(&mut self) -> Result<u64, AppendError> {
         let frozen = self.frozen.as_ref().expect("settle follows freeze");
-        let slot = frozen.slot;
-        let key = keys::slot(self.family, &self.log, slot);
-        match self.store.create(&key, frozen.object.clone(), frozen.token).await? {
-            Created::Ours(_) => {
-                self.closed = frozen.kind == SlotKind::End;
-                self.next = slot + 1;
+        let kind = frozen.kind();
+        match frozen.put().await {
+            Err(AppendError::Unavailable(error)) => Err(AppendError::Unavailable(error)),
+            settled => {
+                self.closed = settled.is_err() || kind == SlotKind::End;
+                self.next += u64::from(settled.is_ok());
                 self.frozen = None;
-                Ok(slot)
-            }
-            Created::Exists => {
-                let reader = SeqLogReader::new(self.store.clone(), self.family, self.log);
-                let by = occupant(&reader, slot).await?;
-                self.closed = true;
-                self.frozen = None;
-                Err(AppendError::Fenced { slot, by })
+                settled
             }
         }
     }
-}
-
-/// What is in a slot that was seen to exist.
-async fn occupant(reader: &SeqLogReader, slot: u64) -> Result<SlotKind, StoreError> {
-    match reader.header(slot).await {
-        Ok(Some(header)) => Ok(header.kind),
-        // Only a store that breaks its promises takes a slot back.
-        Ok(None) => Err(StoreError::damaged(Op::GetRange, slot, "slot existed and is gone")),
-        Err(ReadError::Store(error)) => Err(error),
-    }
-}
-
-/// The header over a payload.
-pub(super) fn header_of(
-    family: Family,
-    log: &LogId,
-    slot: u64,
-    kind: SlotKind,
-    token: WriterToken,
-    payload: &[Bytes],
-) -> SlotHeader {
-    let payload_crc = if SlotHeader::payload_checks_itself(family, kind) {
-        0
-    } else {
-        payload.iter().fold(0, |crc, chunk| crc32c::crc32c_append(crc, chunk))
-    };
-    let payload_len = payload.iter().map(|chunk| chunk.len() as u64).sum();
-    SlotHeader { family, kind, token, slot, log: *log, payload_len, payload_crc }
 }
 
 /// An existing log cannot be continued.

@@ -57,6 +57,15 @@ enum Settled {
     Lost,
 }
 
+impl From<Settled> for Created {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Ours(version) => Self::Ours(version),
+            Settled::Lost => Self::Exists,
+        }
+    }
+}
+
 /// What reading back found.
 enum Found {
     Absent,
@@ -84,10 +93,7 @@ impl Store {
         payload: Vec<Bytes>,
         token: WriterToken,
     ) -> Result<Created, StoreError> {
-        match self.settle(Write::new(key, payload, token, PutMode::Create)).await? {
-            Settled::Ours(version) => Ok(Created::Ours(version)),
-            Settled::Lost => Ok(Created::Exists),
-        }
+        self.settle(Write::new(key, payload, token, PutMode::Create)).await.map(Created::from)
     }
 
     /// Replaces the object if `expected` is its current version.
@@ -107,21 +113,39 @@ impl Store {
         }
     }
 
+    /// Like [`Store::create`], but one attempt: for a caller that has its own way of trying again
+    /// (R18). An error leaves unknown whether the object exists or will exist.
+    pub(crate) async fn try_create(
+        &self,
+        key: &Key,
+        payload: Vec<Bytes>,
+        token: WriterToken,
+    ) -> Result<Created, StoreError> {
+        self.attempt(&Write::new(key, payload, token, PutMode::Create)).await.map(Created::from)
+    }
+
     /// Puts and reads back until it is clear whose bytes are there.
     async fn settle(&self, write: Write<'_>) -> Result<Settled, StoreError> {
         let mut attempts = Attempts::start(self.write_deadline);
         loop {
-            let refused = match self.put_once(&write).await {
-                Ok(Some(version)) => return Ok(Settled::Ours(version)),
-                Ok(None) => no_version(write.op(), write.key),
-                Err(error) => error,
-            };
-            match self.read_back(&write).await {
-                Ok(Found::Ours(version)) => return Ok(Settled::Ours(version)),
-                Ok(found) if write.may_still_win(&found) => attempts.pause(refused).await?,
-                Ok(Found::Other(_) | Found::Absent) => return Ok(Settled::Lost),
+            match self.attempt(&write).await {
+                Ok(settled) => return Ok(settled),
                 Err(error) => attempts.pause(error).await?,
             }
+        }
+    }
+
+    /// Puts once and, after any answer but success, reads back (R13).
+    async fn attempt(&self, write: &Write<'_>) -> Result<Settled, StoreError> {
+        let refused = match self.put_once(write).await {
+            Ok(Some(version)) => return Ok(Settled::Ours(version)),
+            Ok(None) => no_version(write.op(), write.key),
+            Err(error) => error,
+        };
+        match self.read_back(write).await? {
+            Found::Ours(version) => Ok(Settled::Ours(version)),
+            found if write.may_still_win(&found) => Err(refused),
+            Found::Other(_) | Found::Absent => Ok(Settled::Lost),
         }
     }
 

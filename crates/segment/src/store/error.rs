@@ -19,8 +19,10 @@ pub enum StoreErrorKind {
     Denied,
     /// No connection.
     Unreachable,
-    /// Overload, time-out, broken connection: try again.
+    /// Time-out, broken connection, a failure on the other side: try again.
     Unavailable,
+    /// The store asks for fewer requests: try again, more slowly (R28).
+    Overloaded,
     /// The object is there but is not what its reference says.
     Damaged,
 }
@@ -52,7 +54,10 @@ impl StoreError {
 
     /// True when the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, StoreErrorKind::Unreachable | StoreErrorKind::Unavailable)
+        matches!(
+            self.kind,
+            StoreErrorKind::Unreachable | StoreErrorKind::Unavailable | StoreErrorKind::Overloaded
+        )
     }
 
     /// True when the object is not there.
@@ -72,6 +77,12 @@ fn classify(error: &object_store::Error) -> StoreErrorKind {
         object_store::Error::InvalidPath { .. } => StoreErrorKind::Damaged,
         _ if text.contains("status code: 403") || text.contains("status code: 401") => {
             StoreErrorKind::Denied
+        }
+        _ if ["SlowDown", "status code: 503", "status code: 429"]
+            .iter()
+            .any(|it| text.contains(it)) =>
+        {
+            StoreErrorKind::Overloaded
         }
         _ if connection_failed(error) => StoreErrorKind::Unreachable,
         _ => StoreErrorKind::Unavailable,
@@ -139,6 +150,18 @@ mod tests {
     #[test]
     fn a_refused_listing_is_told_from_a_failed_one() {
         assert_eq!(seen("status code: 403 Forbidden").kind, StoreErrorKind::Denied);
-        assert_eq!(seen("status code: 503 Slow Down").kind, StoreErrorKind::Unavailable);
+        assert_eq!(
+            seen("status code: 500 Internal Server Error").kind,
+            StoreErrorKind::Unavailable
+        );
+    }
+
+    #[test]
+    fn an_overloaded_store_is_told_from_a_broken_one() {
+        for text in
+            ["status code: 503 Service Unavailable", "<Code>SlowDown</Code>", "status code: 429"]
+        {
+            assert_eq!(seen(text).kind, StoreErrorKind::Overloaded, "{text}");
+        }
     }
 }

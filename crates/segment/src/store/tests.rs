@@ -3,7 +3,6 @@
 
 mod ambiguity;
 mod conformance;
-pub(crate) mod faulty;
 mod local;
 
 use bytes::{BufMut as _, Bytes, BytesMut};

@@ -1,7 +1,7 @@
 //! Answers to conditional writes that must not be believed (R13, R17).
 
-use super::faulty::{Fault, FaultyStore};
 use super::{payload, text_of};
+use crate::faulty::{Fault, FaultyStore};
 use crate::keys::{self, Key};
 use crate::store::{Created, Store, Updated, Version};
 

@@ -59,6 +59,7 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
     let deps = cold_reader::Deps {
+        net: member.peers.net().clone(),
         clock: process.clock.clone(),
         metadata: member.metadata,
         view: member.view,

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use hop::ClusterSecret;
 use metadata::{ClusterView, MetadataStore};
-use process::{Clock, Drain};
+use process::{Clock, Drain, Net};
 use protocol::ids::ReaderId;
 use segment::Store;
-use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::registration::Registration;
@@ -16,6 +15,8 @@ use crate::server::Server;
 
 /// What the role needs from its process.
 pub struct Deps {
+    /// Where the reader listens.
+    pub net: Net,
     /// Tells when a plan has expired.
     pub clock: Clock,
     /// Where the reader registers.
@@ -56,7 +57,7 @@ pub enum RoleError {
 pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Reader, RoleError> {
     let secret = deps.view.cluster().ok_or(RoleError::NoCluster)?.secret;
     let listen = |cause| RoleError::Listen { address: config.listen, cause };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let listener = deps.net.listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let handler: Arc<dyn hop::Handler> =
         Arc::new(Server::new(&config, secret, deps.store, deps.clock, drain.clone()));

@@ -6,7 +6,7 @@ use hop::{ClusterSecret, Peers};
 use metadata::{ClusterView, MetadataStore, model::LeaderRecord};
 use process::{Clock, Drain};
 use segment::Store;
-use tokio::{net::TcpListener, sync::mpsc, time::sleep};
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     config::{Config, ConfigError},
@@ -69,7 +69,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     metrics::describe();
     let secret = deps.view.cluster().ok_or(RoleError::NoCluster)?.secret;
     let listen = |cause| RoleError::Listen { address: config.listen, cause };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let listener = deps.peers.net().listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
     let gate = Gate::default();

@@ -1,38 +1,16 @@
 //! The listener: accepts sockets and hands each to the stack, in a task of its own.
 
-use std::net::SocketAddr;
-
 use process::Drain;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use process::net::Listener;
 use tokio::time::sleep;
 use tower::Service;
 
 use crate::call::Accepted;
-use crate::limits::{ACCEPT_PAUSE, ACCEPT_QUEUE};
+use crate::limits::ACCEPT_PAUSE;
 use crate::stack::ConnectionStack;
 
-/// Binds `host:port`.
-pub(crate) async fn bind(address: &str) -> std::io::Result<TcpListener> {
-    let mut failure = None;
-    for address in lookup_host(address).await? {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.unwrap_or_else(|| std::io::Error::from(std::io::ErrorKind::AddrNotAvailable)))
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restart must not wait for the sockets of the last run to time out.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_QUEUE)
-}
-
 /// Accepts until the drain begins.
-pub(crate) async fn accept(listener: TcpListener, mut stack: ConnectionStack, drain: Drain) {
+pub(crate) async fn accept(listener: Listener, mut stack: ConnectionStack, drain: Drain) {
     let draining = drain.draining();
     let mut draining = std::pin::pin!(draining);
     loop {

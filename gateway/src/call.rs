@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use process::net::Stream;
 use protocol::header::RequestHeader;
 use protocol::ids::TenantId;
 use protocol::request::ClientRequest;
 use protocol::rope::Rope;
 use protocol::{EncodeError, ErrorCode, ProtocolError, StrBytes};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::catalogue::Catalogue;
@@ -29,14 +29,14 @@ use crate::layers::authorisation::Grants;
 /// A socket as the listener accepted it.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
 }
 
 /// A connection whose bytes are what the listener's policy asks for.
 #[derive(Debug)]
 pub(crate) struct Secured {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) client: Arc<Client>,
 }
 

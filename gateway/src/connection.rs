@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
+use process::net::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tower::Service;
@@ -112,11 +113,7 @@ impl Stages for Connections {
     }
 }
 
-async fn serve(
-    core: &Arc<Core>,
-    stream: tokio::net::TcpStream,
-    client: &Arc<Client>,
-) -> Result<(), Disconnect> {
+async fn serve(core: &Arc<Core>, stream: Stream, client: &Arc<Client>) -> Result<(), Disconnect> {
     let limits = &core.config.limits;
     let (read_half, write_half) = stream.into_split();
     let (pending_sender, pending) = mpsc::channel(limits.requests_in_flight);

@@ -75,7 +75,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     config.check()?;
     metrics::describe();
     let address = config.listener.bind.clone();
-    let listener = accept::bind(&address).await;
+    let listener = deps.peers.net().listen(&address).await;
     let listener = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (bound, listener) = listener.map_err(|source| RoleError::Bind { address, source })?;
     let advertised = advertised(&config, bound);

@@ -5,10 +5,6 @@
 
 use std::time::Duration;
 
-/// Length of the accept queue (R65): a storm after a failover waits in the kernel instead of
-/// seeing resets. The kernel caps it at `net.core.somaxconn`.
-pub(crate) const ACCEPT_QUEUE: u32 = 65_535;
-
 /// Pause after a failed accept. It fails when file descriptors ran out, and trying again at once
 /// would only burn the processor.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -11,7 +11,6 @@ use protocol::ErrorCode;
 use segment::Store;
 use segment::seqlog::AppendError;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
@@ -107,7 +106,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     metrics::describe();
     let cluster = deps.view.wait_for_cluster(CLUSTER_WAIT).await.ok_or(NodeError::NoCluster)?;
     let listen = |source| NodeError::Listen { address: config.listen.clone(), source };
-    let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
+    let listener = deps.peers.net().listen(&config.listen).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?.to_string();
     let address = config.advertised_address.clone().unwrap_or(bound);
     let incarnation = incarnation::begin(

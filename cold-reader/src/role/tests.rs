@@ -9,7 +9,7 @@ use hop::{ClusterSecret, HopHeader, Peers, Role};
 use metadata::keys::Key;
 use metadata::model::{ClusterRecord, Record as _};
 use metadata::{ClusterView, MemoryStore, MetadataStore, Txn};
-use process::{Clock, Drain};
+use process::{Clock, Drain, Net};
 use protocol::ids::{TenantId, TopicId};
 use segment::Store;
 
@@ -34,7 +34,7 @@ async fn founded() -> MemoryStore {
 async fn deps(metadata: MemoryStore, store: Store, drain: &Drain) -> Deps {
     let metadata: Arc<dyn MetadataStore> = Arc::new(metadata);
     let view = ClusterView::start(Arc::clone(&metadata), drain).await.unwrap();
-    Deps { clock: Clock::manual(NOW_MS), metadata, view, store }
+    Deps { net: Net::system(), clock: Clock::manual(NOW_MS), metadata, view, store }
 }
 
 fn config() -> Config {

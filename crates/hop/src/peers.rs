@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::{Mutex, RwLock};
-use process::Drain;
+use process::{Drain, Net};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
@@ -66,9 +66,19 @@ impl Peers {
     /// Peers that this process will call as `role`. When `drain` begins, connections close
     /// as soon as nothing is under way on them.
     pub fn new(role: Role, secret: ClusterSecret, drain: Drain) -> Self {
-        let identity = Identity { role, secret, drain };
+        Self::on(Net::system(), role, secret, drain)
+    }
+
+    /// The same on another network.
+    pub fn on(net: Net, role: Role, secret: ClusterSecret, drain: Drain) -> Self {
+        let identity = Identity { net, role, secret, drain };
         let metrics = Arc::new(ClientMetrics::new());
         Self { shared: Arc::new(Shared { identity, metrics, entries: Mutex::default() }) }
+    }
+
+    /// The network they are on: where this process listens, too.
+    pub fn net(&self) -> &Net {
+        &self.shared.identity.net
     }
 
     /// Answers calls to `address` by a function call from now on, also of peers handed out.

@@ -6,11 +6,11 @@ mod responder;
 
 use std::{sync::Arc, time::Duration};
 
-use process::Drain;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+use process::{
+    Drain,
+    net::{Listener, Stream},
 };
+use tokio::sync::Semaphore;
 
 use crate::{
     ClusterSecret, handshake, limits::SERVER_CONNECTIONS_MAX, metrics::ServerMetrics,
@@ -23,11 +23,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves the hop on `listener` until `drain`. Then no more requests are taken, callers are
 /// told so, and those under way are answered.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     handler: Arc<dyn Handler>,
     secret: ClusterSecret,
     drain: Drain,
 ) {
+    let listener = listener.into();
     let slots = Arc::new(Semaphore::new(SERVER_CONNECTIONS_MAX));
     let metrics = Arc::new(ServerMetrics::new());
     let draining = drain.draining();
@@ -63,7 +64,7 @@ pub async fn serve(
 }
 
 /// Serves the stream if its other end proves to be a member.
-async fn admit(mut stream: TcpStream, serving: connection::Serving, secret: ClusterSecret) {
+async fn admit(mut stream: Stream, serving: connection::Serving, secret: ClusterSecret) {
     // Frames are gathered here, not in the kernel.
     let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
         Ok(peer) => peer,

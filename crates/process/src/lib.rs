@@ -1,6 +1,7 @@
 //! What every role's process needs, and nothing of what any role does:
 //!
 //! - [`Clock`]: the wall clock, which tests and simulation can set;
+//! - [`Net`]: the network, which a simulation can be;
 //! - [`Drain`]: every task hangs on one, and shutdown waits for it;
 //! - [`admin`]: the HTTP listener for metrics, liveness and readiness.
 #![forbid(unsafe_code)]
@@ -8,6 +9,8 @@
 pub mod admin;
 mod clock;
 mod drain;
+pub mod net;
 
 pub use clock::Clock;
 pub use drain::Drain;
+pub use net::Net;

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use process::net::ReadHalf;
 use protocol::limits::FRAME_BYTES_MAX_BEFORE_AUTHENTICATION;
 use protocol::{frame, header};
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::{Service, ServiceExt};
@@ -38,7 +38,7 @@ pub(super) enum Ended {
 
 /// Reads one connection.
 pub(super) struct Reader {
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     buffer: BytesMut,
     stack: RequestStack,
     client: Arc<Client>,
@@ -71,7 +71,7 @@ struct Frame {
 impl Reader {
     pub(super) fn new(
         core: &Arc<Core>,
-        socket: OwnedReadHalf,
+        socket: ReadHalf,
         client: &Arc<Client>,
         shared: Shared,
     ) -> Self {

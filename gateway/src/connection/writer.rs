@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Buf;
 use futures::future::FutureExt;
 use futures::stream::{FuturesOrdered, StreamExt};
+use process::net::WriteHalf;
 use protocol::rope::Rope;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -17,7 +17,7 @@ use crate::limits::RESPONSES_PER_WRITE;
 
 /// Writes one connection.
 pub(super) struct Writer {
-    socket: OwnedWriteHalf,
+    socket: WriteHalf,
     timeout: Duration,
     shared: Shared,
 }
@@ -35,7 +35,7 @@ struct Ready {
 // === impl Writer ===
 
 impl Writer {
-    pub(super) fn new(socket: OwnedWriteHalf, timeout: Duration, shared: Shared) -> Self {
+    pub(super) fn new(socket: WriteHalf, timeout: Duration, shared: Shared) -> Self {
         Self { socket, timeout, shared }
     }
 

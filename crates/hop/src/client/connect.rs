@@ -2,13 +2,11 @@
 
 use std::io;
 
-use tokio::{
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::timeout,
+use process::{
+    Net,
+    net::{ReadHalf, WriteHalf},
 };
+use tokio::time::timeout;
 
 use crate::{
     ClusterSecret, Role,
@@ -29,15 +27,14 @@ pub(super) enum ConnectError {
 
 /// Connects to `address` as a member of the cluster.
 pub(super) async fn establish(
+    net: &Net,
     address: &str,
     secret: &ClusterSecret,
     role: Role,
-) -> Result<(OwnedReadHalf, OwnedWriteHalf), ConnectError> {
-    let connecting = TcpStream::connect(address);
+) -> Result<(ReadHalf, WriteHalf), ConnectError> {
+    let connecting = net.connect(address);
     let mut stream =
         timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| ConnectError::TimedOut)??;
-    // Frames are gathered here, not in the kernel.
-    stream.set_nodelay(true)?;
     handshake::connect(&mut stream, secret, role).await?;
     Ok(stream.into_split())
 }

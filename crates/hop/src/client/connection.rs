@@ -50,8 +50,8 @@ enum ConnectionError {
 
 /// Connects and serves the lane's queue until the connection ends.
 pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>) {
-    let Identity { role, secret, .. } = &lane.identity;
-    match connect::establish(&lane.address, secret, *role).await {
+    let Identity { net, role, secret, .. } = &lane.identity;
+    match connect::establish(net, &lane.address, secret, *role).await {
         Ok((read_half, write_half)) => converse(lane, queue, read_half, write_half).await,
         Err(error) => {
             let failures = lane.failed();

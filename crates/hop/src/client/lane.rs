@@ -12,7 +12,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use process::Drain;
+use process::{Drain, Net};
 use protocol::rope::Rope;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, mpsc::error::TrySendError, oneshot},
@@ -38,6 +38,7 @@ const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - HEAD_BYTES - caller::BLOCK_BYTES
 /// As whom this process connects, and until when.
 #[derive(Clone)]
 pub(crate) struct Identity {
+    pub(crate) net: Net,
     pub(crate) role: Role,
     pub(crate) secret: ClusterSecret,
     pub(crate) drain: Drain,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use process::Drain;
+use process::{Drain, Net};
 use protocol::{ids::TenantId, messages::HeartbeatRequest};
 use tokio::{
     io::{DuplexStream, duplex},
@@ -17,7 +17,8 @@ use crate::{
 /// A connection with one request in its queue; gives its lane, the other end and the answer.
 fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, HopError>>) {
     let secret = ClusterSecret::new(b"shared");
-    let identity = Identity { role: Role::Gateway, secret, drain: Drain::new() };
+    let drain = Drain::new();
+    let identity = Identity { net: Net::system(), role: Role::Gateway, secret, drain };
     let drain = identity.drain.clone();
     let lane = Arc::new(Lane::new("nowhere:1".into(), identity));
 

@@ -5,6 +5,7 @@
 //! and timeouts are not this clock's business: those use `tokio::time`, which tests pause.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -13,13 +14,14 @@ use std::{
 };
 
 /// A source of wall-clock time; cheap to clone, all clones agree.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Clock(Source);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
+    Other(Arc<dyn Fn() -> i64 + Send + Sync>),
 }
 
 impl Clock {
@@ -33,11 +35,17 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicI64::new(start_ms))))
     }
 
+    /// A clock that shows what `now_ms` says: a simulated host's, which may jump and drift.
+    pub fn over(now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self(Source::Other(Arc::new(now_ms)))
+    }
+
     /// Milliseconds since the Unix epoch, the unit of every timestamp in Kafka's protocol.
     pub fn now_ms(&self) -> i64 {
         match &self.0 {
             Source::System => system_now_ms(),
             Source::Manual(now_ms) => now_ms.load(Ordering::Acquire),
+            Source::Other(now_ms) => now_ms(),
         }
     }
 
@@ -45,15 +53,25 @@ impl Clock {
     ///
     /// # Panics
     ///
-    /// On a system clock: only a test that built a manual clock may move time.
+    /// On any other: only a test that built a manual clock may move time.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System => panic!("the system clock cannot be advanced"),
+            Source::System | Source::Other(_) => panic!("only a manual clock can be advanced"),
             Source::Manual(now_ms) => {
                 let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
                 now_ms.fetch_add(by_ms, Ordering::AcqRel);
             }
         }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::System => "Clock(system)",
+            Source::Manual(_) => "Clock(manual)",
+            Source::Other(_) => "Clock(other)",
+        })
     }
 }
 
@@ -84,7 +102,13 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "cannot be advanced")]
+    fn another_clock_shows_what_it_is_told() {
+        let clock = Clock::over(|| 42);
+        assert_eq!(clock.clone().now_ms(), 42);
+    }
+
+    #[test]
+    #[should_panic(expected = "can be advanced")]
     fn the_system_clock_cannot_be_advanced() {
         Clock::system().advance(Duration::from_secs(1));
     }

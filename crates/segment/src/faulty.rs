@@ -88,7 +88,7 @@ impl FaultyStore {
     /// A handle on it, as its users have.
     pub fn store(self: &Arc<Self>) -> Store {
         let store = Arc::clone(self);
-        Store::over(store)
+        Store::over(store, "test")
     }
 
     /// One more fault, behind those that wait.

@@ -83,13 +83,12 @@ impl Store {
         Self::open(&StoreConfig::new("memory:"), role).expect("memory needs nothing that can fail")
     }
 
-    /// A store over any implementation: faults and broken promises for tests.
-    #[cfg(any(test, feature = "test-support"))]
-    pub(crate) fn over(store: Arc<dyn object_store::ObjectStore>) -> Self {
+    /// A store over any implementation: faults and broken promises for tests and simulations.
+    pub fn over(store: Arc<dyn object_store::ObjectStore>, role: &'static str) -> Self {
         Self {
             backend: Arc::new(backend::Backend::of(store)),
             write_deadline: Duration::from_secs(5),
-            ..Self::memory("test")
+            ..Self::memory(role)
         }
     }
 

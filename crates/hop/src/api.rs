@@ -27,8 +27,9 @@ use protocol::{
 use crate::{
     internal::{
         AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest,
-        PlanResponse,
+        ColdFetchResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse,
     },
     wire::Wire,
 };
@@ -203,6 +204,14 @@ apis! {
     /// A node asks control for a block of producer ids.
     AllocateProducerIds = 10_003 v 0:
         AllocateProducerIdsRequest => AllocateProducerIdsResponse,
+    /// Is this node there and well?
+    Ping = 10_004 v 0: PingRequest => PingResponse,
+    /// Can this node reach that one?
+    Probe = 10_005 v 0: ProbeRequest => ProbeResponse,
+    /// Control asks a node to end the incarnation of another.
+    EndIncarnation = 10_006 v 0: EndIncarnationRequest => EndIncarnationResponse,
+    /// A partition's next owner asks the present one to close it.
+    ReleasePartition = 10_007 v 0: ReleasePartitionRequest => ReleasePartitionResponse,
 }
 
 #[cfg(test)]

@@ -146,6 +146,92 @@ pub struct AllocateProducerIdsResponse {
     pub count: i32,
 }
 
+/// Asks a node whether it is there and well. Cheap: control asks several times a second (R12).
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct PingRequest {}
+
+/// A node's word about itself.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PingResponse {
+    /// The node.
+    #[prost(int32, tag = "1")]
+    pub node: i32,
+    /// The data log of the incarnation that answers.
+    #[prost(string, tag = "2")]
+    pub log_id: String,
+    /// Whether its append loop and its tasks make progress (R7).
+    #[prost(bool, tag = "3")]
+    pub healthy: bool,
+}
+
+/// Asks a node whether it can reach another: the second witness of an eviction (R12).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProbeRequest {
+    /// Where the suspect answers, `host:port`.
+    #[prost(string, tag = "1")]
+    pub address: String,
+    /// The data log of the incarnation that is suspected.
+    #[prost(string, tag = "2")]
+    pub log_id: String,
+}
+
+/// What the witness saw.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct ProbeResponse {
+    /// That incarnation answered, and called itself healthy.
+    #[prost(bool, tag = "1")]
+    pub well: bool,
+}
+
+/// Asks a node to end another node's incarnation: to upload what its front holds and to place
+/// END. Anyone may ask anyone, any number of times.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct EndIncarnationRequest {
+    /// The data log to end.
+    #[prost(string, tag = "1")]
+    pub log_id: String,
+    /// Where its front is: the descriptor of the node's record.
+    #[prost(string, tag = "2")]
+    pub front: String,
+}
+
+/// Whether the incarnation is over.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct EndIncarnationResponse {
+    /// Kafka error code; 0 if the log carries END.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+}
+
+/// The next owner asks the present one to let go of a partition that is assigned away from it
+/// (RELIABILITY §4.6).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ReleasePartitionRequest {
+    /// The partition.
+    #[prost(message, optional, tag = "1")]
+    pub partition: Option<OpenPartition>,
+    /// The data log that the manifest names as the owner's.
+    #[prost(string, tag = "2")]
+    pub log_id: String,
+    /// The epoch under which that log owns it.
+    #[prost(int32, tag = "3")]
+    pub epoch: i32,
+    /// The node that is to have it.
+    #[prost(int32, tag = "4")]
+    pub node: i32,
+}
+
+/// Where the CLOSE is, or why there is none.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct ReleasePartitionResponse {
+    /// Kafka error code; 0 if the partition is closed.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+    /// The slot of the data log that holds the CLOSE: where to look, no proof.
+    #[prost(uint64, tag = "2")]
+    pub slot: u64,
+}
+
 // === impl PlanRequest ===
 
 impl PlanRequest {

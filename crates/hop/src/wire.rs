@@ -23,7 +23,9 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-    ColdFetchResponse, OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
+    ColdFetchResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -86,8 +88,12 @@ macro_rules! protobuf {
 protobuf! {
     AllocateProducerIdsRequest AllocateProducerIdsResponse
     ColdFetchRequest
+    EndIncarnationRequest EndIncarnationResponse
     OpenPartitionsRequest OpenPartitionsResponse
+    PingRequest PingResponse
     PlanRequest PlanResponse
+    ProbeRequest ProbeResponse
+    ReleasePartitionRequest ReleasePartitionResponse
 }
 
 impl Wire for ProduceRequest {

@@ -1,8 +1,10 @@
-//! The wall clock as a value that is passed in.
+//! The machine's clocks as a value that is passed in.
 //!
 //! Timestamps decide retention, lease ages and what a consumer sees, so the code that
-//! reads them must run under a test's clock as it runs under the machine's. Durations
-//! and timeouts are not this clock's business: those use `tokio::time`, which tests pause.
+//! reads them must run under a test's clock as it runs under the machine's. Ordinary
+//! durations and timeouts are not this clock's business: those use `tokio::time`, which
+//! tests pause. Deadlines that others rely on are (R4, R7): they must go on while this
+//! machine sleeps, so they are measured in time since boot.
 
 use std::{
     fmt,
@@ -13,7 +15,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-/// A source of wall-clock time; cheap to clone, all clones agree.
+use tokio::time::Instant;
+
+/// A source of time; cheap to clone, all clones agree.
 #[derive(Clone)]
 pub struct Clock(Source);
 
@@ -21,7 +25,8 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
-    Other(Arc<dyn Fn() -> i64 + Send + Sync>),
+    /// Its wall clock, and when it began to be used.
+    Other(Arc<dyn Fn() -> i64 + Send + Sync>, Instant),
 }
 
 impl Clock {
@@ -37,7 +42,7 @@ impl Clock {
 
     /// A clock that shows what `now_ms` says: a simulated host's, which may jump and drift.
     pub fn over(now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
-        Self(Source::Other(Arc::new(now_ms)))
+        Self(Source::Other(Arc::new(now_ms), Instant::now()))
     }
 
     /// Milliseconds since the Unix epoch, the unit of every timestamp in Kafka's protocol.
@@ -45,7 +50,21 @@ impl Clock {
         match &self.0 {
             Source::System => system_now_ms(),
             Source::Manual(now_ms) => now_ms.load(Ordering::Acquire),
-            Source::Other(now_ms) => now_ms(),
+            Source::Other(now_ms, _) => now_ms(),
+        }
+    }
+
+    /// Time since the machine was started. Never jumps, and counts the time it was
+    /// suspended: what a paused process must know when it wakes. A manual clock counts
+    /// from its epoch, a simulated host's is the simulation's.
+    pub fn since_boot(&self) -> Duration {
+        match &self.0 {
+            Source::System => system_since_boot(),
+            Source::Manual(now_ms) => {
+                let now_ms = now_ms.load(Ordering::Acquire);
+                Duration::from_millis(u64::try_from(now_ms).unwrap_or(0))
+            }
+            Source::Other(_, began) => began.elapsed(),
         }
     }
 
@@ -56,7 +75,7 @@ impl Clock {
     /// On any other: only a test that built a manual clock may move time.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
-            Source::System | Source::Other(_) => panic!("only a manual clock can be advanced"),
+            Source::System | Source::Other(..) => panic!("only a manual clock can be advanced"),
             Source::Manual(now_ms) => {
                 let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
                 now_ms.fetch_add(by_ms, Ordering::AcqRel);
@@ -70,7 +89,7 @@ impl fmt::Debug for Clock {
         f.write_str(match &self.0 {
             Source::System => "Clock(system)",
             Source::Manual(_) => "Clock(manual)",
-            Source::Other(_) => "Clock(other)",
+            Source::Other(..) => "Clock(other)",
         })
     }
 }
@@ -81,6 +100,11 @@ fn system_now_ms() -> i64 {
     let since_epoch =
         std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn system_since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).expect("time since boot is not negative")
 }
 
 #[cfg(test)]
@@ -94,6 +118,17 @@ mod tests {
         assert_eq!(clone.now_ms(), 1_000);
         clock.advance(Duration::from_millis(250));
         assert_eq!(clone.now_ms(), 1_250);
+    }
+
+    #[test]
+    fn time_since_boot_moves_with_a_manual_clock_and_never_back_on_the_system() {
+        let manual = Clock::manual(1_000);
+        let before = manual.since_boot();
+        manual.advance(Duration::from_secs(3));
+        assert_eq!(manual.since_boot() - before, Duration::from_secs(3));
+        let system = Clock::system();
+        let before = system.since_boot();
+        assert!(before > Duration::ZERO && system.since_boot() >= before);
     }
 
     #[test]

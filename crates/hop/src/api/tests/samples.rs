@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+mod failover;
 mod groups;
 mod offsets;
 mod topics;
@@ -58,6 +59,10 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
                 count: 1_000,
             }),
         ),
+        Api::Ping => failover::ping(),
+        Api::Probe => failover::probe(),
+        Api::EndIncarnation => failover::end_incarnation(),
+        Api::ReleasePartition => failover::release_partition(),
     }
 }
 

@@ -50,9 +50,14 @@ pub struct Config {
     #[serde(default = "default_plan_life", with = "humantime_serde")]
     pub plan_life: Duration,
     /// How long the cluster waits for this node's sign of life before it counts as down. Nothing
-    /// is taken from it for that: its partitions wait for its return. Default: 5 s.
+    /// is taken from it for that alone: control looks for itself, and asks others. Default: 5 s.
     #[serde(default = "default_lease", with = "humantime_serde")]
     pub lease: Duration,
+    /// A process that was suspended for longer (stopped, migrated, swapped out) ends instead of
+    /// going on: its partitions are another node's by then. Counts only for fronts that other nodes
+    /// can drain. Default: 10 s.
+    #[serde(default = "default_suspend_max", with = "humantime_serde")]
+    pub suspend_max: Duration,
     /// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`).
     /// Default: 1 day.
     #[serde(default = "default_producer_expiration", with = "humantime_serde")]
@@ -126,6 +131,7 @@ impl Config {
             plan_size: default_plan_size(),
             plan_life: default_plan_life(),
             lease: default_lease(),
+            suspend_max: default_suspend_max(),
             producer_id_expiration: default_producer_expiration(),
             open_concurrency: default_open_concurrency(),
         }
@@ -138,6 +144,11 @@ impl Config {
         require(self.node_id >= 0, "node_id", "must not be negative")?;
         require(self.wal.writers > 0, "wal.writers", "must be at least 1")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
+        require(
+            self.suspend_max >= Duration::from_secs(3),
+            "suspend_max",
+            "must be at least 3s, or a busy machine ends its nodes",
+        )?;
         require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
         require(
             self.groups.min_session_timeout <= self.groups.max_session_timeout,
@@ -206,6 +217,10 @@ fn default_plan_life() -> Duration {
 
 fn default_lease() -> Duration {
     Duration::from_secs(5)
+}
+
+fn default_suspend_max() -> Duration {
+    Duration::from_secs(10)
 }
 
 fn default_producer_expiration() -> Duration {

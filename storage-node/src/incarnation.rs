@@ -72,7 +72,7 @@ pub(crate) async fn begin(
         zone: config.zone.clone(),
         front: descriptor.to_string(),
     };
-    registration.write(metadata, record).await?;
+    registration.succeed(metadata, record).await?;
     tracing::info!(%node, %log, "incarnation began");
     Ok(Incarnation { log, front, writer, registration })
 }

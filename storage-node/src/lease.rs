@@ -94,10 +94,32 @@ impl Registration {
         }
     }
 
+    /// Replaces the record of an incarnation whose log has ended. Somebody else may be ending it as
+    /// well and move its state on meanwhile: that changes nothing, for a log ends once.
+    pub(crate) async fn succeed(
+        &mut self,
+        metadata: &dyn MetadataStore,
+        record: NodeRecord,
+    ) -> Result<(), RegisterError> {
+        let over = self.record.as_ref().map(|record| record.log_id.clone());
+        loop {
+            match self.write(metadata, record.clone()).await {
+                Err(RegisterError::Taken { node }) => {
+                    let now = Self::read(metadata, node).await?;
+                    if now.record.as_ref().map(|record| &record.log_id) != over.as_ref() {
+                        return Err(RegisterError::Taken { node });
+                    }
+                    *self = now;
+                }
+                written => return written,
+            }
+        }
+    }
+
     /// Says that the incarnation's log has ended: its partitions may be claimed by others.
     pub(crate) async fn end(&mut self, metadata: &dyn MetadataStore) -> Result<(), RegisterError> {
         let record = self.record.clone().expect("an incarnation has registered");
-        self.write(metadata, NodeRecord { state: NodeState::Ended, ..record }).await
+        self.succeed(metadata, NodeRecord { state: NodeState::Ended, ..record }).await
     }
 }
 

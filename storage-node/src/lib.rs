@@ -10,7 +10,8 @@
 //! `cache` as durable and visible, and leaves through `upload`. A fetch passes `server`, `fetch`,
 //! `partition`; what the cache no longer holds is described by `plan` for a cold reader. `role`
 //! starts it all: `recover` ends the last `incarnation`, `open` claims the partitions, `reconcile`
-//! follows the assignments.
+//! follows the assignments, `watchdog` notices what the rest cannot. `ending` is what both `recover`
+//! and `survivor` do: the latter for another node, when control asks.
 #![forbid(unsafe_code)]
 
 pub mod config;
@@ -18,11 +19,14 @@ pub mod limits;
 
 mod role;
 
+mod ending;
 mod incarnation;
 mod recover;
+mod survivor;
 
 mod lease;
 mod reconcile;
+mod watchdog;
 
 mod open;
 

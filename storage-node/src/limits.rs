@@ -70,12 +70,24 @@ pub const MANIFEST_COMMITS_IN_FLIGHT: usize = 16;
 /// Blocks of at most 4 MiB read from the object store for timestamp searches at the same time.
 pub const TIMESTAMP_READS_MAX: usize = 4;
 
-/// Footers read at the same time while recovering: bound by round trips.
+/// Footers read at the same time while a log is ended: bound by round trips.
 pub const FOOTERS_IN_FLIGHT: usize = 16;
 
-/// Batches of one object while recovering, besides its footer. A footer is at most as long as its
-/// batches when these are as small as a batch can be.
-pub const RECOVERY_CHUNK_BYTES: usize = OBJECT_BYTES_MAX / 2;
+/// What one object of a drain covers of the front, besides a batch that is larger: objects are cut
+/// where the front crosses a multiple of this (§4.5 step 3). A footer is at most as long as its
+/// batches when these are as small as a batch can be, so half of the largest object is left for it.
+pub const DRAIN_CUT_BYTES: u64 = OBJECT_BYTES_MAX as u64 / 2;
+
+/// Pause before an incarnation that could not be ended is tried again.
+pub const END_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Incarnations that one node ends for others at the same time: each holds an object of a drain in
+/// memory, and uploads of this node's own records come first.
+pub const ENDINGS_MAX: usize = 4;
+
+/// How long a node waits for the answer of another that it looks for on behalf of control. Below
+/// control's own patience with this node.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How often the assignments are compared with what is open, besides after every change (R10).
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(30);
@@ -91,6 +103,17 @@ pub const CLUSTER_WAIT: Duration = Duration::from_secs(60);
 
 /// How often silent producers are looked for.
 pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the watchdog looks: a tenth of what it has to notice at the least.
+pub const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A front that has something to write and writes nothing for this long makes its node unhealthy
+/// (R7).
+pub const STALL_MAX: Duration = Duration::from_secs(2);
+
+/// How long callers that are still connected may take to hear their last answers once the
+/// incarnation is over.
+pub const SERVER_GRACE: Duration = Duration::from_secs(2);
 
 /// First pause after a failed upload.
 pub const UPLOAD_BACKOFF_MIN: Duration = Duration::from_millis(100);

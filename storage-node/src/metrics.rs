@@ -39,6 +39,11 @@ pub const OPENS: &str = "storage_node_partition_opens_total";
 /// Attempts to claim a partition that did not succeed.
 pub const OPEN_FAILURES: &str = "storage_node_partition_open_failures_total";
 
+/// Incarnations of other nodes that this one was asked to end, by outcome.
+pub const ENDINGS: &str = "storage_node_endings_total";
+/// 1 while the front makes no progress with what it accepted, or did not make any for too long.
+pub const STALLED: &str = "storage_node_stalled";
+
 /// Describes all of them to the recorder. Repeating it changes nothing.
 pub fn describe() {
     describe_counter!(PRODUCE_BYTES, Unit::Bytes, "batches handed to the front");
@@ -57,6 +62,8 @@ pub fn describe() {
     describe_histogram!(UPLOAD_SECONDS, Unit::Seconds, "duration of an upload");
     describe_counter!(OPENS, Unit::Count, "partitions claimed");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
+    describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
+    describe_gauge!(STALLED, "1 while this node calls itself unhealthy, else 0");
 }
 
 pub(crate) fn produced(bytes: usize) {
@@ -96,6 +103,14 @@ pub(crate) fn opened() {
 
 pub(crate) fn open_failed() {
     counter!(OPEN_FAILURES).increment(1);
+}
+
+pub(crate) fn ended_for_another(well: bool) {
+    counter!(ENDINGS, "outcome" => if well { "ended" } else { "failed" }).increment(1);
+}
+
+pub(crate) fn stalled(stalled: bool) {
+    gauge!(STALLED).set(if stalled { 1.0 } else { 0.0 });
 }
 
 /// What a node looks like now; published once a second.

@@ -24,8 +24,10 @@ use crate::plan::Planner;
 use crate::producer_ids::ProducerIds;
 use crate::role::Deps;
 use crate::settings::TopicSettings;
+use crate::survivor::Survivor;
 use crate::upload::Uploader;
 use crate::wal::Front;
+use crate::watchdog::Health;
 
 /// One incarnation of a node, shared by everything that serves for it.
 pub struct Node {
@@ -36,6 +38,8 @@ pub struct Node {
     cluster: (String, u16),
     log: LogId,
     front: Arc<dyn Front>,
+    health: Health,
+    survivor: Survivor,
     cache: Arc<HotCache>,
     partitions: Arc<Partitions>,
     opener: Opener,
@@ -46,6 +50,14 @@ pub struct Node {
     caught_up: watch::Sender<bool>,
 }
 
+/// What an incarnation has when it begins.
+pub(crate) struct NodeParts {
+    pub(crate) log: LogId,
+    pub(crate) front: Arc<dyn Front>,
+    pub(crate) health: Health,
+    pub(crate) next_slot: Arc<AtomicU64>,
+}
+
 // === impl Node ===
 
 impl Node {
@@ -53,11 +65,10 @@ impl Node {
         config: Config,
         deps: Deps,
         cluster: &ClusterRecord,
-        log: LogId,
-        front: Arc<dyn Front>,
-        next_slot: Arc<AtomicU64>,
+        parts: NodeParts,
         drain: &Drain,
     ) -> Self {
+        let NodeParts { log, front, health, next_slot } = parts;
         let to_usize =
             |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         let cache =
@@ -92,6 +103,8 @@ impl Node {
             id: NodeId(config.node_id),
             timestamps: Arc::new(TimestampReader::new(deps.store.clone())),
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
+            survivor: Survivor::new(log, deps.store.clone(), deps.peers.clone(), drain.clone()),
+            health,
             cluster: (cluster.cluster_id.clone(), cluster.generation),
             config,
             deps,
@@ -119,6 +132,16 @@ impl Node {
     /// What it serves.
     pub(crate) fn partitions(&self) -> &Arc<Partitions> {
         &self.partitions
+    }
+
+    /// Whether it makes progress (R7).
+    pub(crate) fn is_well(&self) -> bool {
+        self.health.is_well()
+    }
+
+    /// What it does for other nodes.
+    pub(crate) fn survivor(&self) -> &Survivor {
+        &self.survivor
     }
 
     /// Bytes of batches in memory, and how many of them wait for upload.

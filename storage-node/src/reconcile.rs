@@ -48,7 +48,7 @@ pub(crate) async fn follow(node: &Node) -> Result<(), NodeError> {
 fn check_incarnation(node: &Node) -> Result<(), NodeError> {
     let Some(record) = node.view().node(node.id()) else { return Ok(()) };
     let ours = record.log_id == node.log().to_string();
-    if ours && record.state == NodeState::Fenced {
+    if ours && record.state != NodeState::Live {
         return Err(NodeError::Fenced);
     }
     if !ours && record.incarnation > node.log().incarnation {

@@ -16,14 +16,15 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigError};
 use crate::incarnation::{self, Incarnation};
 use crate::lease::{self, RegisterError, Registration};
-use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL};
+use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL, SERVER_GRACE};
 use crate::metrics;
-use crate::node::Node;
+use crate::node::{Node, NodeParts};
 use crate::reconcile;
 use crate::recover::RecoverError;
 use crate::server::Server;
 use crate::upload::{UploadError, Uploader};
-use crate::wal::{self, Front, FrontError, FrontState};
+use crate::wal::{self, Front, FrontDescriptor, FrontError, FrontState};
+use crate::watchdog::{Health, Watchdog, Watched};
 
 /// What a node needs from the process that runs it.
 #[derive(Clone)]
@@ -78,6 +79,12 @@ pub enum NodeError {
     /// Control ended this incarnation.
     #[error("this incarnation was fenced by control")]
     Fenced,
+    /// The process slept for so long that somebody else may have ended its incarnation (R7).
+    #[error("the process was suspended for {gap:?}, longer than `suspend_max`: start it again")]
+    Suspended {
+        /// For how long.
+        gap: Duration,
+    },
     /// Another process runs under this node's id.
     #[error("another process registered as this node with log `{log_id}`")]
     Replaced {
@@ -121,23 +128,50 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     // Of its own, so that an incarnation that fails stops alone; begun with the process's.
     let drain = drain.child();
     let Incarnation { log, front, writer, registration } = incarnation;
+    let health = Health::default();
+    let watchdog = Watchdog::start(watched(&config, &deps.clock, &front, &registration), &health);
     let next_slot = Arc::new(AtomicU64::new(writer.next_slot()));
     let metadata = Arc::clone(&deps.metadata);
-    let node = Node::new(config, deps, &cluster, log, front, Arc::clone(&next_slot), &drain);
-    let node = Arc::new(node);
+    let parts = NodeParts { log, front, health, next_slot: Arc::clone(&next_slot) };
+    let node = Arc::new(Node::new(config, deps, &cluster, parts, &drain));
     let uploader = node.uploader(writer, next_slot);
     let handler: Arc<dyn Handler> = Arc::new(Server(Arc::clone(&node)));
 
+    // Serves until the incarnation is over, not only until the drain begins: a node that ends in
+    // order must not look dead meanwhile (R12).
+    let server = Drain::new();
     let secret = ClusterSecret::new(&cluster.secret);
-    let serving = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
-    drain.spawn("storage-node server", serving);
+    let serving = hop::serve(listener, Arc::clone(&handler), secret, server.clone());
+    server.spawn("storage-node server", serving);
     let alive = lease::keep_alive(metadata, node.id(), node.config().lease, drain.clone());
     drain.spawn("storage-node lease", alive);
     drain.spawn("storage-node upkeep", upkeep(Arc::clone(&node), drain.clone()));
-    let life = live(Arc::clone(&node), uploader, registration, drain.clone());
-    let lifecycle = drain.spawn("storage-node", life);
+    let life = live(Arc::clone(&node), uploader, registration, watchdog, drain.clone());
+    let lifecycle = drain.spawn("storage-node", async move {
+        let lived = life.await;
+        server.finish(SERVER_GRACE).await;
+        lived
+    });
     tracing::info!(node = %node.id(), address, "storage node serves");
     Ok(NodeHandle { address, node, handler, lifecycle })
+}
+
+/// What the watchdog needs to know of this incarnation. A front that nobody else can drain is safe
+/// to go on with after any pause.
+fn watched(
+    config: &Config,
+    clock: &Clock,
+    front: &Arc<dyn Front>,
+    registration: &Registration,
+) -> Watched {
+    let descriptor = registration.record().and_then(|record| record.front.parse().ok());
+    let is = |kind: fn(&FrontDescriptor) -> bool| descriptor.as_ref().is_some_and(kind);
+    Watched {
+        clock: clock.clone(),
+        front: Arc::clone(front),
+        device_is_local: !is(|front| matches!(front, FrontDescriptor::Object)),
+        suspend_max: is(FrontDescriptor::is_reachable_by_others).then_some(config.suspend_max),
+    }
 }
 
 /// Uploads and follows assignments until the drain begins, then ends the incarnation in order. If
@@ -146,6 +180,7 @@ async fn live(
     node: Arc<Node>,
     mut uploader: Uploader,
     registration: Registration,
+    watchdog: Watchdog,
     drain: Drain,
 ) -> Result<(), NodeError> {
     let upload = &node.config().upload;
@@ -155,6 +190,7 @@ async fn live(
         }
         failure = reconcile::follow(&node) => failure,
         failure = front_failure(node.front()) => Err(failure.into()),
+        gap = watchdog.suspended() => Err(NodeError::Suspended { gap }),
     };
     let ended = match lived {
         Ok(()) => incarnation::end(&node, uploader, registration).await,

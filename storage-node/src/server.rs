@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hop::internal::{
-    AllocateProducerIdsResponse, ColdFetchResponse, OpenPartition, OpenPartitionsRequest,
-    OpenPartitionsResponse,
+    AllocateProducerIdsResponse, ColdFetchResponse, EndIncarnationResponse, OpenPartition,
+    OpenPartitionsRequest, OpenPartitionsResponse, PingResponse, ProbeResponse,
+    ReleasePartitionResponse,
 };
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
@@ -60,6 +61,22 @@ impl Handler for Server {
             Request::OpenPartitions(request) => open_partitions(node, header.deadline, request)
                 .map(Response::OpenPartitions)
                 .boxed(),
+            Request::Ping(_) => ready(Response::Ping(ping(&node))),
+            Request::Probe(request) => async move {
+                let well = node.survivor().probe(request, header.deadline).await;
+                Response::Probe(ProbeResponse { well })
+            }
+            .boxed(),
+            Request::EndIncarnation(request) => async move {
+                let error_code = node.survivor().end(request).await.code().into();
+                Response::EndIncarnation(EndIncarnationResponse { error_code })
+            }
+            .boxed(),
+            Request::ReleasePartition(_) => {
+                let error_code = ErrorCode::NotLeaderOrFollower.code().into();
+                let answer = ReleasePartitionResponse { error_code, slot: 0 };
+                ready(Response::ReleasePartition(answer))
+            }
             Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
@@ -81,6 +98,10 @@ impl Handler for Server {
 
 fn ready(response: Response) -> BoxFuture<'static, Response> {
     futures::future::ready(response).boxed()
+}
+
+fn ping(node: &Node) -> PingResponse {
+    PingResponse { node: node.id().0, log_id: node.log().to_string(), healthy: node.is_well() }
 }
 
 /// What control and cold readers answer. A gateway that asks a node has a wrong address, and no

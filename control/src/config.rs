@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
+use crate::failover::FailoverConfig;
+
 /// How control runs. Every control process of a cluster should have the same, apart from id and
 /// addresses: whichever leads applies its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +49,9 @@ pub struct Config {
     /// How often the leader looks for work nobody told it of. Default: 5 s.
     #[serde(default = "default_reconcile_interval", with = "humantime_serde")]
     pub reconcile_interval: Duration,
+    /// When a storage node counts as dead, and what then.
+    #[serde(default)]
+    pub failover: FailoverConfig,
 }
 
 impl Config {
@@ -63,6 +68,7 @@ impl Config {
             partitions_max: default_partitions_max(),
             open_wait: default_open_wait(),
             reconcile_interval: default_reconcile_interval(),
+            failover: FailoverConfig::default(),
         }
     }
 
@@ -90,7 +96,7 @@ impl Config {
         if self.reconcile_interval.is_zero() {
             return refuse("reconcile_interval", "must be more than 0s");
         }
-        Ok(())
+        self.failover.check()
     }
 }
 

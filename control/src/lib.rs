@@ -11,8 +11,8 @@
 //! The modules in the order of a request: `server` takes it, `command` carries it, `term`
 //! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
-//! who leads, `guard` keeps a leader of yesterday from changing anything. [`bootstrap()`] comes
-//! before all of it.
+//! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
+//! partitions from nodes that are gone. [`bootstrap()`] comes before all of it.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,7 @@ mod meta_log;
 
 mod assign;
 mod copies;
+mod failover;
 mod opening;
 
 mod limits;
@@ -43,5 +44,6 @@ mod metrics;
 
 pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};
+pub use failover::FailoverConfig;
 pub use meta_log::{MetaLogError, record::RecordError};
 pub use role::{Control, Deps, RoleError, run, start};

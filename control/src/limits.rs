@@ -58,5 +58,34 @@ pub(crate) const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Partitions of one OpenPartitions call.
 pub(crate) const OPENS_PER_CALL: usize = 1000;
 
+/// The lane of pings: another connection than that of everything else control says to a node.
+pub(crate) const PING_LANE: u64 = 1;
+
+/// Refused pings in a row that make a suspect: one may be a connection that was closed for other
+/// reasons.
+pub(crate) const REFUSED_MAX: u32 = 2;
+
+/// Nodes asked about one suspect: one that cannot answer must not decide.
+pub(crate) const WITNESSES_MAX: usize = 3;
+
+/// How long a witness is waited for. Longer than it waits for the suspect itself.
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// How often the metadata store is asked whether it is there.
+pub(crate) const METADATA_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A metadata store that takes longer than this to answer is away.
+pub(crate) const METADATA_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// From fencing a node on a shared volume to reading that volume: 1.02 times the node's promise of
+/// 2 s, for clocks that do not run alike, and 200 ms for a renewal on its way (R4).
+pub(crate) const PROMISE_WAIT: Duration = Duration::from_millis(2_240);
+
+/// First pause after no survivor could end an incarnation; it doubles each time.
+pub(crate) const DRAIN_RETRY_MIN: Duration = Duration::from_millis(200);
+
+/// Longest such pause.
+pub(crate) const DRAIN_RETRY_MAX: Duration = Duration::from_secs(5);
+
 const _: () = assert!(OPS_PER_TXN + 8 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(2 * ASSIGNMENTS_PER_TXN + 2 <= metadata::limits::TXN_OPS_MAX);

@@ -1,6 +1,8 @@
 //! Metrics of control.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 const LEADER: &str = "control_leader";
 const TOPICS: &str = "control_topics";
@@ -8,6 +10,11 @@ const PARTITIONS: &str = "control_partitions";
 const ASSIGNED: &str = "control_partitions_assigned_total";
 const REPAIRED: &str = "control_copies_repaired_total";
 const TERMS: &str = "control_terms_total";
+const SUSPECTS: &str = "control_suspects";
+const EVICTIONS: &str = "control_evictions_total";
+const EVICTIONS_HELD: &str = "control_evictions_held";
+const WAITING: &str = "control_nodes_waited_for";
+const FAILOVER_SECONDS: &str = "control_failover_seconds";
 
 /// Registers the descriptions. Once per process.
 pub(crate) fn describe() {
@@ -16,6 +23,11 @@ pub(crate) fn describe() {
     describe_gauge!(PARTITIONS, "Partitions of all topics, as the leader knows them");
     describe_counter!(ASSIGNED, "Partitions that were given to a node");
     describe_counter!(REPAIRED, "Keys of the metadata store that did not say what the log says");
+    describe_gauge!(SUSPECTS, "Storage nodes that do not answer control");
+    describe_counter!(EVICTIONS, "Storage nodes that were fenced");
+    describe_gauge!(EVICTIONS_HELD, "Suspects that stay because too many went within a minute");
+    describe_gauge!(WAITING, "Suspects whose front nobody but they can drain");
+    describe_histogram!(FAILOVER_SECONDS, "From fencing a node to the end of its incarnation");
     describe_counter!(TERMS, "Terms that this process began");
 }
 
@@ -38,4 +50,18 @@ pub(crate) fn assigned(partitions: usize) {
 
 pub(crate) fn repaired(keys: usize) {
     counter!(REPAIRED).increment(keys as u64);
+}
+
+pub(crate) fn suspects(suspects: usize, held: usize, waiting: usize) {
+    gauge!(SUSPECTS).set(suspects as f64);
+    gauge!(EVICTIONS_HELD).set(held as f64);
+    gauge!(WAITING).set(waiting as f64);
+}
+
+pub(crate) fn evicted() {
+    counter!(EVICTIONS).increment(1);
+}
+
+pub(crate) fn failed_over(took: Duration) {
+    histogram!(FAILOVER_SECONDS).record(took);
 }

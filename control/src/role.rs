@@ -11,7 +11,8 @@ use tokio::{sync::mpsc, time::sleep};
 use crate::{
     config::{Config, ConfigError},
     election::{Candidate, Leadership},
-    guard::GuardError,
+    failover::{self, Failover},
+    guard::{Guard, GuardError},
     limits::{COMMANDS_QUEUED_MAX, HOPELESS_PAUSE, RETRY_PAUSE},
     meta_log::MetaLogError,
     metrics,
@@ -116,6 +117,7 @@ async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
             leadership = candidate.win() => leadership,
         };
         metrics::leads(true);
+        watch_nodes(&leadership, &parts);
         let led = lead(&leadership, &parts, &gate).await;
         metrics::leads(false);
         leadership.resign(&*parts.metadata).await;
@@ -124,6 +126,24 @@ async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
             pause(&drain, HOPELESS_PAUSE).await;
         }
     }
+}
+
+/// Watches the nodes for as long as this process leads, whatever happens to its terms.
+fn watch_nodes(leadership: &Leadership, parts: &Parts) {
+    let failover = Failover::new(failover::Parts {
+        config: parts.config.failover.clone(),
+        guard: Guard::new(Arc::clone(&parts.metadata), leadership.term),
+        view: parts.view.clone(),
+        peers: parts.opening.peers.clone(),
+    });
+    let (lost, draining) = (leadership.lost(), parts.drain.draining());
+    parts.drain.spawn("control failover", async move {
+        tokio::select! {
+            () = lost => {}
+            () = draining => {}
+            () = failover.run() => {}
+        }
+    });
 }
 
 /// Leads until the leadership is lost or the process drains, over as many terms as the log

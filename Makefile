@@ -57,7 +57,10 @@ compat: ## a pinned client suite against a cluster (SUITE=name|all)
 	@echo "make compat: not built yet; it belongs to the Kafka-semantics issue" >&2; exit 2
 
 drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild)
-	@echo "make drill: not built yet; rebuild belongs to the storage-engine issue, the others to the control issue" >&2; exit 2
+	@[ "$(DRILL)" = rebuild ] || { echo "make drill: DRILL=rebuild is built; dns, standby and rolling belong to the control issue" >&2; exit 2; }
+	@tests/scripts/setup build clients
+	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-drill
+	@target/debug/thermocline-drill $(DRILL)
 
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet

@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     let kafka = start_gateway(&process, &member, arguments.kafka).await?;
     gate.open();
     announce(kafka, &arguments, started);
-    process.run_until(node.finished()).await
+    process.run_until(member.rebuilt(), node.finished()).await
 }
 
 /// The files of a data directory.
@@ -107,7 +107,16 @@ async fn start_control(
         group_state_partitions: GROUP_STATE_PARTITIONS,
         ..control::Config::new("dev")
     };
-    control::bootstrap(&config, &process.clock, &*metadata, store).await?;
+    // One process, one folder: nobody else can still run on the metadata that is lost.
+    let found = || control::bootstrap(&config, &process.clock, &*metadata, store);
+    match found().await {
+        Err(control::BootstrapError::MetadataLost { .. }) => {
+            let rebuilt = control::rebuild(&*metadata, store).await?;
+            tracing::warn!(?rebuilt, "metadata was lost and is rebuilt from the objects");
+            found().await?
+        }
+        founded => founded?,
+    };
     let member = join(metadata, Role::Control, &process.plumbing).await?;
     let deps = control::Deps {
         clock: process.clock.clone(),

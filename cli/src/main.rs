@@ -6,6 +6,7 @@
 mod config;
 mod dev;
 mod files;
+mod rebuild;
 mod roles;
 mod scrub;
 mod startup;
@@ -36,6 +37,8 @@ enum Command {
     ColdReader(RoleArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
+    /// Fill an empty metadata store from the bucket alone, after the old one was lost.
+    Rebuild(rebuild::RebuildArguments),
     /// Read a whole bucket and report every broken promise; writes nothing.
     Scrub(scrub::ScrubArguments),
 }
@@ -70,6 +73,7 @@ impl Command {
                 Self::StorageNode(role) => roles::storage_node(&role.config).await?,
                 Self::ColdReader(role) => roles::cold_reader(&role.config).await?,
                 Self::Control(role) => roles::control(&role.config).await?,
+                Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
             Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ pub(crate) async fn gateway(path: &Path) -> Result<()> {
     let gate = process.readiness.gate("gateway");
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::Gateway, &process.plumbing).await?;
+    let rebuilt = member.rebuilt();
     let deps = gateway::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
@@ -25,7 +26,7 @@ pub(crate) async fn gateway(path: &Path) -> Result<()> {
     };
     let _gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
     gate.open();
-    process.run_until_told().await
+    process.run_until_told(rebuilt).await
 }
 
 /// `thermocline storage-node`.
@@ -37,6 +38,7 @@ pub(crate) async fn storage_node(path: &Path) -> Result<()> {
     let store = open_store(&file.store, "storage-node").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::StorageNode, &process.plumbing).await?;
+    let rebuilt = member.rebuilt();
     let deps = storage_node::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
@@ -47,7 +49,7 @@ pub(crate) async fn storage_node(path: &Path) -> Result<()> {
     let node = storage_node::start(file.storage_node, deps, process.roles.clone()).await?;
     wait_for_partitions(&node).await;
     gate.open();
-    process.run_until(node.finished()).await
+    process.run_until(rebuilt, node.finished()).await
 }
 
 /// `thermocline cold-reader`.
@@ -58,6 +60,7 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
     let store = open_store(&file.store, "cold-reader").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
+    let rebuilt = member.rebuilt();
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
         clock: process.clock.clone(),
@@ -67,7 +70,7 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
     };
     let _reader = cold_reader::start(file.cold_reader, deps, process.roles.clone()).await?;
     gate.open();
-    process.run_until_told().await
+    process.run_until_told(rebuilt).await
 }
 
 /// `thermocline control`.
@@ -80,6 +83,7 @@ pub(crate) async fn control(path: &Path) -> Result<()> {
     let metadata = open_metadata(&file.metadata).await?;
     control::bootstrap(&file.control, &process.clock, &*metadata, &store).await?;
     let member = join(metadata, Role::Control, &process.plumbing).await?;
+    let rebuilt = member.rebuilt();
     let deps = control::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
@@ -89,5 +93,5 @@ pub(crate) async fn control(path: &Path) -> Result<()> {
     };
     let _control = control::start(file.control, deps, process.roles.clone()).await?;
     gate.open();
-    process.run_until_told().await
+    process.run_until_told(rebuilt).await
 }

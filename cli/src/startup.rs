@@ -43,6 +43,16 @@ pub(crate) struct Membership {
     pub(crate) metadata: Arc<dyn MetadataStore>,
     pub(crate) view: ClusterView,
     pub(crate) peers: Peers,
+    /// The generation of the cluster that it joined.
+    generation: u16,
+}
+
+impl Membership {
+    /// Waits until the cluster's metadata was rebuilt, and says which generation it is in now.
+    pub(crate) fn rebuilt(&self) -> impl Future<Output = u16> + Send + use<> {
+        let (view, generation) = (self.view.clone(), self.generation);
+        async move { view.rebuilt_since(generation).await }
+    }
 }
 
 impl Process {
@@ -62,14 +72,19 @@ impl Process {
         Ok(Self { clock: Clock::system(), readiness, front_door, roles, plumbing })
     }
 
-    /// Waits for SIGTERM or SIGINT, then drains.
-    pub(crate) async fn run_until_told(self) -> Result<()> {
-        self.run_until(std::future::pending::<Result<()>>()).await
+    /// Waits for SIGTERM or SIGINT, then drains. The same when the metadata store was rebuilt under
+    /// the process: started again, it joins with the new secret.
+    pub(crate) async fn run_until_told(self, rebuilt: impl Future<Output = u16>) -> Result<()> {
+        self.run_until(rebuilt, std::future::pending::<Result<()>>()).await
     }
 
     /// As [`Self::run_until_told`], and waits for `role` to end in order. A role that ends before
     /// is an error: whoever supervises the process starts it again.
-    pub(crate) async fn run_until<E>(self, role: impl Future<Output = Result<(), E>>) -> Result<()>
+    pub(crate) async fn run_until<E>(
+        self,
+        rebuilt: impl Future<Output = u16>,
+        role: impl Future<Output = Result<(), E>>,
+    ) -> Result<()>
     where
         anyhow::Error: From<E>,
     {
@@ -80,6 +95,11 @@ impl Process {
                 self.shut_down().await;
                 ended?;
                 bail!("the role ended by itself");
+            }
+            generation = rebuilt => {
+                info!(generation, "the cluster was rebuilt: draining");
+                self.shut_down().await;
+                bail!("the cluster was rebuilt, it is in generation {generation} now; start again to join it");
             }
         };
         info!(signal, deadline = ?DRAIN_DEADLINE, "draining");
@@ -124,7 +144,7 @@ pub(crate) async fn join(
         );
     };
     let peers = Peers::new(role, ClusterSecret::new(&cluster.secret), plumbing.clone());
-    Ok(Membership { metadata: store, view, peers })
+    Ok(Membership { metadata: store, view, peers, generation: cluster.generation })
 }
 
 /// Opens the object store and proves that its conditional writes are atomic (R16).

@@ -6,7 +6,8 @@
 //! ```text
 //! log       c/cluster
 //! none      none        a new cluster: found it
-//! founded   none        the metadata store was lost: next generation, fill it again (R9)
+//! founded   none        nobody ever led it: founding broke off here, go on
+//! led       none        the metadata store was lost: refuse, `rebuild` brings it back (R9)
 //! none      there       the wrong bucket, or an emptied one: refuse
 //! founded   there       the same cluster, or refuse
 //! ```
@@ -62,6 +63,17 @@ pub enum BootstrapError {
         /// The id in the metadata store.
         in_metadata: String,
     },
+    /// The metadata store is empty although there is a cluster.
+    #[error(
+        "the metadata store is empty, the object store at {url} holds cluster `{in_log}`; if that \
+         cluster's metadata is lost, run `thermocline rebuild --from-bucket` with this file"
+    )]
+    MetadataLost {
+        /// The object store.
+        url: String,
+        /// The id in its metadata log.
+        in_log: String,
+    },
     /// The metadata store's record is unreadable.
     #[error("the cluster's record is unreadable: {0}")]
     Record(#[from] DecodeError),
@@ -102,18 +114,23 @@ pub async fn bootstrap(
                     in_metadata: record.cluster_id,
                 });
             }
-            (Some(founded), None) => MetaRecord::Generation(founded.generation + 1),
+            (Some(founded), None) if catalogue.has_been_led() => {
+                return Err(BootstrapError::MetadataLost {
+                    url: store.url().to_owned(),
+                    in_log: founded.cluster_id.clone(),
+                });
+            }
+            (Some(founded), None) => {
+                publish(metadata, founded).await?;
+                continue;
+            }
             (None, None) => found(config, clock),
         };
         match log.append(&next).await {
-            Ok(_) => {}
-            // Somebody else wrote first: see what.
-            Err(MetaLogError::Overtaken) => continue,
+            // Or somebody else wrote first: see what.
+            Ok(_) | Err(MetaLogError::Overtaken) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut catalogue = catalogue;
-        catalogue.apply(next);
-        publish(metadata, catalogue.founded().expect("just founded")).await?;
     }
 }
 
@@ -136,18 +153,23 @@ fn found(config: &Config, clock: &Clock) -> MetaRecord {
     MetaRecord::Founded { cluster_id: cluster_id::random(), generation: 1, group_state }
 }
 
-/// Writes `c/cluster` if nobody did. The secret is new and in no log: whoever can read the
-/// bucket must not be able to call the nodes.
-async fn publish(metadata: &dyn MetadataStore, founded: &Founded) -> Result<(), BootstrapError> {
+/// The cluster's record with a new secret. That is in no log: whoever can read the bucket must not
+/// be able to call the nodes.
+pub(crate) fn cluster_record(founded: &Founded) -> ClusterRecord {
     let mut secret = [0; 32];
     aws_lc_rs::rand::fill(&mut secret).expect("the system has randomness");
-    let record = ClusterRecord {
+    ClusterRecord {
         cluster_id: founded.cluster_id.clone(),
         generation: founded.generation,
         secret,
         group_state_topic: founded.group_state_topic,
         group_state_partitions: founded.group_state_partitions,
-    };
+    }
+}
+
+/// Writes `c/cluster` if nobody did.
+async fn publish(metadata: &dyn MetadataStore, founded: &Founded) -> Result<(), BootstrapError> {
+    let record = cluster_record(founded);
     let txn = Txn::new().when_absent(Key::Cluster).put(Key::Cluster, record.encode());
     match metadata.txn(txn).await {
         Ok(outcome) => {

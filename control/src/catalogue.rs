@@ -21,6 +21,7 @@ pub(crate) struct Catalogue {
     names: HashMap<TenantId, BTreeMap<String, TopicId>>,
     partitions: usize,
     next_producer_id: i64,
+    has_been_led: bool,
 }
 
 /// The cluster's identity, as the log has it.
@@ -61,7 +62,7 @@ impl Catalogue {
                     founded.generation = founded.generation.max(generation);
                 }
             }
-            MetaRecord::Leader { .. } => {}
+            MetaRecord::Leader { .. } => self.has_been_led = true,
             MetaRecord::TopicsCreated(topics) => {
                 for topic in topics {
                     self.insert(topic);
@@ -86,6 +87,11 @@ impl Catalogue {
     /// The cluster's identity; `None` before it was founded.
     pub(crate) fn founded(&self) -> Option<&Founded> {
         self.founded.as_ref()
+    }
+
+    /// Whether anybody ever led, and so may have changed what is not in the log.
+    pub(crate) fn has_been_led(&self) -> bool {
+        self.has_been_led
     }
 
     /// The topic of exactly this name.

@@ -12,7 +12,8 @@
 //! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
-//! partitions from nodes that are gone. [`bootstrap()`] comes before all of it.
+//! partitions from nodes that are gone. [`bootstrap()`] comes before all of it, and [`rebuild()`]
+//! before that when the metadata store was lost.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod placement;
 
 mod bootstrap;
 mod cluster_id;
+mod rebuild;
 mod role;
 
 mod command;
@@ -46,4 +48,5 @@ pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};
 pub use failover::FailoverConfig;
 pub use meta_log::{MetaLogError, record::RecordError};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use role::{Control, Deps, RoleError, run, start};

@@ -15,7 +15,7 @@ mod changes;
 use std::{sync::Arc, time::Duration};
 
 use hop::Request;
-use metadata::{ClusterView, MetadataStore};
+use metadata::{ClusterView, MetadataStore, keys::Key};
 use process::{Clock, Drain};
 use protocol::{
     ErrorCode,
@@ -83,6 +83,9 @@ pub(crate) enum BeginError {
     Log(#[from] MetaLogError),
     #[error(transparent)]
     Copies(#[from] GuardError),
+    /// Whatever was written would be the beginning of a second cluster.
+    #[error("the metadata store lost the cluster; `thermocline rebuild --from-bucket` is needed")]
+    MetadataLost,
 }
 
 // === impl BeginError ===
@@ -108,6 +111,10 @@ impl Term {
         // A former leader must not disturb the log of the present one.
         if !guard.leads().await.map_err(GuardError::from)? {
             return Err(GuardError::Superseded.into());
+        }
+        let cluster = parts.metadata.get(&Key::Cluster.to_string()).await;
+        if cluster.map_err(GuardError::from)?.is_none() {
+            return Err(BeginError::MetadataLost);
         }
         let (mut log, records) = MetaLog::open(&parts.store, term.unsigned_abs()).await?;
         let slots = records.len();

@@ -106,6 +106,22 @@ impl Client {
     }
 }
 
+/// A program of `tests/clients/python` as a command, for clients that run for long.
+pub fn python(program: &str, args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(installed("python")?);
+    command.arg(root().join("tests/clients/python").join(program)).args(args);
+    Ok(command)
+}
+
+/// Runs a program of `tests/clients/python` to its end; the last line of its output.
+pub fn run_python(program: &str, args: &[&str]) -> Result<String> {
+    let output = python(program, args)?.output()?;
+    let out = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{program} {args:?}: {out}\n{error}");
+    Ok(out.lines().last().unwrap_or_default().to_owned())
+}
+
 fn java_client() -> PathBuf {
     root().join("tests/clients/java/target/client.jar")
 }

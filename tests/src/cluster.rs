@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rustix::process::Signal;
 
-use crate::process::{Process, free_address, metric};
+use crate::process::{Process, free_address, http_get, metric};
 use crate::servers::{Etcd, EtcdVersion, S3};
 use crate::thermocline_binary;
 
@@ -101,6 +101,7 @@ pub struct Role {
     address: SocketAddr,
     http: SocketAddr,
     process: Option<Process>,
+    starts: usize,
 }
 
 impl Cluster {
@@ -139,6 +140,23 @@ impl Cluster {
     pub fn bootstrap(&self) -> String {
         let addresses: Vec<String> = self.gateways.iter().map(|g| g.address.to_string()).collect();
         addresses.join(",")
+    }
+
+    /// Every role's processes.
+    pub fn roles(&mut self) -> impl Iterator<Item = &mut Role> {
+        let Self { control, nodes, readers, gateways, .. } = self;
+        std::iter::once(control).chain(nodes).chain(readers).chain(gateways)
+    }
+
+    /// Runs `thermocline rebuild --from-bucket` with control's configuration; what it prints.
+    pub fn rebuild(&self) -> Result<String> {
+        let output = Command::new(thermocline_binary())
+            .args(["rebuild", "--from-bucket", "--config"])
+            .arg(&self.control.config)
+            .output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "rebuild: {error}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// A metric's sum over all storage nodes that run.
@@ -263,6 +281,7 @@ impl Role {
             address: addresses.address,
             http: addresses.http,
             process: None,
+            starts: 0,
         })
     }
 
@@ -277,12 +296,18 @@ impl Role {
         let mut command = Command::new(thermocline_binary());
         command.arg(self.subcommand).arg("--config").arg(&self.config);
         self.process = Some(Process::spawn(&self.name, command, &self.dir)?);
+        self.starts += 1;
         Ok(())
     }
 
     /// Waits until the running process says that it is ready.
     pub fn wait_for_ready(&mut self) -> Result<()> {
         self.process.as_mut().context("the role runs")?.wait_for_ready(self.http)
+    }
+
+    /// Whether the role says now that it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.process.is_some() && http_get(self.http, "/readyz").is_ok()
     }
 
     /// SIGKILL.
@@ -310,6 +335,11 @@ impl Role {
         let status = process.terminate()?;
         anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(())
+    }
+
+    /// How often the role was started.
+    pub fn starts(&self) -> usize {
+        self.starts
     }
 
     /// Where the role serves its own protocol.

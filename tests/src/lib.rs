@@ -8,8 +8,11 @@ pub mod chaos;
 pub mod clients;
 pub mod cluster;
 pub mod dev;
+pub mod drill;
 pub mod process;
 pub mod servers;
+
+mod times;
 
 use std::path::{Path, PathBuf};
 

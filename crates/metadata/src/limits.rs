@@ -43,6 +43,10 @@ pub(crate) const WATCH_RETRY: Duration = Duration::from_millis(200);
 /// noticed (R10).
 pub(crate) const RELIST_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How often a process looks whether the store was rebuilt under it. A rebuild is to be over within
+/// a minute, and a watch cannot tell: it waits for a revision that the new store has not reached.
+pub(crate) const REBUILT_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How long a refresh waits for the watch before it lists by itself.
 pub(crate) const REFRESH_WAIT: Duration = Duration::from_millis(250);
 

@@ -18,9 +18,11 @@ use tokio::sync::watch;
 
 use self::{refresh::Barrier, state::State};
 use crate::{
+    keys::Key,
+    limits::REBUILT_INTERVAL,
     model::{
         Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
-        ReaderRecord, TopicRecord,
+        ReaderRecord, Record, TopicRecord,
     },
     store::{MetadataError, MetadataStore},
 };
@@ -205,6 +207,22 @@ impl ClusterView {
         let known = changed.wait_for(|_| self.cluster().is_some());
         tokio::time::timeout(timeout, known).await.ok()?.ok()?;
         self.cluster()
+    }
+
+    /// Waits until the store holds this cluster in a higher generation than `known`, and returns
+    /// that. It was rebuilt then, with another secret: a process has to join again.
+    pub async fn rebuilt_since(&self, known: u16) -> u16 {
+        loop {
+            tokio::time::sleep(REBUILT_INTERVAL).await;
+            // A store that is away or empty says nothing.
+            let Ok(Some(entry)) = self.inner.store.get(&Key::Cluster.to_string()).await else {
+                continue;
+            };
+            match ClusterRecord::decode(&entry.value) {
+                Ok(record) if record.generation > known => return record.generation,
+                Ok(_) | Err(_) => {}
+            }
+        }
     }
 
     /// Makes the copy show at least what the store holds now (linearizable). Concurrent calls

@@ -7,9 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::history::History;
+use crate::clients::python;
 use crate::process::Process;
-use crate::root;
-use crate::servers::installed;
 
 /// Two producers: what one sees of the other is part of the test.
 const PRODUCERS: u16 = 2;
@@ -89,9 +88,7 @@ impl Load {
 }
 
 fn client(args: &[&str]) -> Result<Command> {
-    let mut command = Command::new(installed("python")?);
-    command.arg(root().join("tests/clients/python/history.py")).args(args);
-    Ok(command)
+    python("history.py", args)
 }
 
 fn history_path(dir: &Path, name: &str) -> PathBuf {

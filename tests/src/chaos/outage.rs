@@ -16,27 +16,6 @@ pub(super) struct Outage {
     pub(super) partitions: Vec<u32>,
 }
 
-/// The distribution of times, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Times {
-    /// Half are shorter.
-    pub p50: i64,
-    /// 99 of 100 are shorter.
-    pub p99: i64,
-    /// The longest.
-    pub(super) max: i64,
-}
-
-impl Times {
-    /// Of these times; `None` without any.
-    pub(super) fn of(mut times: Vec<i64>) -> Option<Self> {
-        times.sort_unstable();
-        let max = *times.last()?;
-        let at = |share: usize| times[(times.len() * share).div_ceil(100).max(1) - 1];
-        Some(Self { p50: at(50), p99: at(99), max })
-    }
-}
-
 /// The time to the first acknowledgement, of every partition of every outage. Only a record that
 /// was sent after the fault counts: an answer that was on its way already proves nothing.
 pub(super) fn first_acks(outages: &[Outage], acks: &[Ack]) -> Vec<(&'static str, i64)> {
@@ -79,13 +58,5 @@ mod tests {
             ack(6, 1_002, 9_000),
         ];
         assert_eq!(first_acks(&[outage], &acks), [("kill", 2_000), ("kill", 10)]);
-    }
-
-    #[test]
-    fn percentiles_are_values_that_occurred() {
-        assert_eq!(Times::of(Vec::new()), None);
-        assert_eq!(Times::of(vec![7]), Some(Times { p50: 7, p99: 7, max: 7 }));
-        let times = Times::of((1..=200).rev().collect()).unwrap();
-        assert_eq!(times, Times { p50: 100, p99: 198, max: 200 });
     }
 }

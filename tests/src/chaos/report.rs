@@ -8,7 +8,8 @@ use super::Options;
 use super::checker::Findings;
 use super::faults::Done;
 use super::history::History;
-use super::outage::{Times, first_acks};
+use super::outage::first_acks;
+use crate::times;
 
 /// What librdkafka tells an application when a connection breaks, as they do here all the time. It
 /// repairs that by itself; every other error is one that the application would have to handle.
@@ -33,9 +34,9 @@ impl Report {
     ) -> Self {
         let (client_errors, broken_connections) = split_errors(history);
         let first_acks = first_acks(&done.outages, &history.acks);
-        let times = |wanted: &str| {
+        let times_of = |wanted: &str| {
             let of = first_acks.iter().filter(|(kind, _)| wanted.is_empty() || *kind == wanted);
-            times_json(Times::of(of.map(|(_, time)| *time).collect()))
+            times::json(of.map(|(_, time)| *time).collect())
         };
         let mut wrong: Vec<String> = findings
             .counts()
@@ -61,9 +62,9 @@ impl Report {
             "exits": done.exits,
             "acked": history.acks.len(),
             "scrub_findings": scrub.len(),
-            "first_ack_ms": times(""),
-            "first_ack_ms_kill": times("kill"),
-            "first_ack_ms_pause": times("pause"),
+            "first_ack_ms": times_of(""),
+            "first_ack_ms_kill": times_of("kill"),
+            "first_ack_ms_pause": times_of("pause"),
             "client_errors": client_errors,
             "broken_connections": broken_connections,
             "wrong": wrong,
@@ -90,10 +91,6 @@ fn split_errors(history: &History) -> (BTreeMap<String, u64>, u64) {
         *errors.entry(name.clone()).or_default() += 1;
     }
     (errors, connections)
-}
-
-fn times_json(times: Option<Times>) -> Value {
-    times.map_or(Value::Null, |times| json!({"p50": times.p50, "p99": times.p99, "max": times.max}))
 }
 
 #[cfg(test)]

@@ -10,8 +10,6 @@ use async_trait::async_trait;
 use super::*;
 use crate::{
     LeaseId, Listing, MemoryStore, Txn, TxnOutcome,
-    keys::Key,
-    model::Record,
     store::{Entry, WatchStream},
 };
 
@@ -212,4 +210,32 @@ async fn a_refresh_of_a_store_that_is_away_says_so() {
     store.away.store(true, Ordering::SeqCst);
     let refreshed = view.refresh_topic(TENANT, "a").await;
     assert!(matches!(refreshed, Err(MetadataError::Unavailable(_))));
+}
+
+fn cluster(generation: u16) -> ClusterRecord {
+    ClusterRecord {
+        cluster_id: "c".to_owned(),
+        generation,
+        secret: [1; 32],
+        group_state_topic: TopicId::random(),
+        group_state_partitions: 1,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebuilt_store_is_noticed_and_an_emptied_or_older_one_is_not() {
+    let (store, drain) = (Arc::new(MemoryStore::new()), Drain::new());
+    let put = |generation| Txn::new().put(Key::Cluster, cluster(generation).encode());
+    assert!(store.txn(put(2)).await.unwrap().is_committed());
+    let as_store: Arc<MemoryStore> = Arc::clone(&store);
+    let view = ClusterView::start(as_store, &drain).await.unwrap();
+    let rebuilt = view.rebuilt_since(2);
+    tokio::pin!(rebuilt);
+    for lost in [Txn::new().delete(Key::Cluster), put(1), put(2)] {
+        assert!(store.txn(lost).await.unwrap().is_committed());
+        let noticed = tokio::time::timeout(10 * REBUILT_INTERVAL, &mut rebuilt).await;
+        assert!(noticed.is_err(), "{noticed:?}");
+    }
+    assert!(store.txn(put(3)).await.unwrap().is_committed());
+    assert_eq!(tokio::time::timeout(SOON, rebuilt).await, Ok(3));
 }

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod dev;
 pub mod drill;
 pub mod process;
+pub mod s3_proxy;
 pub mod servers;
 
 mod times;

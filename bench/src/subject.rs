@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use thermocline_tests::cluster::{Cluster, Spec, StoreKind};
+use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
 use thermocline_tests::servers::EtcdVersion;
 
 /// A running Thermocline of one gateway and one node.
@@ -24,6 +24,7 @@ impl Subject {
             readers: 1,
             etcd: EtcdVersion::Debian,
             store: StoreKind::Directory,
+            front: FrontKind::Disk,
             hot_cache: "512MiB".to_owned(),
             wal_size: "1GiB".to_owned(),
         };

@@ -10,7 +10,10 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use crate::groups::GroupsConfig;
+use segment::seqlog::IN_FLIGHT_MAX;
+
 use crate::limits::{OBJECT_BYTES_MAX, PLAN_LIFE_MS_MAX};
+use crate::wal::{FrontDescriptor, ObjectTuning};
 
 /// The storage node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -68,21 +71,53 @@ pub struct Config {
     pub open_concurrency: usize,
 }
 
-/// The write-ahead log on this node's disk.
+/// The write-ahead log: where batches become durable before they are acknowledged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WalConfig {
-    /// The ring file. Its directory must exist and belong to this node alone. Acknowledged records
-    /// are in here until they are uploaded: it must survive whatever the node must survive.
+    /// A file, or the object store. Default: `"disk"`.
+    #[serde(default)]
+    pub kind: WalKind,
+    /// The ring file, for `kind = "disk"`. Its directory must exist and belong to this node alone.
+    /// Acknowledged records are in here until they are uploaded: it must survive whatever the node
+    /// must survive.
+    #[serde(default)]
     pub path: PathBuf,
-    /// Size of the file, all of it written once when it is created. It bounds what waits for
-    /// upload, and so how long the object store may be away. Default: 256 MiB.
+    /// What may wait for upload, and so how long the object store may be away. A disk log is a file
+    /// of this size, all of it written once when it is created. Default: 256 MiB.
     #[serde(default = "default_wal_size")]
     pub size: ByteSize,
-    /// Writes in flight. More hide the latency of a device that takes several at a time.
-    /// Default: 3.
+    /// Writes in flight to the file. More hide the latency of a device that takes several at a
+    /// time. Default: 3.
     #[serde(default = "default_wal_writers")]
     pub writers: usize,
+    /// How the object store is written, for `kind = "object"`.
+    #[serde(default)]
+    pub object: ObjectWalConfig,
+}
+
+/// Where the write-ahead log is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WalKind {
+    /// A file on this node's disk: milliseconds, and the node's partitions wait for its return.
+    #[default]
+    Disk,
+    /// Slots in the object store: tens of milliseconds more, and any node takes over.
+    Object,
+}
+
+/// The write-ahead log in the object store.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectWalConfig {
+    /// The least time between two PUTs, 10 ms to 250 ms. Shorter costs more requests, longer makes
+    /// producers wait. Default: 50 ms, at most 20 PUTs a second.
+    #[serde(with = "humantime_serde")]
+    pub window: Duration,
+    /// PUTs in flight, 1 to 4. Acknowledgements leave in order, so more help only where a PUT takes
+    /// longer than the window. Default: 2.
+    pub in_flight: usize,
 }
 
 /// When and how much to upload.
@@ -121,9 +156,11 @@ impl Config {
             advertised_address: None,
             zone: String::new(),
             wal: WalConfig {
+                kind: WalKind::Disk,
                 path: wal_path.into(),
                 size: default_wal_size(),
                 writers: default_wal_writers(),
+                object: ObjectWalConfig::default(),
             },
             cache_size: default_cache(),
             upload: UploadConfig::default(),
@@ -142,7 +179,7 @@ impl Config {
         let plan_life_max = Duration::from_millis(PLAN_LIFE_MS_MAX.unsigned_abs());
         let upload_size = self.upload.size.as_u64();
         require(self.node_id >= 0, "node_id", "must not be negative")?;
-        require(self.wal.writers > 0, "wal.writers", "must be at least 1")?;
+        self.wal.check()?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(
             self.suspend_max >= Duration::from_secs(3),
@@ -174,6 +211,34 @@ impl Config {
             "must be at most half of `wal.size`, or producers wait for every upload",
         )?;
         require(!self.upload.interval.is_zero(), "upload.interval", "must not be zero")
+    }
+}
+
+impl WalConfig {
+    /// What the rest of the cluster is told.
+    pub(crate) fn descriptor(&self) -> FrontDescriptor {
+        match self.kind {
+            WalKind::Disk => FrontDescriptor::Disk { path: self.path.clone() },
+            WalKind::Object => FrontDescriptor::Object,
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let windows = Duration::from_millis(10)..=Duration::from_millis(250);
+        let ObjectWalConfig { window, in_flight } = self.object;
+        let has_place = self.kind == WalKind::Object || !self.path.as_os_str().is_empty();
+        require(has_place, "wal.path", "must name a file, or set `wal.kind` to \"object\"")?;
+        require(self.writers > 0, "wal.writers", "must be at least 1")?;
+        require(windows.contains(&window), "wal.object.window", "must be from 10ms to 250ms")?;
+        let in_flight_fits = (1..=IN_FLIGHT_MAX).contains(&in_flight);
+        require(in_flight_fits, "wal.object.in_flight", "must be from 1 to 4")
+    }
+}
+
+impl Default for ObjectWalConfig {
+    fn default() -> Self {
+        let ObjectTuning { window, in_flight, .. } = ObjectTuning::default();
+        Self { window, in_flight }
     }
 }
 
@@ -249,6 +314,18 @@ mod tests {
         assert_eq!(config.check().map_err(|error| error.key), Err("plan_life"));
         config.node_id = -1;
         assert_eq!(config.check().map_err(|error| error.key), Err("node_id"));
+    }
+
+    #[test]
+    fn a_log_is_a_file_unless_it_is_in_the_object_store() {
+        let mut config = Config::new(1, "");
+        assert_eq!(config.check().map_err(|error| error.key), Err("wal.path"));
+        config.wal.kind = WalKind::Object;
+        assert_eq!(config.check(), Ok(()));
+        config.wal.object.in_flight = 5;
+        assert_eq!(config.check().map_err(|error| error.key), Err("wal.object.in_flight"));
+        config.wal.object.window = Duration::from_millis(5);
+        assert_eq!(config.check().map_err(|error| error.key), Err("wal.object.window"));
     }
 
     #[test]

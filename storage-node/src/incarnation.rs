@@ -15,13 +15,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metadata::MetadataStore;
 use metadata::model::{NodeRecord, NodeState};
+use process::Drain;
 use protocol::ErrorCode;
 use protocol::ids::NodeId;
 use segment::index::{self, IndexSnapshot, PartitionIndex, ProducerBatch, ProducerState};
 use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter};
 use segment::{Family, LogId, Store};
 
-use crate::config::Config;
+use crate::config::{Config, ObjectWalConfig, WalKind};
 use crate::lease::Registration;
 use crate::node::Node;
 use crate::partition::FinalState;
@@ -31,7 +32,7 @@ use crate::recover;
 use crate::role::NodeError;
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
-use crate::wal::{DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise};
+use crate::wal::{DiskFront, DiskFrontConfig, Front, NoPromise, ObjectFront, ObjectTuning};
 
 /// An incarnation that may acknowledge.
 pub(crate) struct Incarnation {
@@ -48,21 +49,25 @@ pub(crate) async fn begin(
     metadata: &dyn MetadataStore,
     generation: u16,
     address: String,
+    drain: &Drain,
 ) -> Result<Incarnation, NodeError> {
     let node = NodeId(config.node_id);
     let mut registration = Registration::read(metadata, node).await?;
-    let recovery = recover::recover(store, node, &config.wal.path, registration.record()).await?;
+    let recovery = recover::recover(store, node, &config.wal, registration.record()).await?;
 
     let incarnation = registration.next_incarnation();
     let log = LogId::fresh(node, u32::from(generation), incarnation);
-    let descriptor = FrontDescriptor::Disk { path: config.wal.path.clone() };
+    let descriptor = config.wal.descriptor();
     let open = OpenSlot {
         wal_kind: descriptor.wal_kind() as i32,
         front: Bytes::from(descriptor.to_string()),
         control_slot: 0,
     };
     let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
-    let front = open_front(config, log, recovery.ended).await?;
+    let front: Arc<dyn Front> = match config.wal.kind {
+        WalKind::Disk => Arc::new(open_disk(config, log, recovery.ended).await?),
+        WalKind::Object => Arc::new(open_object(config, store, log, drain).await?),
+    };
     let record = NodeRecord {
         node,
         incarnation,
@@ -78,11 +83,11 @@ pub(crate) async fn begin(
 }
 
 /// Opens the ring file where it may block: its first use writes all of it.
-async fn open_front(
+async fn open_disk(
     config: &Config,
     log: LogId,
     ended: Option<String>,
-) -> Result<Arc<dyn Front>, NodeError> {
+) -> Result<DiskFront, NodeError> {
     let tuning = Tuning { writers: config.wal.writers, ..Tuning::default() };
     let path = config.wal.path.clone();
     let disk = DiskFrontConfig { tuning, ..DiskFrontConfig::new(path, config.wal.size.as_u64()) };
@@ -91,8 +96,21 @@ async fn open_front(
         // so there is no promise to keep (R4).
         DiskFront::open(&disk, &log.to_string(), ended.as_deref(), Arc::new(NoPromise))
     });
-    let front = opened.await.expect("opening the log does not panic")?;
-    Ok(Arc::new(front))
+    Ok(opened.await.expect("opening the log does not panic")?)
+}
+
+/// Begins the object WAL, of the same name as the data log.
+async fn open_object(
+    config: &Config,
+    store: &Store,
+    log: LogId,
+    drain: &Drain,
+) -> Result<ObjectFront, NodeError> {
+    let ObjectWalConfig { window, in_flight } = config.wal.object;
+    let capacity_bytes = config.wal.size.as_u64();
+    let tuning = ObjectTuning { window, in_flight, capacity_bytes, ..ObjectTuning::default() };
+    let created = ObjectFront::create(store.clone(), log, tuning, drain).await;
+    created.map_err(NodeError::ObjectLog)
 }
 
 /// Ends the incarnation in good order. May be dropped at any await: then the next start recovers.

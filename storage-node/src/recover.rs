@@ -5,7 +5,6 @@
 //! survivor may be ending the same incarnation meanwhile, or may have done so: both are harmless,
 //! and the file is then no more than space to be used again.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use metadata::MetadataError;
@@ -15,9 +14,10 @@ use segment::seqlog::EndReason;
 use segment::{LogId, Store};
 use thiserror::Error;
 
+use crate::config::{WalConfig, WalKind};
 use crate::ending::{EndError, end_incarnation, has_ended};
 use crate::limits::END_RETRY_PAUSE;
-use crate::wal::{self, SealedFront};
+use crate::wal::{self, FrontDescriptor, SealedFront};
 
 /// Why a node cannot start from what it finds.
 #[derive(Debug, Error)]
@@ -70,12 +70,17 @@ pub(crate) struct Recovery {
 pub(crate) async fn recover(
     store: &Store,
     node: NodeId,
-    wal_path: &Path,
+    config: &WalConfig,
     record: Option<&NodeRecord>,
 ) -> Result<Recovery, RecoverError> {
-    let path = wal_path.to_owned();
-    let found = blocking(move || wal::recover(&path)).await?;
     let mut recovery = Recovery::default();
+    let found = match config.kind {
+        WalKind::Disk => {
+            let path = config.path.clone();
+            blocking(move || wal::recover(&path)).await?
+        }
+        WalKind::Object => None,
+    };
     if let Some(found) = found {
         let log_id = found.log_id().to_owned();
         let log = log_id.parse::<LogId>().ok().filter(|log| log.node == node);
@@ -86,16 +91,32 @@ pub(crate) async fn recover(
     if let Some(record) = record.filter(|record| record.state != NodeState::Ended)
         && recovery.ended.as_ref() != Some(&record.log_id)
     {
-        require_ended(store, node, &record.log_id).await?;
+        end_recorded(store, node, config.kind, record).await?;
     }
     Ok(recovery)
 }
 
-/// A log that another file than ours has the tail of must have ended by other means.
-async fn require_ended(store: &Store, node: NodeId, log_id: &str) -> Result<(), RecoverError> {
-    let log = log_id.parse::<LogId>();
-    let log = log.map_err(|_| RecoverError::BadLogId { log_id: log_id.to_owned() })?;
-    if has_ended(store, log).await? { Ok(()) } else { Err(RecoverError::WalMissing { node, log }) }
+/// Ends the incarnation that the cluster knows of. Its front is where its record says, unless that
+/// is a file and ours is one too: then it should have been ours.
+async fn end_recorded(
+    store: &Store,
+    node: NodeId,
+    kind: WalKind,
+    record: &NodeRecord,
+) -> Result<(), RecoverError> {
+    let log = record.log_id.parse::<LogId>();
+    let log = log.map_err(|_| RecoverError::BadLogId { log_id: record.log_id.clone() })?;
+    if has_ended(store, log).await? {
+        return Ok(());
+    }
+    let missing = RecoverError::WalMissing { node, log };
+    let front: FrontDescriptor = match record.front.parse() {
+        Ok(FrontDescriptor::Disk { .. }) if kind == WalKind::Disk => return Err(missing),
+        Ok(front) => front,
+        Err(_) => return Err(missing),
+    };
+    let sealed = wal::open_sealed(&front, log, store).await?.ok_or(missing)?;
+    finish(store, log, sealed).await
 }
 
 /// Ends the log. Nobody waits for a node that starts, so it waits for the store.

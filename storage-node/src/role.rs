@@ -70,6 +70,9 @@ pub enum NodeError {
     /// The data log cannot be written.
     #[error("data log: {0}")]
     DataLog(#[from] AppendError),
+    /// The write-ahead log in the object store cannot be begun.
+    #[error("cannot begin the write-ahead log in the object store: {0}")]
+    ObjectLog(#[source] AppendError),
     /// Uploads cannot go on.
     #[error(transparent)]
     Upload(#[from] UploadError),
@@ -122,6 +125,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
         &*deps.metadata,
         cluster.generation,
         address.clone(),
+        &drain,
     )
     .await?;
 

@@ -20,12 +20,14 @@
 //!   ├─ uploaded ─┼─ acknowledged, here only ─┼─ in flight or queued ─┤
 //! ```
 //!
-//! [`DiskFront`] is the first implementation. The object front (one conditional PUT per group) and
-//! the replicated front (the disk format on three acceptors) implement the same trait.
+//! [`DiskFront`] is a ring file, [`ObjectFront`] one conditional PUT per group. A replicated front
+//! (the disk format on three acceptors) would implement the same trait. [`open_sealed`] ends and
+//! reads the log of a front whose incarnation is over.
 
 pub mod descriptor;
 pub mod disk;
 pub mod io;
+pub mod object;
 pub mod recover;
 pub mod sealed;
 
@@ -37,8 +39,10 @@ mod cursor;
 mod engine;
 mod file;
 mod layout;
+mod life;
 mod log;
 mod metrics;
+mod room;
 mod space;
 mod superblock;
 
@@ -52,6 +56,7 @@ use tokio::sync::watch;
 
 pub use self::descriptor::{FrontDescriptor, ParseFrontError};
 pub use self::disk::{DiskFront, DiskFrontConfig, OpenError, Tuning};
+pub use self::object::{ObjectFront, ObjectTuning};
 pub use self::recover::{Damage, RecoverError, Recovered, recover};
 pub use self::sealed::{SealedFront, open_sealed};
 
@@ -98,7 +103,7 @@ pub struct Entry {
 
 /// Hears what became of accepted entries.
 ///
-/// Calls come from a thread of the front, strictly in LSN order (R15), one at a time for the whole
+/// Calls come from a thread or task of the front, strictly in LSN order (R15), one at a time for the whole
 /// front, and never while a lock of the front is held. So an implementation may take the lock under
 /// which [`Front::append`] is called, must be quick, and must not block on anything slower.
 pub trait CommitTarget: Send + Sync {

@@ -8,6 +8,8 @@ mod deleting;
 mod fetching;
 #[path = "node/harness.rs"]
 mod harness;
+#[path = "node/object_front.rs"]
+mod object_front;
 #[path = "node/ownership.rs"]
 mod ownership;
 #[path = "node/producing.rs"]

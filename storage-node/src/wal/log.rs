@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use super::block::{ENTRY_HEADER_BYTES, HEADER_BYTES};
 use super::layout::{Position, Ring, padded};
+use super::life::Life;
+use super::room;
 use super::space::{Mark, Space};
 use super::superblock::Start;
 use super::{Entry, FrontError, FrontState, FrontUsage, Lsn, LsnRange};
 
-/// Shares of the ring that may be in use after an append, in percent (R28, R70).
-const CLIENT_PERCENT: u64 = 90;
-const INTERNAL_PERCENT: u64 = 95;
-
 /// A record batch header: nothing shorter is a batch.
-const BATCH_BYTES_MIN: usize = protocol::batch::HEADER_BYTES;
+pub(super) const BATCH_BYTES_MIN: usize = protocol::batch::HEADER_BYTES;
 
 /// The bounds of one front.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +38,6 @@ pub(super) struct Log {
     superblock_in_flight: bool,
     life: Life,
     closing: bool,
-}
-
-/// Like [`FrontState`], with the stage between.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Life {
-    Open,
-    Sealing,
-    Sealed,
-    Poisoned(Arc<str>),
 }
 
 /// An accepted entry with its place.
@@ -111,7 +100,7 @@ impl Log {
 
     /// Takes an entry, or says why not.
     pub(super) fn admit(&mut self, entry: Entry) -> Result<LsnRange, FrontError> {
-        self.check_open()?;
+        self.life.check_open()?;
         let bytes = entry.batch.len();
         let bytes_max = self.batch_bytes_max();
         if bytes < BATCH_BYTES_MIN || bytes > bytes_max {
@@ -127,22 +116,11 @@ impl Log {
         Ok(lsn)
     }
 
-    fn check_open(&self) -> Result<(), FrontError> {
-        match &self.life {
-            Life::Open => Ok(()),
-            Life::Sealing | Life::Sealed => Err(FrontError::Sealed),
-            Life::Poisoned(reason) => Err(FrontError::Poisoned(Arc::clone(reason))),
-        }
-    }
-
     fn check_room(&self, framed_bytes: u64, internal: bool) -> Result<(), FrontError> {
         let capacity_bytes = self.bounds.ring.capacity();
-        let percent = if internal { INTERNAL_PERCENT } else { CLIENT_PERCENT };
         let used_bytes = self.space.used() + self.queued_blocks_bytes();
         let block_bytes = padded(HEADER_BYTES as u64 + framed_bytes);
-        if used_bytes + block_bytes > capacity_bytes / 100 * percent {
-            return Err(FrontError::Full { used_bytes, capacity_bytes });
-        }
+        room::check(used_bytes, used_bytes + block_bytes, capacity_bytes, internal)?;
         let pending_bytes = self.pending_bytes;
         if pending_bytes > 0 && pending_bytes + framed_bytes > self.bounds.pending_bytes_max {
             return Err(FrontError::Busy { pending_bytes });
@@ -162,7 +140,7 @@ impl Log {
 
     /// What a writer does next; `None` when it has to wait.
     pub(super) fn next_work(&mut self) -> Option<Work> {
-        if matches!(self.life, Life::Poisoned(_)) {
+        if self.life.is_poisoned() {
             return match self.queue.is_empty() {
                 false => Some(self.fail_queue()),
                 true => self.closing.then_some(Work::Stop),
@@ -246,7 +224,7 @@ impl Log {
 
     /// The next group in order was written. False when it must not be acknowledged any more.
     pub(super) fn group_durable(&mut self, mark: Mark) -> bool {
-        if matches!(self.life, Life::Poisoned(_)) {
+        if self.life.is_poisoned() {
             return false;
         }
         self.space.durable_up_to(mark);
@@ -263,8 +241,8 @@ impl Log {
     pub(super) fn superblock_durable(&mut self, start: Start, seals: bool) {
         self.superblock_in_flight = false;
         self.space.persisted(start);
-        if seals && self.life == Life::Sealing {
-            self.life = Life::Sealed;
+        if seals {
+            self.life.sealed();
         }
     }
 
@@ -276,9 +254,7 @@ impl Log {
 
     /// Refuses appends from now on; the log ends once all is written.
     pub(super) fn begin_seal(&mut self) {
-        if self.life == Life::Open {
-            self.life = Life::Sealing;
-        }
+        self.life.begin_seal();
     }
 
     /// No appends, trims or seals follow: writers stop when they are done.
@@ -293,20 +269,12 @@ impl Log {
 
     /// Ends the log with an error. False when it had ended before.
     pub(super) fn poison(&mut self, reason: &Arc<str>) -> bool {
-        let alive = matches!(self.life, Life::Open | Life::Sealing);
-        if alive {
-            self.life = Life::Poisoned(Arc::clone(reason));
-        }
-        alive
+        self.life.poison(reason)
     }
 
     /// The state that others see.
     pub(super) fn state(&self) -> FrontState {
-        match &self.life {
-            Life::Open | Life::Sealing => FrontState::Open,
-            Life::Sealed => FrontState::Sealed(self.end),
-            Life::Poisoned(reason) => FrontState::Poisoned(Arc::clone(reason)),
-        }
+        self.life.state(self.end)
     }
 
     /// See [`super::Front::usage`].

@@ -59,9 +59,6 @@ pub enum RecoverError {
         /// Whose it is.
         log_id: String,
     },
-    /// This version has no such front.
-    #[error("this kind of front cannot be read by this version")]
-    Unsupported,
     /// The object store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

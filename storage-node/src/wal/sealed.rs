@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use segment::{LogId, Store};
 
+use super::object::SealedObject;
 use super::recover::{RecoverError, Recovered, recover};
 use super::{FrontDescriptor, Lsn, SealedChunk};
 
@@ -53,10 +54,7 @@ pub async fn open_sealed(
             }
             Ok(Some(Arc::new(Arc::new(found))))
         }
-        FrontDescriptor::Object => {
-            let _not_yet = store;
-            Err(RecoverError::Unsupported)
-        }
+        FrontDescriptor::Object => Ok(Some(Arc::new(SealedObject::open(store, log).await?))),
     }
 }
 

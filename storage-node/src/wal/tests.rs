@@ -1,11 +1,13 @@
-//! Tests of the disk front as a whole, in memory and with faults, and on real files.
+//! Tests of fronts as a whole: what all must do, then the disk front in memory and with faults, and
+//! on real files.
 
 mod commit;
+mod conformance;
 mod crash;
 mod damage;
 mod ends;
 mod files;
-mod harness;
+pub(crate) mod harness;
 mod recovery;
 mod room;
 mod sealed;

@@ -18,7 +18,7 @@ use crate::harness::{Cluster, PATIENCE, TestNode, batch, error, sequenced};
 const PRODUCER: (i64, i16) = (4000, 0);
 
 /// The values in the log, from the object store.
-async fn cold_values(cluster: &Cluster, node: &TestNode, topic: TopicId) -> Vec<String> {
+pub(crate) async fn cold_values(cluster: &Cluster, node: &TestNode, topic: TopicId) -> Vec<String> {
     let mut values = Vec::new();
     let mut offset = 0;
     loop {

@@ -87,6 +87,11 @@ impl PipelinedWriter {
         &self.log
     }
 
+    /// The slot that is begun next.
+    pub fn next_slot(&self) -> u64 {
+        self.next
+    }
+
     /// What recent attempts say about the store.
     pub fn pace(&self) -> &Arc<Pace> {
         &self.pace

@@ -103,6 +103,20 @@ impl SeqLogReader {
         }
     }
 
+    /// A slot's header with the first `bytes` of its payload, which are not checked, or `None` when
+    /// the slot is free. The payload must have as many.
+    pub async fn prefix(
+        &self,
+        slot: u64,
+        bytes: usize,
+    ) -> Result<Option<(SlotHeader, Bytes)>, ReadError> {
+        let key = self.key(slot);
+        let range = 0..(HEADER_LEN + bytes) as u64;
+        let Some(object) = found(self.store.get_range(&key, range).await)? else { return Ok(None) };
+        let header = self.checked_header(slot, &key, &object)?;
+        Ok(Some((header, object.slice(HEADER_LEN..))))
+    }
+
     /// All slots from `from` to the end of the log.
     pub async fn scan(&self, from: u64) -> Result<Scan, ReadError> {
         let mut slots = Vec::new();

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a faulty file does to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Nothing lands, the caller gets this error.
     Error(io::ErrorKind),
     /// These sectors of 512 bytes land (bit by bit, repeated), the caller gets an error.
@@ -32,7 +32,7 @@ pub(super) enum Fault {
 }
 
 /// A file in memory whose writes fail, tear and stall on demand.
-pub(super) struct FaultIo {
+pub(crate) struct FaultIo {
     memory: MemoryIo,
     state: Mutex<FaultState>,
     changed: Condvar,
@@ -42,55 +42,62 @@ pub(super) struct FaultIo {
 struct FaultState {
     started: usize,
     held: HashSet<u64>,
+    all_held: bool,
     fault: Option<(usize, Fault)>,
 }
 
 impl FaultIo {
     /// A zeroed file with a ring of `sectors`.
-    pub(super) fn new(sectors: u64) -> Arc<Self> {
+    pub(crate) fn new(sectors: u64) -> Arc<Self> {
         Self::holding(vec![0; usize::try_from(RING_START + sectors * ALIGN).unwrap()])
     }
 
     /// A file with these contents.
-    pub(super) fn holding(image: Vec<u8>) -> Arc<Self> {
+    pub(crate) fn holding(image: Vec<u8>) -> Arc<Self> {
         let memory = MemoryIo::holding(image);
         Arc::new(Self { memory, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// From the `nth` write on, counted from 0 and from the creation of the file, all writes fail.
-    pub(super) fn fail_from(&self, nth: usize, fault: Fault) {
+    pub(crate) fn fail_from(&self, nth: usize, fault: Fault) {
         self.state.lock().fault = Some((nth, fault));
     }
 
     /// From the next write on, all writes fail.
-    pub(super) fn fail_now(&self, fault: Fault) {
+    pub(crate) fn fail_now(&self, fault: Fault) {
         let mut state = self.state.lock();
         state.fault = Some((state.started, fault));
     }
 
     /// Writes to the ring at `sector` wait until released.
-    pub(super) fn hold(&self, sector: u64) {
+    pub(crate) fn hold(&self, sector: u64) {
         self.state.lock().held.insert(RING_START + sector * ALIGN);
     }
 
-    pub(super) fn release(&self, sector: u64) {
+    pub(crate) fn release(&self, sector: u64) {
         self.state.lock().held.remove(&(RING_START + sector * ALIGN));
         self.changed.notify_all();
     }
 
+    /// All writes wait from now on, or no more.
+    pub(crate) fn hold_all(&self, held: bool) {
+        self.state.lock().all_held = held;
+        self.changed.notify_all();
+    }
+
     /// Waits until `writes` have begun since the creation of the file.
-    pub(super) fn wait_started(&self, writes: usize) {
+    pub(crate) fn wait_started(&self, writes: usize) {
         let mut state = self.state.lock();
         let late = self.changed.wait_while_for(&mut state, |s| s.started < writes, PATIENCE);
         assert!(!late.timed_out(), "{} of {writes} writes began", state.started);
     }
 
-    pub(super) fn started(&self) -> usize {
+    pub(crate) fn started(&self) -> usize {
         self.state.lock().started
     }
 
     /// What a power cut now would leave.
-    pub(super) fn image(&self) -> Vec<u8> {
+    pub(crate) fn image(&self) -> Vec<u8> {
         self.memory.image()
     }
 }
@@ -103,7 +110,7 @@ impl WalIo for FaultIo {
         let number = state.started;
         state.started += 1;
         self.changed.notify_all();
-        self.changed.wait_while(&mut state, |state| state.held.contains(&offset));
+        self.changed.wait_while(&mut state, |state| state.all_held || state.held.contains(&offset));
         let fault = state.fault.filter(|(from, _)| number >= *from);
         drop(state);
         match fault {
@@ -132,29 +139,29 @@ impl WalIo for FaultIo {
 
 /// What a target was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     Committed { lsn: LsnRange, base_offset: i64, last_offset: i64, batch: Bytes },
     Failed { base_offset: i64 },
 }
 
 /// A target that remembers what it was told, in order.
 #[derive(Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     told: Mutex<Vec<Told>>,
     changed: Condvar,
 }
 
 impl Recorder {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    pub(super) fn told(&self) -> Vec<Told> {
+    pub(crate) fn told(&self) -> Vec<Told> {
         self.told.lock().clone()
     }
 
     /// Waits for `count` answers of either kind.
-    pub(super) fn wait(&self, count: usize) -> Vec<Told> {
+    pub(crate) fn wait(&self, count: usize) -> Vec<Told> {
         let mut told = self.told.lock();
         let late = self.changed.wait_while_for(&mut told, |told| told.len() < count, PATIENCE);
         assert!(!late.timed_out(), "{} of {count} answers", told.len());
@@ -162,7 +169,7 @@ impl Recorder {
     }
 
     /// The end of what was committed.
-    pub(super) fn committed_end(&self) -> Lsn {
+    pub(crate) fn committed_end(&self) -> Lsn {
         let told = self.told.lock();
         let ends = told.iter().filter_map(|told| match told {
             Told::Committed { lsn, .. } => Some(lsn.end),
@@ -187,12 +194,12 @@ impl CommitTarget for Recorder {
     }
 }
 
-pub(super) fn partition(index: i32) -> PartitionId {
+pub(crate) fn partition(index: i32) -> PartitionId {
     PartitionId::new(TenantId::DEFAULT, TopicId(Uuid::from_u128(7)), index)
 }
 
 /// A batch of `bytes` bytes that no other `offset` has. Its header fields are as a client sends them.
-pub(super) fn batch(offset: i64, bytes: usize) -> Bytes {
+pub(crate) fn batch(offset: i64, bytes: usize) -> Bytes {
     let mut batch: Vec<u8> = (0..bytes).map(|at| (offset * 31 + at as i64 % 251) as u8).collect();
     batch[..8].fill(0);
     batch[12..16].fill(0xff);
@@ -200,7 +207,7 @@ pub(super) fn batch(offset: i64, bytes: usize) -> Bytes {
 }
 
 /// An entry for offset `offset`, in partition `offset % 3`.
-pub(super) fn entry(offset: i64, bytes: usize, target: &Arc<Recorder>) -> Entry {
+pub(crate) fn entry(offset: i64, bytes: usize, target: &Arc<Recorder>) -> Entry {
     Entry {
         partition: partition((offset % 3) as i32),
         base_offset: offset,
@@ -213,7 +220,7 @@ pub(super) fn entry(offset: i64, bytes: usize, target: &Arc<Recorder>) -> Entry 
 }
 
 /// How `entry(offset, bytes, _)` looks in the log at `lsn`.
-pub(super) fn logged(lsn: LsnRange, offset: i64, bytes: usize) -> LoggedEntry {
+pub(crate) fn logged(lsn: LsnRange, offset: i64, bytes: usize) -> LoggedEntry {
     let mut patched = batch(offset, bytes).to_vec();
     patched[..8].copy_from_slice(&offset.to_be_bytes());
     patched[12..16].copy_from_slice(&5_i32.to_be_bytes());
@@ -227,17 +234,17 @@ pub(super) fn logged(lsn: LsnRange, offset: i64, bytes: usize) -> LoggedEntry {
     }
 }
 
-pub(super) fn tuning(writers: usize) -> Tuning {
+pub(crate) fn tuning(writers: usize) -> Tuning {
     Tuning { writers, ..Tuning::default() }
 }
 
-pub(super) fn start(io: &Arc<FaultIo>, writers: usize) -> DiskFront {
+pub(crate) fn start(io: &Arc<FaultIo>, writers: usize) -> DiskFront {
     let io = Arc::clone(io) as Arc<dyn WalIo>;
     DiskFront::start(io, "log-1", tuning(writers), Arc::new(NoPromise)).unwrap()
 }
 
 /// Writes `sizes` as one block each, offsets counting from 0; returns what the log holds then.
-pub(super) fn write_blocks(front: &DiskFront, sizes: &[usize]) -> Vec<LoggedEntry> {
+pub(crate) fn write_blocks(front: &DiskFront, sizes: &[usize]) -> Vec<LoggedEntry> {
     let recorder = Recorder::new();
     let mut expected = Vec::new();
     for (at, &bytes) in sizes.iter().enumerate() {
@@ -251,7 +258,7 @@ pub(super) fn write_blocks(front: &DiskFront, sizes: &[usize]) -> Vec<LoggedEntr
 /// Brings a ring of 256 sectors, 227 of them in use, to where its next block does not fit into the
 /// lap and the next lap has no room for it yet; returns the place of the entry that waits, which has
 /// offset 16.
-pub(super) fn stall(front: &DiskFront, recorder: &Arc<Recorder>) -> LsnRange {
+pub(crate) fn stall(front: &DiskFront, recorder: &Arc<Recorder>) -> LsnRange {
     let append = |offset, sectors: usize| {
         let bytes = sectors * 4096 - HEADER_BYTES - ENTRY_HEADER_BYTES;
         front.append(Entry { internal: true, ..entry(offset, bytes, recorder) }).unwrap()
@@ -270,10 +277,10 @@ pub(super) fn stall(front: &DiskFront, recorder: &Arc<Recorder>) -> LsnRange {
     append(16, 16)
 }
 
-pub(super) fn recover_image(image: Vec<u8>) -> Result<Recovered, RecoverError> {
+pub(crate) fn recover_image(image: Vec<u8>) -> Result<Recovered, RecoverError> {
     recover_from(Arc::new(MemoryIo::holding(image)))
 }
 
-pub(super) fn all(recovered: &Recovered) -> Vec<LoggedEntry> {
+pub(crate) fn all(recovered: &Recovered) -> Vec<LoggedEntry> {
     recovered.entries().collect::<Result<_, _>>().unwrap()
 }

@@ -4,6 +4,8 @@
 mod crash;
 #[path = "node/deleting.rs"]
 mod deleting;
+#[path = "node/failover.rs"]
+mod failover;
 #[path = "node/fetching.rs"]
 mod fetching;
 #[path = "node/harness.rs"]

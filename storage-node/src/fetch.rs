@@ -78,6 +78,7 @@ pub(crate) async fn fetch(
             }
         }
     }
+    fetch.prove(&mut attempt).await;
     metrics::fetched_hot(attempt.bytes);
     FetchResponse { topics: attempt.topics, ..FetchResponse::default() }
 }
@@ -165,6 +166,22 @@ impl Fetch {
         answer
     }
 
+    /// R6: a consumer resets its position for "out of range" and truncates for an end of an epoch, so
+    /// only the owner may say so. Data needs no proof: what is durable never changes.
+    async fn prove(&self, attempt: &mut Attempt) {
+        let mut answers = attempt.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        let mut last_words: Vec<_> = answers.by_ref().filter(|answer| is_final(answer)).collect();
+        // All partitions of a node share its front, so one proof is for all of them.
+        let Some(partition) = self.partitions().next().filter(|_| !last_words.is_empty()) else {
+            return;
+        };
+        if let Err(code) = partition.prove().await {
+            for answer in &mut last_words {
+                **answer = FetchPartition::error(answer.index, code);
+            }
+        }
+    }
+
     /// Without transactions the last stable offset is the high watermark and nothing is aborted.
     fn marked(&self, index: i32, marks: Marks) -> FetchPartition {
         FetchPartition {
@@ -181,6 +198,10 @@ impl Fetch {
         let wanted = self.topics.iter().flat_map(|topic| &topic.partitions);
         wanted.filter_map(|wanted| wanted.partition.as_ref())
     }
+}
+
+fn is_final(answer: &FetchPartition) -> bool {
+    answer.error_code == ErrorCode::OffsetOutOfRange.code() || answer.diverging_epoch.is_some()
 }
 
 /// A waiter registered with every partition of a fetch, until dropped.

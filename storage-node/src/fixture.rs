@@ -19,7 +19,8 @@ use crate::partition::{
 };
 use crate::settings::TopicSettings;
 use crate::wal::{
-    Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, RecoverError, SealedChunk,
+    Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, NotProven, RecoverError,
+    SealedChunk,
 };
 
 /// Holds what was appended until [`HeldFront::commit`].
@@ -28,6 +29,8 @@ pub(crate) struct HeldFront {
     next: Mutex<u64>,
     state: watch::Sender<FrontState>,
     pub(crate) full: Mutex<bool>,
+    /// Somebody else has ended the incarnation, and this front finds out when it looks.
+    pub(crate) ended_elsewhere: Mutex<bool>,
     trimmed: Mutex<Lsn>,
     durable: Mutex<Lsn>,
 }
@@ -39,6 +42,7 @@ impl HeldFront {
             next: Mutex::new(0),
             state: watch::Sender::new(FrontState::Open),
             full: Mutex::new(false),
+            ended_elsewhere: Mutex::new(false),
             trimmed: Mutex::default(),
             durable: Mutex::default(),
         })
@@ -91,6 +95,11 @@ impl Front for HeldFront {
 
     fn state(&self) -> watch::Receiver<FrontState> {
         self.state.subscribe()
+    }
+
+    fn prove(&self) -> BoxFuture<'static, Result<(), NotProven>> {
+        let proof = if *self.ended_elsewhere.lock() { Err(NotProven) } else { Ok(()) };
+        Box::pin(std::future::ready(proof))
     }
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {

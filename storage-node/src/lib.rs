@@ -63,6 +63,8 @@ pub mod metrics;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod zombie;
 
 pub use config::{Config, ConfigError};
 pub use groups::GroupsConfig;

@@ -57,32 +57,52 @@ struct Found {
 
 const NOTHING: Found = Found { offset: NONE, timestamp: NONE, epoch: -1 };
 
-/// Answers a ListOffsets request.
+/// Answers a ListOffsets request. Every answer in it is final for somebody: a consumer that starts
+/// at the latest offset skips all before it (R6).
 pub(crate) async fn list_offsets(
     partitions: Arc<Partitions>,
     reader: Arc<TimestampReader>,
     header: HopHeader,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
+    let mut owner = None;
+    let mut found = Vec::new();
+    for (topic, wanted) in request
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(move |wanted| (topic, wanted)))
+    {
         let id = topic.name.parse::<TopicId>().ok();
-        let mut answers = Vec::with_capacity(topic.partitions.len());
-        for wanted in topic.partitions {
-            let found = id.and_then(|id| {
-                partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
-            });
-            let result = match found {
-                Some(partition) => list_one(&partition, &reader, &wanted).await,
-                None => Err(ErrorCode::NotLeaderOrFollower),
-            };
-            answers.push(answer(wanted.partition_index, result));
-        }
-        let topic =
-            ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(answers);
-        topics.push(topic);
+        let partition = id.and_then(|id| {
+            partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
+        });
+        found.push(match &partition {
+            Some(partition) => list_one(partition, &reader, wanted).await,
+            None => Err(ErrorCode::NotLeaderOrFollower),
+        });
+        owner = owner.or(partition);
     }
-    ListOffsetsResponse::default().with_topics(topics)
+    let mut found = proven(owner.as_deref(), found).await.into_iter();
+    let topics = request.topics.into_iter().map(|topic| {
+        let wanted = topic.partitions.iter().map(|wanted| wanted.partition_index);
+        let answers = wanted.zip(&mut found).map(|(index, result)| answer(index, result));
+        let answers = answers.collect();
+        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(answers)
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
+}
+
+/// The answers, or that this node may not be the owner any more. `owner` is any partition of the
+/// node: all share its front.
+async fn proven<T>(
+    owner: Option<&Partition>,
+    answers: Vec<Result<T, ErrorCode>>,
+) -> Vec<Result<T, ErrorCode>> {
+    let Some(owner) = owner.filter(|_| answers.iter().any(Result::is_ok)) else { return answers };
+    match owner.prove().await {
+        Ok(()) => answers,
+        Err(code) => answers.into_iter().map(|answer| answer.and(Err(code))).collect(),
+    }
 }
 
 fn answer(index: i32, result: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
@@ -194,38 +214,48 @@ fn look_into(batch: &BatchView<'_>, timestamp: i64) -> Option<(i64, i64)> {
         .unwrap_or_else(|_| Some((batch.base_offset(), batch.max_timestamp())))
 }
 
-/// Answers an OffsetForLeaderEpoch request (KIP-101, KIP-320).
-pub(crate) fn offset_for_leader_epoch(
+/// Answers an OffsetForLeaderEpoch request (KIP-101, KIP-320). A consumer truncates by it (R6, C8).
+pub(crate) async fn offset_for_leader_epoch(
     partitions: &Partitions,
     header: &HopHeader,
     request: OffsetForLeaderEpochRequest,
 ) -> OffsetForLeaderEpochResponse {
-    let topics = request.topics.into_iter().map(|topic| {
+    let mut owner = None;
+    let mut found = Vec::new();
+    for topic in &request.topics {
         let id = topic.topic.parse::<TopicId>().ok();
-        let answers = topic.partitions.into_iter().map(|wanted| {
-            let found = id.and_then(|id| {
+        for wanted in &topic.partitions {
+            let partition = id.and_then(|id| {
                 partitions.find(PartitionId::new(header.tenant, id, wanted.partition))
             });
-            end_of_epoch(found.as_deref(), &wanted)
-        });
-        OffsetForLeaderTopicResult::default()
-            .with_partitions(answers.collect())
-            .with_topic(topic.topic)
+            found.push(end_of_epoch(partition.as_deref(), wanted));
+            owner = owner.or(partition);
+        }
+    }
+    let mut found = proven(owner.as_deref(), found).await.into_iter();
+    let topics = request.topics.into_iter().map(|topic| {
+        let wanted = topic.partitions.iter().map(|wanted| wanted.partition);
+        let answers = wanted.zip(&mut found).map(|(index, end)| answer_end(index, end));
+        let answers = answers.collect();
+        OffsetForLeaderTopicResult::default().with_partitions(answers).with_topic(topic.topic)
     });
     OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
 }
 
+/// The largest epoch at or below the wanted one and where it ends; `None` if nothing is known of it.
 fn end_of_epoch(
     partition: Option<&Partition>,
     wanted: &OffsetForLeaderPartition,
-) -> EpochEndOffset {
-    let answer = EpochEndOffset::default().with_partition(wanted.partition);
-    let checked = partition.ok_or(ErrorCode::NotLeaderOrFollower).and_then(|partition| {
-        partition.marks()?;
-        partition.check_epoch(wanted.current_leader_epoch)?;
-        Ok(partition.end_of_epoch(wanted.leader_epoch))
-    });
-    match checked {
+) -> Result<Option<(i32, i64)>, ErrorCode> {
+    let partition = partition.ok_or(ErrorCode::NotLeaderOrFollower)?;
+    partition.marks()?;
+    partition.check_epoch(wanted.current_leader_epoch)?;
+    Ok(partition.end_of_epoch(wanted.leader_epoch))
+}
+
+fn answer_end(index: i32, end: Result<Option<(i32, i64)>, ErrorCode>) -> EpochEndOffset {
+    let answer = EpochEndOffset::default().with_partition(index);
+    match end {
         Ok(Some((epoch, end))) => answer.with_leader_epoch(epoch).with_end_offset(end),
         Ok(None) => answer.with_leader_epoch(-1).with_end_offset(NONE),
         Err(code) => {

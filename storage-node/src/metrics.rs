@@ -43,6 +43,8 @@ pub const OPEN_FAILURES: &str = "storage_node_partition_open_failures_total";
 pub const ENDINGS: &str = "storage_node_endings_total";
 /// 1 while the front makes no progress with what it accepted, or did not make any for too long.
 pub const STALLED: &str = "storage_node_stalled";
+/// Final answers that were withheld because nobody knew whether this incarnation is over.
+pub const NOT_PROVEN: &str = "storage_node_answers_not_proven_total";
 
 /// Describes all of them to the recorder. Repeating it changes nothing.
 pub fn describe() {
@@ -63,6 +65,7 @@ pub fn describe() {
     describe_counter!(OPENS, Unit::Count, "partitions claimed");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
+    describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
     describe_gauge!(STALLED, "1 while this node calls itself unhealthy, else 0");
 }
 
@@ -107,6 +110,10 @@ pub(crate) fn open_failed() {
 
 pub(crate) fn ended_for_another(well: bool) {
     counter!(ENDINGS, "outcome" => if well { "ended" } else { "failed" }).increment(1);
+}
+
+pub(crate) fn not_proven() {
+    counter!(NOT_PROVEN).increment(1);
 }
 
 pub(crate) fn stalled(stalled: bool) {

@@ -31,8 +31,8 @@ pub(crate) struct ColdPart {
 }
 
 impl Planner {
-    /// Answers a request for a plan.
-    pub(crate) fn plan(
+    /// Answers a request for a plan. That there is nothing at an offset needs proof (R6).
+    pub(crate) async fn plan(
         &self,
         partitions: &Partitions,
         header: &HopHeader,
@@ -49,6 +49,10 @@ impl Planner {
         };
         let part = match partition.cold_part(request.fetch_offset, bytes) {
             Ok(part) => part,
+            Err(ErrorCode::OffsetOutOfRange) => {
+                let proven = partition.prove().await;
+                return refusal(proven.err().unwrap_or(ErrorCode::OffsetOutOfRange));
+            }
             Err(code) => return refusal(code),
         };
         metrics::planned();

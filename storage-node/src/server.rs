@@ -39,11 +39,12 @@ impl Handler for Server {
                     .map(Response::ListOffsets)
                     .boxed()
             }
-            Request::OffsetForLeaderEpoch(request) => {
+            Request::OffsetForLeaderEpoch(request) => async move {
                 let partitions = node.partitions();
                 let answer = list_offsets::offset_for_leader_epoch(partitions, &header, request);
-                ready(Response::OffsetForLeaderEpoch(answer))
+                Response::OffsetForLeaderEpoch(answer.await)
             }
+            .boxed(),
             Request::DeleteRecords(request) => {
                 delete_records::delete_records(node, header, request)
                     .map(Response::DeleteRecords)
@@ -53,11 +54,12 @@ impl Handler for Server {
                 Response::InitProducerId(node.producer_ids().init(header, request).await)
             }
             .boxed(),
-            Request::Plan(request) => {
+            Request::Plan(request) => async move {
                 let now_ms = node.clock().now_ms();
-                let plan = node.planner().plan(node.partitions(), &header, &request, now_ms);
-                ready(Response::Plan(plan))
+                let planner = node.planner();
+                Response::Plan(planner.plan(node.partitions(), &header, &request, now_ms).await)
             }
+            .boxed(),
             Request::OpenPartitions(request) => open_partitions(node, header.deadline, request)
                 .map(Response::OpenPartitions)
                 .boxed(),

@@ -146,6 +146,19 @@ pub trait Front: Send + Sync {
     /// the log. Safe to repeat.
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>>;
 
+    /// Proves that nobody had ended this incarnation when this was called (R6): what was read of its
+    /// state before may be told as final.
+    ///
+    /// Here for a front that only its own process can end: it is ours while it is open. A front that
+    /// others can end has to look where its bytes are.
+    fn prove(&self) -> BoxFuture<'static, Result<(), NotProven>> {
+        let proof = match &*self.state().borrow() {
+            FrontState::Open => Ok(()),
+            FrontState::Sealed(_) | FrontState::Poisoned(_) => Err(NotProven),
+        };
+        Box::pin(std::future::ready(proof))
+    }
+
     /// Reads entries of a sealed log from `from` on, about `bytes_max` of them but at least one.
     ///
     /// An empty chunk means the end of the log. What lies below the trim point is gone.
@@ -155,6 +168,11 @@ pub trait Front: Send + Sync {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>>;
 }
+
+/// The incarnation may be over, for all the front knows. Nothing final may be said in its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody knows whether this incarnation is over")]
+pub struct NotProven;
 
 /// What makes an acknowledgement legal besides durability (R4).
 ///

@@ -82,11 +82,14 @@ impl StateLog for PartitionLog {
         moved.map(drop).map_err(|error| MoveStartError(error.to_string()))
     }
 
-    /// On a front that nobody else can drain, owning means that it still takes appends: one that
-    /// ended has closed the partition.
     fn prove_ownership(&self) -> BoxFuture<'static, Result<(), Lost>> {
-        let proof = self.partition.marks().map(drop).map_err(|_closed| Lost);
-        futures::future::ready(proof).boxed()
+        let partition = Arc::clone(&self.partition);
+        let open = partition.marks().map(drop).map_err(|_closed| Lost);
+        async move {
+            open?;
+            partition.prove().await.map_err(|_code| Lost)
+        }
+        .boxed()
     }
 }
 

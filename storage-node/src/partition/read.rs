@@ -1,8 +1,9 @@
 //! Reading one partition's state: hot batches, bounds, epochs, timestamps.
 //!
-//! Final answers ("out of range", "no such epoch") are given only by the owner (R6, C7). On a front
-//! that nobody else can drain, owning means: this incarnation's front still takes appends. A front
-//! that ended closes the partition, and a closed partition answers nothing but its closing code.
+//! Final answers ("out of range", "this is the end", "no such epoch") are given only by the owner
+//! (R6, C7): whoever tells one to a client samples the state here first, then has it proven by
+//! [`Partition::prove`], then answers. In this order, or the proof says nothing about the sample.
+//! A closed partition answers nothing but its closing code.
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use segment::Extent;
 
 use super::{FetchWaiter, Partition, ReadLimit, State};
 use crate::limits::{PLAN_EXTENTS_MAX, QUEUE_STEP};
+use crate::metrics;
 use crate::plan::ColdPart;
+use crate::wal::NotProven;
 
 /// Where the log stands, seen at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,15 @@ impl Partition {
     pub(crate) fn marks(&self) -> Result<Marks, ErrorCode> {
         let state = self.state.lock();
         state.closed.map_or_else(|| Ok(state.marks()), Err)
+    }
+
+    /// Proves that this incarnation was the owner after the state was read: R6. `Err` is what the
+    /// client is told instead of the answer.
+    pub(crate) async fn prove(&self) -> Result<(), ErrorCode> {
+        self.front.prove().await.map_err(|NotProven| {
+            metrics::not_proven();
+            ErrorCode::NotLeaderOrFollower
+        })
     }
 
     /// Checks a client's belief about the current epoch (KIP-320).

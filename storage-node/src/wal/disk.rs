@@ -28,8 +28,8 @@ use super::metrics::Meter;
 use super::recover::{read_superblock, recover_from};
 use super::superblock::{Start, Superblock};
 use super::{
-    Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, Promise, RecoverError,
-    Recovered, SealedChunk,
+    Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, NotProven, Promise,
+    PromiseState, RecoverError, Recovered, SealedChunk,
 };
 
 /// Where the ring file is and how it is written.
@@ -216,6 +216,14 @@ impl Front for DiskFront {
 
     fn state(&self) -> watch::Receiver<FrontState> {
         self.engine.state.subscribe()
+    }
+
+    /// Others wait for the promise to end before they read the volume (R4).
+    fn prove(&self) -> BoxFuture<'static, Result<(), NotProven>> {
+        let held = self.engine.promise.state() == PromiseState::Held;
+        let open = matches!(*self.state().borrow(), FrontState::Open);
+        let proof = if held && open { Ok(()) } else { Err(NotProven) };
+        Box::pin(std::future::ready(proof))
     }
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {

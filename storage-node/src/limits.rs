@@ -104,6 +104,10 @@ pub const CLUSTER_WAIT: Duration = Duration::from_secs(60);
 /// How often silent producers are looked for.
 pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Proofs of ownership begin at most this often: each is a request to the object store, for
+/// everybody who asked meanwhile (R6).
+pub const PROOF_INTERVAL: Duration = Duration::from_millis(20);
+
 /// How often the watchdog looks: a tenth of what it has to notice at the least.
 pub const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -67,20 +67,18 @@ pub(crate) async fn list_offsets(
 ) -> ListOffsetsResponse {
     let mut owner = None;
     let mut found = Vec::new();
-    for (topic, wanted) in request
-        .topics
-        .iter()
-        .flat_map(|topic| topic.partitions.iter().map(move |wanted| (topic, wanted)))
-    {
+    for topic in &request.topics {
         let id = topic.name.parse::<TopicId>().ok();
-        let partition = id.and_then(|id| {
-            partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
-        });
-        found.push(match &partition {
-            Some(partition) => list_one(partition, &reader, wanted).await,
-            None => Err(ErrorCode::NotLeaderOrFollower),
-        });
-        owner = owner.or(partition);
+        for wanted in &topic.partitions {
+            let partition = id.and_then(|id| {
+                partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
+            });
+            found.push(match &partition {
+                Some(partition) => list_one(partition, &reader, wanted).await,
+                None => Err(ErrorCode::NotLeaderOrFollower),
+            });
+            owner = owner.or(partition);
+        }
     }
     let mut found = proven(owner.as_deref(), found).await.into_iter();
     let topics = request.topics.into_iter().map(|topic| {

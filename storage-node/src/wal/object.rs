@@ -16,28 +16,31 @@
 
 mod engine;
 mod format;
+mod proof;
 mod queue;
 mod sealed;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use process::Drain;
-use segment::seqlog::{AppendError, IN_FLIGHT_MAX, OpenSlot, PipelinedWriter};
+use segment::seqlog::{AppendError, IN_FLIGHT_MAX, OpenSlot, PipelinedWriter, SeqLogReader};
 use segment::{Family, LogId, Store};
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::engine::{Engine, Shared};
+use self::proof::Proofs;
 use self::queue::{Bounds, Queue};
 pub(crate) use self::sealed::SealedObject;
 use super::metrics::Meter;
 use super::{
-    Entry, Front, FrontDescriptor, FrontError, FrontState, FrontUsage, Lsn, LsnRange, RecoverError,
-    SealedChunk, SealedFront,
+    Entry, Front, FrontDescriptor, FrontError, FrontState, FrontUsage, Lsn, LsnRange, NotProven,
+    RecoverError, SealedChunk, SealedFront,
 };
 
 /// The trade-offs of an object front.
@@ -72,6 +75,7 @@ impl Default for ObjectTuning {
 /// Dropping it stops it where it is: what was not committed has an unknown outcome.
 pub struct ObjectFront {
     shared: Arc<Shared>,
+    proofs: Proofs,
     store: Store,
     log: LogId,
     sealed: OnceCell<SealedObject>,
@@ -108,11 +112,14 @@ impl ObjectFront {
             work: Notify::new(),
             state: watch::Sender::new(FrontState::Open),
             meter: Meter::new(),
+            durable_slots: AtomicU64::new(writer.next_slot()),
             closed: CancellationToken::new(),
         });
+        let reader = SeqLogReader::new(store.clone(), Family::Wal, log);
+        let proofs = Proofs::new(Arc::clone(&shared), reader);
         let engine = Engine::new(Arc::clone(&shared), writer, tuning.window);
         drain.spawn("storage-node object front", engine.run());
-        Ok(Self { shared, store, log, sealed: OnceCell::new() })
+        Ok(Self { shared, proofs, store, log, sealed: OnceCell::new() })
     }
 }
 
@@ -135,6 +142,10 @@ impl Front for ObjectFront {
 
     fn state(&self) -> watch::Receiver<FrontState> {
         self.shared.state.subscribe()
+    }
+
+    fn prove(&self) -> BoxFuture<'static, Result<(), NotProven>> {
+        self.proofs.prove()
     }
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {

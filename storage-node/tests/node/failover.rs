@@ -20,6 +20,7 @@ use segment::scrub::{ScrubOptions, scrub};
 use segment::seqlog::SeqLogReader;
 use segment::{Family, LogId};
 use storage_node::NodeError;
+use storage_node::config::WalKind;
 
 use crate::crash::cold_values;
 use crate::harness::{Client, Cluster, PATIENCE, TestNode, batch, error, sequenced};
@@ -313,4 +314,31 @@ async fn a_node_says_who_it_is_and_whom_it_reaches() {
     assert!(!seen(first.client.start(probe(&pong.log_id)).await), "another incarnation answers");
     second.stop().await.unwrap();
     assert!(!seen(first.client.start(probe(&log_id)).await));
+}
+
+#[tokio::test]
+async fn a_survivor_needs_no_disk_when_the_front_is_on_the_object_store() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let mut config = cluster.config(1);
+    config.wal.kind = WalKind::Object;
+    config.wal.object.window = std::time::Duration::from_millis(10);
+    let zombie = cluster.start(config).await;
+    zombie.serving(&cluster, topic, 0).await;
+    produce(&zombie.client, topic, 0..20).await;
+    let heir = cluster.start(cluster.config(2)).await;
+    let record = cluster.node_record(1).await;
+    let request = EndIncarnationRequest { log_id: record.log_id, front: record.front };
+    assert_eq!(end(&heir.client, request).await, ErrorCode::None);
+    // R1: nobody has told the zombie, and it cannot acknowledge.
+    let late = zombie.client.produce(topic, 0, sequenced(PRODUCER, 20, &["20"])).await;
+    assert_ne!(error(late.error_code), ErrorCode::None);
+
+    cluster.set_state(1, NodeState::Ended).await;
+    cluster.assign(topic, 0, 2, 1).await;
+    heir.serving(&cluster, topic, 0).await;
+    assert_eq!(cold_values(&cluster, &heir, topic).await, numbers(20));
+    produce(&heir.client, topic, 20..25).await;
+    heir.stop().await.unwrap();
+    cluster.scrubbed().await;
 }

@@ -52,6 +52,12 @@ async fn what_was_acknowledged_survives_a_crash_without_a_disk() {
     let next = sequenced(PRODUCER, 50, &["50"]);
     assert_eq!(node.client.acked(topic, 0, next).await, 50, "the same offsets go on");
 
+    // R6: it does not say where the log ends, nor that an offset is beyond it.
+    let latest = zombie.client.list_offsets(topic, 0, -1).await;
+    assert_eq!(error(latest.error_code), ErrorCode::NotLeaderOrFollower);
+    let beyond = zombie.client.fetch(topic, 0, 1_000).send().await;
+    assert_eq!(error(beyond.error_code), ErrorCode::NotLeaderOrFollower);
+
     // The zombie's slot is END now: it cannot acknowledge, and it stops.
     let late = zombie.client.produce_in(topic, 0, batch(&["late"]), Some(0)).await;
     assert_ne!(error(late.error_code), ErrorCode::None);

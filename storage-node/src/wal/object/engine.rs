@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) work: Notify,
     pub(super) state: watch::Sender<FrontState>,
     pub(super) meter: Meter,
+    /// All lower slots are known to be ours.
+    pub(super) durable_slots: AtomicU64,
     /// The front was dropped.
     pub(super) closed: CancellationToken,
 }
@@ -95,7 +98,10 @@ impl Engine {
                     self.cut();
                     next_cut = Instant::now() + self.window.mul_f64(self.writer.pace().slowdown());
                 }
-                Step::Settled(Ok(_)) => self.commit_first().await,
+                Step::Settled(Ok(slot)) => {
+                    shared.durable_slots.store(slot + 1, Ordering::Release);
+                    self.commit_first().await;
+                }
                 Step::Settled(Err(error)) => shared.poison(&error.to_string()),
                 // What is under way may still land: the outcome is unknown, as after a crash.
                 Step::Closed => shared.poison("closed before the log was sealed"),

@@ -91,6 +91,11 @@ pub struct WalConfig {
     /// time. Default: 3.
     #[serde(default = "default_wal_writers")]
     pub writers: usize,
+    /// The file is on a volume that another machine attaches at the same path when this one is gone.
+    /// Then another node may drain it, and this one keeps a promise in the metadata store: without
+    /// that store it acknowledges nothing after 2 s. Default: false.
+    #[serde(default)]
+    pub shared: bool,
     /// How the object store is written, for `kind = "object"`.
     #[serde(default)]
     pub object: ObjectWalConfig,
@@ -160,6 +165,7 @@ impl Config {
                 path: wal_path.into(),
                 size: default_wal_size(),
                 writers: default_wal_writers(),
+                shared: false,
                 object: ObjectWalConfig::default(),
             },
             cache_size: default_cache(),
@@ -218,6 +224,7 @@ impl WalConfig {
     /// What the rest of the cluster is told.
     pub(crate) fn descriptor(&self) -> FrontDescriptor {
         match self.kind {
+            WalKind::Disk if self.shared => FrontDescriptor::SharedDisk { path: self.path.clone() },
             WalKind::Disk => FrontDescriptor::Disk { path: self.path.clone() },
             WalKind::Object => FrontDescriptor::Object,
         }
@@ -229,6 +236,8 @@ impl WalConfig {
         let has_place = self.kind == WalKind::Object || !self.path.as_os_str().is_empty();
         require(has_place, "wal.path", "must name a file, or set `wal.kind` to \"object\"")?;
         require(self.writers > 0, "wal.writers", "must be at least 1")?;
+        let shares_a_file = !self.shared || self.kind == WalKind::Disk;
+        require(shares_a_file, "wal.shared", "is for `wal.kind = \"disk\"` only")?;
         require(windows.contains(&window), "wal.object.window", "must be from 10ms to 250ms")?;
         let in_flight_fits = (1..=IN_FLIGHT_MAX).contains(&in_flight);
         require(in_flight_fits, "wal.object.in_flight", "must be from 1 to 4")

@@ -24,15 +24,20 @@ use segment::{Family, LogId, Store};
 
 use crate::config::{Config, ObjectWalConfig, WalKind};
 use crate::lease::Registration;
+use crate::limits::PROMISE_WAIT;
 use crate::node::Node;
 use crate::partition::FinalState;
 use crate::partitions::Partitions;
 use crate::producer_state::ProducerEntry;
+use crate::promise::{NodePromise, Renewal};
 use crate::recover;
-use crate::role::NodeError;
+use crate::role::{Deps, NodeError};
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
-use crate::wal::{DiskFront, DiskFrontConfig, Front, NoPromise, ObjectFront, ObjectTuning};
+use crate::wal::{
+    DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise, ObjectFront, ObjectTuning,
+    Promise,
+};
 
 /// An incarnation that may acknowledge.
 pub(crate) struct Incarnation {
@@ -45,14 +50,15 @@ pub(crate) struct Incarnation {
 /// Ends the last incarnation if it did not, and begins the next.
 pub(crate) async fn begin(
     config: &Config,
-    store: &Store,
-    metadata: &dyn MetadataStore,
+    deps: &Deps,
     generation: u16,
     address: String,
     drain: &Drain,
 ) -> Result<Incarnation, NodeError> {
+    let (store, metadata) = (&deps.store, &*deps.metadata);
     let node = NodeId(config.node_id);
     let mut registration = Registration::read(metadata, node).await?;
+    outlast_promise(&mut registration, metadata).await?;
     let recovery = recover::recover(store, node, &config.wal, registration.record()).await?;
 
     let incarnation = registration.next_incarnation();
@@ -64,8 +70,9 @@ pub(crate) async fn begin(
         control_slot: 0,
     };
     let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
+    let promise = config.wal.shared.then(|| NodePromise::new(deps.clock.clone()));
     let front: Arc<dyn Front> = match config.wal.kind {
-        WalKind::Disk => Arc::new(open_disk(config, log, recovery.ended).await?),
+        WalKind::Disk => Arc::new(open_disk(config, log, recovery.ended, &promise).await?),
         WalKind::Object => Arc::new(open_object(config, store, log, drain).await?),
     };
     let record = NodeRecord {
@@ -77,9 +84,38 @@ pub(crate) async fn begin(
         zone: config.zone.clone(),
         front: descriptor.to_string(),
     };
-    registration.succeed(metadata, record).await?;
+    registration.succeed(metadata, record.clone()).await?;
+    if let Some(promise) = promise {
+        let metadata = Arc::clone(&deps.metadata);
+        let renewal = Renewal::new(promise, metadata, record, registration.mod_revision());
+        drain.spawn("storage-node promise", renewal.run(front.state()));
+    }
     tracing::info!(%node, %log, "incarnation began");
     Ok(Incarnation { log, front, writer, registration })
+}
+
+/// A shared volume may still be written by the process that had it before: attaching it here does
+/// not stop that. So its incarnation is fenced, and its promise waited out, before the log is read
+/// (R4).
+async fn outlast_promise(
+    registration: &mut Registration,
+    metadata: &dyn MetadataStore,
+) -> Result<(), NodeError> {
+    let Some(record) = registration.record().filter(|record| record.state != NodeState::Ended)
+    else {
+        return Ok(());
+    };
+    if !matches!(record.front.parse(), Ok(FrontDescriptor::SharedDisk { .. })) {
+        return Ok(());
+    }
+    let fenced = NodeRecord { state: NodeState::Fenced, ..record.clone() };
+    tracing::info!(
+        log = fenced.log_id,
+        "fenced the last incarnation; waiting for its promise to end"
+    );
+    registration.write(metadata, fenced).await?;
+    tokio::time::sleep(PROMISE_WAIT).await;
+    Ok(())
 }
 
 /// Opens the ring file where it may block: its first use writes all of it.
@@ -87,14 +123,19 @@ async fn open_disk(
     config: &Config,
     log: LogId,
     ended: Option<String>,
+    promise: &Option<Arc<NodePromise>>,
 ) -> Result<DiskFront, NodeError> {
+    // Nobody but this node itself drains a front on its own disk, and only before it begins: then
+    // there is no promise to keep (R4).
+    let promise: Arc<dyn Promise> = match promise {
+        Some(promise) => Arc::clone(promise) as _,
+        None => Arc::new(NoPromise),
+    };
     let tuning = Tuning { writers: config.wal.writers, ..Tuning::default() };
     let path = config.wal.path.clone();
     let disk = DiskFrontConfig { tuning, ..DiskFrontConfig::new(path, config.wal.size.as_u64()) };
     let opened = tokio::task::spawn_blocking(move || {
-        // Nobody but this node itself drains a front on its own disk, and only before it begins,
-        // so there is no promise to keep (R4).
-        DiskFront::open(&disk, &log.to_string(), ended.as_deref(), Arc::new(NoPromise))
+        DiskFront::open(&disk, &log.to_string(), ended.as_deref(), promise)
     });
     Ok(opened.await.expect("opening the log does not panic")?)
 }

@@ -63,6 +63,11 @@ impl Registration {
         self.record.as_ref()
     }
 
+    /// Of the record: while it is this, the record is unchanged.
+    pub(crate) fn mod_revision(&self) -> i64 {
+        self.mod_revision
+    }
+
     /// The number of the next incarnation.
     pub(crate) fn next_incarnation(&self) -> u64 {
         self.record.as_ref().map_or(1, |record| record.incarnation + 1)

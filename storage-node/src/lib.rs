@@ -25,6 +25,7 @@ mod recover;
 mod survivor;
 
 mod lease;
+mod promise;
 mod reconcile;
 mod watchdog;
 

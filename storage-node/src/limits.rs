@@ -122,6 +122,17 @@ pub const SERVER_GRACE: Duration = Duration::from_secs(2);
 /// First pause after a failed upload.
 pub const UPLOAD_BACKOFF_MIN: Duration = Duration::from_millis(100);
 
+/// How long a node with a log on a shared volume may acknowledge after it sent a renewal of its
+/// promise (R4): twice a hiccup of the metadata store, half of what a client waits for.
+pub const PROMISE_LIFE: Duration = Duration::from_secs(2);
+
+/// Renewals sent within one life: three of four may be lost.
+pub const PROMISE_RENEWALS: u32 = 4;
+
+/// From fencing an incarnation on a shared volume to reading that volume: 1.02 times the promise,
+/// for clocks that do not run alike, and 200 ms for a write on its way (R4).
+pub const PROMISE_WAIT: Duration = Duration::from_millis(2_240);
+
 const _: () = assert!(PRODUCER_BATCHES == segment::index::PRODUCER_BATCHES_MAX);
 const _: () = assert!(OBJECT_BYTES_MAX as u64 <= segment::seqlog::PAYLOAD_BYTES_MAX);
 const _: () = assert!(OBJECT_BYTES_MAX < u32::MAX as usize);

@@ -119,15 +119,9 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let listener = deps.peers.net().listen(&config.listen).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?.to_string();
     let address = config.advertised_address.clone().unwrap_or(bound);
-    let incarnation = incarnation::begin(
-        &config,
-        &deps.store,
-        &*deps.metadata,
-        cluster.generation,
-        address.clone(),
-        &drain,
-    )
-    .await?;
+    let generation = cluster.generation;
+    let incarnation =
+        incarnation::begin(&config, &deps, generation, address.clone(), &drain).await?;
 
     // Of its own, so that an incarnation that fails stops alone; begun with the process's.
     let drain = drain.child();

@@ -306,4 +306,4 @@ pub struct SealedChunk {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

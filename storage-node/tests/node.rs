@@ -16,5 +16,7 @@ mod object_front;
 mod ownership;
 #[path = "node/producing.rs"]
 mod producing;
+#[path = "node/shared_volume.rs"]
+mod shared_volume;
 #[path = "node/tiers.rs"]
 mod tiers;

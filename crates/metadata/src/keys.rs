@@ -5,6 +5,7 @@
 //! c/cluster                    identity and secret of the cluster
 //! n/{node}                     a storage node's incarnation
 //! nl/{node}                    the node's process is up      leased
+//! np/{node}                    the node renewed its promise (R4)
 //! g/{broker}                   a gateway                     leased
 //! r/{reader}                   a cold reader                 leased
 //! t/{tenant}/{topic}           a topic
@@ -36,6 +37,9 @@ pub enum Key {
     Node(NodeId),
     /// Present while the node's process is up. A hint (R5). Its value is not looked at.
     NodeLive(NodeId),
+    /// Put by a node whose log is on a shared volume, in a transaction that proves its record to be
+    /// unchanged (R4). Its value, the log id, is for people.
+    NodePromise(NodeId),
     /// [`crate::model::GatewayRecord`].
     Gateway(BrokerId),
     /// [`crate::model::ReaderRecord`].
@@ -61,6 +65,7 @@ impl Key {
         let key = match family {
             "n" => Self::Node(parse(rest)?),
             "nl" => Self::NodeLive(parse(rest)?),
+            "np" => Self::NodePromise(parse(rest)?),
             "g" => Self::Gateway(parse(rest)?),
             "r" => Self::Reader(parse(rest)?),
             "t" => {
@@ -85,6 +90,7 @@ impl fmt::Display for Key {
             Self::Cluster => f.write_str("c/cluster"),
             Self::Node(node) => write!(f, "n/{node}"),
             Self::NodeLive(node) => write!(f, "nl/{node}"),
+            Self::NodePromise(node) => write!(f, "np/{node}"),
             Self::Gateway(broker) => write!(f, "g/{broker}"),
             Self::Reader(reader) => write!(f, "r/{reader}"),
             Self::Topic(tenant, topic) => write!(f, "t/{tenant}/{topic}"),
@@ -130,6 +136,7 @@ mod tests {
             Just(Key::ProducerIds),
             any::<i32>().prop_map(|id| Key::Node(NodeId(id))),
             any::<i32>().prop_map(|id| Key::NodeLive(NodeId(id))),
+            any::<i32>().prop_map(|id| Key::NodePromise(NodeId(id))),
             any::<i32>().prop_map(|id| Key::Gateway(BrokerId(id))),
             any::<i32>().prop_map(|id| Key::Reader(ReaderId(id))),
             (any::<u32>(), topic.clone()).prop_map(|(t, id)| Key::Topic(TenantId(t), id)),
@@ -158,6 +165,7 @@ mod tests {
         assert_eq!(Key::Topic(TenantId(1), topic).to_string(), format!("t/1/{hex}"));
         assert_eq!(Key::Partition(topic, 7).to_string(), format!("p/{hex}/7"));
         assert_eq!(Key::NodeLive(NodeId(3)).to_string(), "nl/3");
+        assert_eq!(Key::NodePromise(NodeId(3)).to_string(), "np/3");
         assert!(Key::Partition(topic, 7).to_string().starts_with(&partitions_of(topic)));
         assert!(Key::Topic(TenantId(1), topic).to_string().starts_with(&topics_of(TenantId(1))));
     }

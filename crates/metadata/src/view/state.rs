@@ -115,7 +115,7 @@ impl State {
             Some(Key::Partition(topic, index)) => {
                 read(entry, |assignment| self.assign(topic, index, Some(assignment)));
             }
-            Some(Key::ProducerIds) => {}
+            Some(Key::ProducerIds | Key::NodePromise(_)) => {}
             None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),
         }
     }
@@ -130,7 +130,7 @@ impl State {
             Some(Key::Reader(reader)) => drop(self.readers.remove(&reader)),
             Some(Key::Topic(_, topic)) => self.remove_topic(topic),
             Some(Key::Partition(topic, index)) => self.assign(topic, index, None),
-            Some(Key::ProducerIds) | None => {}
+            Some(Key::ProducerIds | Key::NodePromise(_)) | None => {}
         }
     }
 

@@ -8,7 +8,7 @@ KAFKA ?= 127.0.0.1:9092
 HTTP ?= 127.0.0.1:9644
 SECONDS_ARG = $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
-.PHONY: help dev test lint unit e2e real-input fuzz-smoke bench chaos compat drill doc fmt clean
+.PHONY: help dev test lint unit e2e s3-faults real-input fuzz-smoke bench chaos compat drill doc fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ unit: ## unit, property, conformance and tidy tests
 e2e: ## real processes, real etcd and S3 server, real clients
 	@tests/scripts/setup build clients
 	@tests/scripts/run-tests e2e
+
+s3-faults: ## the S3 fault matrix for longer than CI has it (SECONDS=120 for each cell)
+	@tests/scripts/setup build clients
+	@$(CARGO) build --quiet --workspace --bin thermocline
+	@S3_FAULTS_SECONDS=$(if $(filter command line,$(origin SECONDS)),$(SECONDS),120) $(CARGO) test --workspace --test e2e -- --test-threads=1 --nocapture s3_faults
 
 real-input: ## the machine's own package index and changelogs through every client and codec (MB=50)
 	@tests/scripts/setup build clients

@@ -27,6 +27,7 @@ impl Subject {
             front: FrontKind::Disk,
             hot_cache: "512MiB".to_owned(),
             wal_size: "1GiB".to_owned(),
+            ..Spec::default()
         };
         let cluster = Cluster::start(dir, &spec)?;
         let address = cluster.gateways.first().context("a gateway")?.address();

@@ -8,9 +8,9 @@
 
 pub mod checker;
 pub mod history;
+pub mod load;
 
 mod faults;
-mod load;
 mod nemesis;
 mod outage;
 mod owners;

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use rustix::process::Signal;
 
 use crate::process::{Process, free_address, http_get, metric};
+use crate::s3_proxy::S3Proxy;
 use crate::servers::{Etcd, EtcdVersion, S3};
 use crate::thermocline_binary;
 
@@ -32,6 +33,8 @@ pub struct Spec {
     pub hot_cache: String,
     /// Write-ahead log of each node.
     pub wal_size: String,
+    /// The longest a record waits for its upload.
+    pub upload_interval: String,
 }
 
 /// The front of a cluster's nodes.
@@ -39,6 +42,8 @@ pub struct Spec {
 pub enum FrontKind {
     /// A file of the node's own machine: its partitions wait for its restart.
     Disk,
+    /// The object store: any node takes over.
+    Object,
 }
 
 impl FrontKind {
@@ -46,6 +51,7 @@ impl FrontKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
+            Self::Object => "object",
         }
     }
 }
@@ -55,6 +61,8 @@ impl FrontKind {
 pub enum StoreKind {
     /// SeaweedFS over its S3 API.
     S3,
+    /// The same behind a proxy that fails on demand.
+    FaultyS3,
     /// A directory: light enough not to distort a benchmark on two cores.
     Directory,
 }
@@ -70,6 +78,7 @@ impl Default for Spec {
             front: FrontKind::Disk,
             hot_cache: "64MiB".to_owned(),
             wal_size: "64MiB".to_owned(),
+            upload_interval: "5s".to_owned(),
         }
     }
 }
@@ -87,6 +96,8 @@ pub struct Cluster {
     pub gateways: Vec<Role>,
     /// The metadata store.
     pub etcd: Etcd,
+    /// What fails on demand between the roles and the object store, if the spec wants it.
+    pub proxy: Option<S3Proxy>,
     /// The object store, unless it is a directory.
     pub s3: Option<S3>,
 }
@@ -109,12 +120,21 @@ impl Cluster {
     pub fn start(dir: &Path, spec: &Spec) -> Result<Self> {
         let etcd = Etcd::start(dir, spec.etcd)?;
         let s3 = match spec.store {
-            StoreKind::S3 => Some(S3::start(dir)?),
+            StoreKind::S3 | StoreKind::FaultyS3 => Some(S3::start(dir)?),
             StoreKind::Directory => None,
         };
-        let store = match &s3 {
-            Some(server) => server.config_section(),
-            None => format!("[store]\nurl = \"file://{}\"\n", dir.join("objects").display()),
+        let proxy = match &s3 {
+            Some(server) if spec.store == StoreKind::FaultyS3 => {
+                Some(S3Proxy::start(server.endpoint)?)
+            }
+            _ => None,
+        };
+        let store = match (&s3, &proxy) {
+            (_, Some(proxy)) => S3::config_section_at(proxy.address()),
+            (Some(server), None) => S3::config_section_at(server.endpoint),
+            (None, None) => {
+                format!("[store]\nurl = \"file://{}\"\n", dir.join("objects").display())
+            }
         };
         let mut cluster = Self {
             control: Role::new(dir, "control", 1, |role| control_text(role, &etcd, &store))?,
@@ -126,6 +146,7 @@ impl Cluster {
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| gateway_text(role, &etcd))?,
             etcd,
+            proxy,
             s3,
         };
         cluster.control.start()?;
@@ -224,12 +245,16 @@ fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
 
 fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {
     let Addresses { id, address, dir, .. } = role;
+    let front = match spec.front {
+        FrontKind::Disk => format!("path = \"{}\"", dir.join("wal").display()),
+        FrontKind::Object => "kind = \"object\"".to_owned(),
+    };
     format!(
         "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ncache_size = \"{}\"\n\
-         [storage_node.wal]\npath = \"{}\"\nsize = \"{}\"\n",
+         [storage_node.upload]\ninterval = \"{}\"\n[storage_node.wal]\n{front}\nsize = \"{}\"\n",
         common(role, etcd),
         spec.hot_cache,
-        dir.join("wal").display(),
+        spec.upload_interval,
         spec.wal_size
     )
 }

@@ -149,10 +149,14 @@ impl S3 {
 
     /// The `[store]` table of role configurations.
     pub fn config_section(&self) -> String {
+        Self::config_section_at(self.endpoint)
+    }
+
+    /// The same for a bucket that is reached at another address.
+    pub fn config_section_at(endpoint: SocketAddr) -> String {
         format!(
-            "[store]\nurl = \"s3://{BUCKET}/test\"\nendpoint = \"http://{}\"\n\
-             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\nregion = \"us-east-1\"\n",
-            self.endpoint
+            "[store]\nurl = \"s3://{BUCKET}/test\"\nendpoint = \"http://{endpoint}\"\n\
+             access_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = \"{SECRET_KEY}\"\nregion = \"us-east-1\"\n"
         )
     }
 

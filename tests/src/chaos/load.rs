@@ -17,7 +17,8 @@ const PRODUCERS: u16 = 2;
 const FINISH: Duration = Duration::from_secs(600);
 
 /// Running clients.
-pub(super) struct Load {
+#[derive(Debug)]
+pub struct Load {
     dir: PathBuf,
     bootstrap: String,
     topic: String,
@@ -28,7 +29,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts producers and a follower; histories are written below `dir`.
-    pub(super) fn start(
+    pub fn start(
         dir: &Path,
         bootstrap: &str,
         topic: &str,
@@ -53,7 +54,7 @@ impl Load {
 
     /// Stops the producers, lets the follower reach the end, reads everything, and collects what
     /// all of them wrote down.
-    pub(super) fn finish(mut self) -> Result<History> {
+    pub fn finish(mut self) -> Result<History> {
         let mut history = History::default();
         for (worker, producer) in &mut self.producers {
             producer.finish(FINISH).with_context(|| format!("producer {worker}"))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use hyper::header::{CONTENT_LENGTH, ETAG, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -48,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Shared) {
 impl Shared {
     /// An error closes the connection without an answer.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer> {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let fault = self.rules.lock().judge(&parts.method, &parts.uri.to_string());
         match fault {
@@ -74,11 +74,7 @@ impl Shared {
             }
             Some(Fault::Cut) => Ok(cut(self.forward(parts, body).await?).await),
             Some(Fault::Flip) => Ok(flip(self.forward(parts, body).await?).await),
-            Some(Fault::IgnoreConditions) => {
-                parts.headers.remove(IF_NONE_MATCH);
-                parts.headers.remove(IF_MATCH);
-                self.forward(parts, body).await
-            }
+            Some(Fault::TwoWinners) => Ok(won(self.forward(parts, body).await?)),
         }
     }
 
@@ -128,6 +124,16 @@ async fn flip(answer: Answer) -> Answer {
     // A client that compared digests would never see the flipped bit.
     parts.headers.remove(ETAG);
     Response::from_parts(parts, Full::new(body.into()))
+}
+
+/// Success, whatever the condition said.
+fn won(answer: Answer) -> Answer {
+    if answer.status() != StatusCode::PRECONDITION_FAILED {
+        return answer;
+    }
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    answer.headers_mut().insert(ETAG, HeaderValue::from_static("\"won-as-well\""));
+    answer
 }
 
 async fn whole(body: Full<Bytes>) -> Bytes {

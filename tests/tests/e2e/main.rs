@@ -8,3 +8,4 @@ mod cluster;
 mod deleting;
 mod dev;
 mod hostile;
+mod s3_faults;

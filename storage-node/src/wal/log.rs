@@ -121,11 +121,8 @@ impl Log {
         let used_bytes = self.space.used() + self.queued_blocks_bytes();
         let block_bytes = padded(HEADER_BYTES as u64 + framed_bytes);
         room::check(used_bytes, used_bytes + block_bytes, capacity_bytes, internal)?;
-        let pending_bytes = self.pending_bytes;
-        if pending_bytes > 0 && pending_bytes + framed_bytes > self.bounds.pending_bytes_max {
-            return Err(FrontError::Busy { pending_bytes });
-        }
-        Ok(())
+        let bytes_max = self.bounds.pending_bytes_max;
+        room::check_pending(self.pending_bytes, framed_bytes, bytes_max, internal)
     }
 
     fn batch_bytes_max(&self) -> usize {

@@ -182,3 +182,6 @@ impl Drop for ObjectFront {
         self.shared.closed.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

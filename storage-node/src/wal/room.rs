@@ -14,6 +14,10 @@ use super::FrontError;
 const CLIENT_PERCENT: u64 = 90;
 const INTERNAL_PERCENT: u64 = 95;
 
+/// Share of the bytes in flight that clients may take, in percent: a store that is slow must not
+/// keep offset commits out either.
+const CLIENT_PENDING_PERCENT: u64 = 95;
+
 /// Whether an append may bring a front to `used_after` of `capacity` bytes. `used_bytes` are in use
 /// without it, for the error.
 pub(super) fn check(
@@ -25,6 +29,21 @@ pub(super) fn check(
     let percent = if internal { INTERNAL_PERCENT } else { CLIENT_PERCENT };
     if used_after > capacity_bytes / 100 * percent {
         return Err(FrontError::Full { used_bytes, capacity_bytes });
+    }
+    Ok(())
+}
+
+/// Whether `bytes` more may wait to be durable, of at most `bytes_max`. One entry always may: it could
+/// be larger than the limit.
+pub(super) fn check_pending(
+    pending_bytes: u64,
+    bytes: u64,
+    bytes_max: u64,
+    internal: bool,
+) -> Result<(), FrontError> {
+    let percent = if internal { 100 } else { CLIENT_PENDING_PERCENT };
+    if pending_bytes > 0 && pending_bytes + bytes > bytes_max / 100 * percent {
+        return Err(FrontError::Busy { pending_bytes });
     }
     Ok(())
 }

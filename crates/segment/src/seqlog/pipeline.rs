@@ -113,7 +113,8 @@ impl PipelinedWriter {
         if self.closed {
             return Err(AppendError::Closed);
         }
-        if !self.has_room() {
+        // END proves that all before it is made.
+        if !self.has_room() || kind == SlotKind::End && self.in_flight() > 0 {
             return Err(AppendError::Pending);
         }
         let (slot, store) = (self.next, self.store.clone());
@@ -124,7 +125,7 @@ impl PipelinedWriter {
         Ok(slot)
     }
 
-    /// Begins END. The log is over when it is settled.
+    /// Begins END, once nothing is in flight. The log is over when it is settled.
     pub fn begin_end(&mut self, end: &EndRecord) -> Result<u64, AppendError> {
         self.begin(SlotKind::End, vec![record::encode(end)])
     }

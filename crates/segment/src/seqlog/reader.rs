@@ -77,6 +77,14 @@ impl SeqLogReader {
         Self { store, family, log }
     }
 
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    pub(super) fn log(&self) -> &LogId {
+        &self.log
+    }
+
     /// A slot with its payload, or `None` when it is free.
     pub async fn read(&self, slot: u64) -> Result<Option<Slot>, ReadError> {
         let key = self.key(slot);

@@ -15,8 +15,10 @@
 use futures::future::try_join_all;
 
 use super::pipeline::IN_FLIGHT_MAX;
-use super::reader::{ReadError, Scan, SeqLogReader};
+use super::reader::{ReadError, Scan, SeqLogReader, Tail};
 use super::slot::SlotKind;
+use crate::keys;
+use crate::store::{Op, StoreError};
 
 /// Slots probed at the same time: a round trip then divides what is left by 17.
 const PROBES: u64 = 16;
@@ -42,7 +44,29 @@ impl SeqLogReader {
                 low = low.max((slot + 1).saturating_sub(slack));
             }
         }
-        self.scan(low.saturating_sub(slack)).await
+        let scan = self.scan(low.saturating_sub(slack)).await?;
+        if let Tail::Hole(slot) = scan.tail
+            && self.was_made(slot).await?
+        {
+            // A writer that is alive has filled it since. Otherwise it was lost, and to end the log
+            // there would lose what lies behind it as well (R69).
+            return match self.header(slot).await? {
+                Some(_) => Box::pin(self.find_tail()).await,
+                None => {
+                    let key = keys::slot(self.family(), self.log(), slot);
+                    Err(StoreError::damaged(Op::Get, key, "the slot was made and is gone").into())
+                }
+            };
+        }
+        Ok(scan)
+    }
+
+    /// Whether later slots prove that `slot` was made: the writer waited for it before it began the
+    /// one [`IN_FLIGHT_MAX`] on, and END follows what is made only.
+    async fn was_made(&self, slot: u64) -> Result<bool, ReadError> {
+        let last = slot + IN_FLIGHT_MAX as u64;
+        let later = try_join_all((slot + 1..=last).map(|slot| self.header(slot))).await?;
+        Ok(later.into_iter().flatten().any(|it| it.slot == last || it.kind == SlotKind::End))
     }
 }
 

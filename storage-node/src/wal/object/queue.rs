@@ -99,16 +99,17 @@ impl Queue {
         let capacity_bytes = self.bounds.capacity_bytes;
         room::check(used_bytes, used_bytes + framed_bytes, capacity_bytes, internal)?;
         let pending_bytes = self.end.0 - self.durable.0;
-        if pending_bytes > 0 && pending_bytes + framed_bytes > self.bounds.pending_bytes_max {
-            return Err(FrontError::Busy { pending_bytes });
-        }
-        Ok(())
+        let bytes_max = self.bounds.pending_bytes_max;
+        room::check_pending(pending_bytes, framed_bytes, bytes_max, internal)
     }
 
     /// When [`Queue::next_work`] should be asked.
     pub(super) fn due(&self) -> Due {
+        let settled = self.durable == self.end;
         match self.life {
-            Life::Sealing if !self.end_begun => Due::Now,
+            Life::Sealing if !self.entries.is_empty() => Due::Now,
+            // END follows what is made.
+            Life::Sealing if settled && !self.end_begun => Due::Now,
             Life::Open if self.queued_bytes >= self.bounds.object_bytes_max => Due::Now,
             Life::Open if !self.entries.is_empty() => Due::InTime,
             _ => Due::Never,

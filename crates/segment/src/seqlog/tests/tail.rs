@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 use super::{end, log, reader};
-use crate::keys::Family;
+use crate::keys::{self, Family};
 use crate::seqlog::record;
-use crate::seqlog::{IN_FLIGHT_MAX, SeqLogWriter, SlotKind, Tail};
-use crate::store::Store;
+use crate::seqlog::{IN_FLIGHT_MAX, ReadError, SeqLogWriter, SlotKind, Tail};
+use crate::store::{Store, StoreErrorKind};
 
 async fn put(store: &Store, slot: u64, kind: SlotKind) {
     let payload = match kind {
@@ -51,5 +51,17 @@ proptest! {
             prop_assert_eq!(last, tail.checked_sub(1), "the slot before the end is shown");
             Ok(())
         })?;
+    }
+}
+
+/// A slot that is gone although a later one proves that it was made is damage, not the end (R69).
+#[tokio::test]
+async fn a_lost_slot_is_not_the_end() {
+    let late = IN_FLIGHT_MAX as u64;
+    for (lost, tail, ended) in [(7, 8, true), (5, 8, true), (7, 8 + late, false)] {
+        let store = log_of(tail, ended, [false; IN_FLIGHT_MAX - 1]).await;
+        store.delete(&keys::slot(Family::Wal, &log(), lost)).await.unwrap();
+        let ReadError::Store(error) = reader(&store).find_tail().await.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Damaged, "slot {lost} of {tail}: {error}");
     }
 }

@@ -197,6 +197,8 @@ pub(super) async fn a_stalled_front_is_busy_and_loses_nothing(kind: &dyn Kind) {
     let FrontError::Busy { pending_bytes } = refused else { panic!("{refused}") };
     assert!(pending_bytes <= PENDING_BYTES_MAX && PENDING_BYTES_MAX < CAPACITY_BYTES / 2);
     assert_eq!(recorder.told(), [], "nothing is durable");
+    front.append(Entry { internal: true, ..entry(accepted, 8000, &recorder) }).unwrap();
+    accepted += 1;
     kind.stall(false);
     let answers = told(&recorder, accepted as usize).await;
     assert!(answers.iter().all(|told| matches!(told, Told::Committed { .. })));

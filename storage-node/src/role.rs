@@ -195,6 +195,7 @@ async fn live(
         Err(error) => {
             tracing::error!(%error, log = %node.log(), "incarnation is over");
             node.partitions().close_all(ErrorCode::NotLeaderOrFollower);
+            node.front().abandon();
             Err(error)
         }
     };

@@ -146,6 +146,10 @@ pub trait Front: Send + Sync {
     /// the log. Safe to repeat.
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>>;
 
+    /// Stops it where it is: the incarnation is over, and what was not committed has an unknown
+    /// outcome. For a front that would go on by itself for as long as somebody holds it.
+    fn abandon(&self) {}
+
     /// Proves that nobody had ended this incarnation when this was called (R6): what was read of its
     /// state before may be told as final.
     ///

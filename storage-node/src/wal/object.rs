@@ -125,8 +125,13 @@ impl ObjectFront {
 
 impl Front for ObjectFront {
     fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
-        let admitted = self.shared.queue.lock().admit(entry);
-        if admitted.is_ok() {
+        let (admitted, changed) = {
+            let mut queue = self.shared.queue.lock();
+            let before = queue.due();
+            (queue.admit(entry), queue.due() != before)
+        };
+        // Most appends only add to what is due anyway: the task sleeps on.
+        if changed {
             self.shared.work.notify_one();
         }
         admitted
@@ -142,6 +147,10 @@ impl Front for ObjectFront {
 
     fn state(&self) -> watch::Receiver<FrontState> {
         self.shared.state.subscribe()
+    }
+
+    fn abandon(&self) {
+        self.shared.closed.cancel();
     }
 
     fn prove(&self) -> BoxFuture<'static, Result<(), NotProven>> {
@@ -179,7 +188,7 @@ impl Front for ObjectFront {
 
 impl Drop for ObjectFront {
     fn drop(&mut self) {
-        self.shared.closed.cancel();
+        self.abandon();
     }
 }
 

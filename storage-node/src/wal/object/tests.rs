@@ -220,3 +220,21 @@ async fn the_end_says_where_the_log_ends() {
         Tail::Hole(slot) => panic!("hole at {slot}"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_front_stops_and_its_task_ends() {
+    let store = FaultyStore::with([]).store();
+    let (log, drain) = (LogId::fresh(NodeId(1), 1, 1), Drain::new());
+    let tuning = ObjectTuning::default();
+    let front = ObjectFront::create(store, log, tuning, &drain).await.unwrap();
+    let recorder = Recorder::new();
+    front.append(entry(0, 100, &recorder)).unwrap();
+    front.abandon();
+    assert!(
+        drain.finish(Duration::from_secs(1)).await,
+        "nobody drops it, and nothing waits for it"
+    );
+    assert_eq!(recorder.told(), [Told::Failed { base_offset: 0 }]);
+    let refused = front.append(entry(1, 100, &recorder));
+    assert!(matches!(refused, Err(FrontError::Poisoned(_))), "{refused:?}");
+}

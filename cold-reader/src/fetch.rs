@@ -1,7 +1,7 @@
 //! One cold fetch: choose blocks, load them, cut out the answer, read ahead.
 //!
 //! ```text
-//! plan ─ select ─▶ runs ─ blocks (GET, verify, cache) ─▶ assemble ─▶ records
+//! plan ─ expand ─ select ─▶ runs ─ blocks (GET, verify, cache) ─▶ assemble ─▶ records
 //!                                                            │
 //!                                    readahead ◀─────────────┘ goes on by itself
 //! ```
@@ -15,7 +15,8 @@ use segment::{Plan, Store};
 use crate::assemble::{Records, Wanted, assemble};
 use crate::blocks::{Blocks, LoadError};
 use crate::config::Config;
-use crate::limits::{FETCH_BYTES_MAX, RUNS_IN_FLIGHT};
+use crate::expand::Expander;
+use crate::limits::{FETCH_BYTES_MAX, RUN_BYTES_MAX, RUNS_IN_FLIGHT};
 use crate::readahead::Readahead;
 use crate::{metrics, select};
 
@@ -38,14 +39,19 @@ pub(crate) enum FetchError {
 
 /// Serves fetches from blocks.
 pub(crate) struct Fetcher {
+    expander: Expander,
     blocks: Blocks,
     readahead: Readahead,
+    /// Bytes beyond an answer that are looked at.
+    window: u64,
 }
 
 impl Fetcher {
     pub(crate) fn new(config: &Config, store: Store, drain: Drain) -> Self {
         let (cache, in_flight) = (config.cache.as_u64(), config.in_flight.as_u64());
         Self {
+            expander: Expander::new(store.clone()),
+            window: config.readahead.as_u64(),
             blocks: Blocks::new(store, cache, in_flight, drain),
             readahead: Readahead::new(config.readahead.as_u64()),
         }
@@ -63,11 +69,14 @@ impl Fetcher {
             return Err(FetchError::NotCovered { offset, start, end });
         }
         let max_bytes = max_bytes.min(FETCH_BYTES_MAX);
+        // An answer and a window end with whole blocks, so each may go one beyond.
+        let wanted = (max_bytes as u64).saturating_add(self.window).saturating_add(RUN_BYTES_MAX);
+        let plan = &self.expander.expand(plan, offset, wanted).await.map_err(LoadError::Store)?;
         let extents = select::serving(plan, offset, max_bytes as u64);
         let loads = select::runs(extents).map(|run| self.blocks.load(plan.partition, run));
         let loads = futures::stream::iter(loads.collect::<Vec<_>>());
         let blocks: Vec<_> = loads.buffered(RUNS_IN_FLIGHT).try_collect().await?;
-        let wanted = Wanted { offset, end_offset: end, max_bytes };
+        let wanted = Wanted { offset, end_offset: plan.end_offset, max_bytes };
         let records = assemble(&blocks.concat(), wanted)?;
         if records.slices.is_empty() {
             return Err(FetchError::Hole { offset });

@@ -7,7 +7,7 @@ use protocol::batch::BatchBuilder;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::object::ObjectBuilder;
 use segment::seqlog::{OpenSlot, SeqLogWriter, SlotKind};
-use segment::{Extent, Family, Key, LogId, Plan, Store};
+use segment::{Extent, Family, Key, Location, LogId, Plan, Store};
 
 use crate::config::Config;
 use crate::server::Server;
@@ -65,6 +65,29 @@ impl Fixture {
         let (payload, footer) = object.finish(0..1);
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
         self.extents.extend(footer.extents(*self.writer.log(), slot));
+    }
+
+    /// Stores a compacted object; each partition's part of it is one run.
+    pub(crate) async fn add_compacted(&mut self, key: Key, batches: &[Batch]) {
+        let mut object = ObjectBuilder::new();
+        for &(index, base_offset, records, size) in batches {
+            let batch = batch(base_offset, records, size);
+            object.add(partition(index), batch.clone()).unwrap();
+            self.batches.push((partition(index), batch));
+        }
+        let (payload, footer) = object.finish_compacted();
+        self.store.put_in_parts(&key, payload, 1 << 20).await.unwrap();
+        for index in 0..2 {
+            let blocks: Vec<Extent> = footer.blocks_of(partition(index), &key).collect();
+            let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { continue };
+            let run = Extent {
+                location: Location::Run(key.clone()),
+                byte_len: blocks.iter().map(|block| block.byte_len).sum(),
+                last_offset: last.last_offset,
+                ..first.clone()
+            };
+            self.extents.push((partition(index), run));
+        }
     }
 
     /// A plan over everything that is stored of a partition.

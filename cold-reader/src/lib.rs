@@ -7,7 +7,7 @@
 //! this crate does not depend on theirs, so that it stays a fact of the build.
 //!
 //! A fetch passes the modules in this order: `server` checks the plan, `fetch`
-//! composes the rest, `select` chooses blocks, `blocks` loads and keeps them,
+//! composes the rest, `expand` finds the blocks of compacted objects, `select` chooses among them, `blocks` loads and keeps them,
 //! `assemble` cuts out the answer, `readahead` looks ahead.
 
 mod config;
@@ -19,6 +19,8 @@ mod role;
 mod server;
 
 mod fetch;
+
+mod expand;
 
 mod select;
 

@@ -13,6 +13,10 @@ pub(crate) const RUNS_IN_FLIGHT: usize = 8;
 /// Blocks that one fetch may need, whatever it asks for.
 pub(crate) const FETCH_EXTENTS_MAX: usize = 1024;
 
+/// Footers of compacted objects that are kept: about 130 KiB each at the most, for a pack of a
+/// thousand partitions.
+pub(crate) const FOOTERS_MAX: usize = 512;
+
 /// Most that one answer carries beyond its first batch, whatever it asks for:
 /// Kafka's own default for a whole fetch (`fetch.max.bytes`) is 50 MiB.
 pub(crate) const FETCH_BYTES_MAX: usize = 64 << 20;

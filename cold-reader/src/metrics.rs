@@ -9,6 +9,7 @@ const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
 const FETCH_ERRORS_TOTAL: &str = "cold_reader_fetch_errors_total";
 const GET_TOTAL: &str = "cold_reader_get_total";
 const GET_BYTES_TOTAL: &str = "cold_reader_get_bytes_total";
+const FOOTERS_TOTAL: &str = "cold_reader_footers_total";
 const CACHE_HITS_TOTAL: &str = "cold_reader_cache_hits_total";
 const CACHE_MISSES_TOTAL: &str = "cold_reader_cache_misses_total";
 const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
@@ -21,6 +22,7 @@ pub(crate) fn describe() {
     describe_counter!(FETCH_ERRORS_TOTAL, "Cold fetches that ended in an error, by reason");
     describe_counter!(GET_TOTAL, "Ranged GETs for blocks");
     describe_counter!(GET_BYTES_TOTAL, Unit::Bytes, "Bytes of ranged GETs for blocks");
+    describe_counter!(FOOTERS_TOTAL, "Footers of compacted objects read");
     describe_counter!(CACHE_HITS_TOTAL, "Blocks served without a GET of their own");
     describe_counter!(CACHE_MISSES_TOTAL, "Blocks that took a GET");
     describe_counter!(READAHEAD_BYTES_TOTAL, Unit::Bytes, "Bytes asked for ahead of a consumer");
@@ -42,6 +44,11 @@ pub(crate) fn failed(reason: &'static str) {
 pub(crate) fn got(bytes: u64) {
     counter!(GET_TOTAL).increment(1);
     counter!(GET_BYTES_TOTAL).increment(bytes);
+}
+
+/// The footer of a compacted object was read.
+pub(crate) fn got_footer() {
+    counter!(FOOTERS_TOTAL).increment(1);
 }
 
 /// A block was there, or another reader was loading it.

@@ -65,6 +65,10 @@ pub struct Config {
     /// Default: 1 day.
     #[serde(default = "default_producer_expiration", with = "humantime_serde")]
     pub producer_id_expiration: Duration,
+    /// How often it is looked for records that are older, or more, than their topics keep
+    /// (Kafka's `log.retention.check.interval.ms`). Default: 5 min.
+    #[serde(default = "default_retention_interval", with = "humantime_serde")]
+    pub retention_interval: Duration,
     /// Partitions opened at the same time: each is a few requests to the object store.
     /// Default: 32.
     #[serde(default = "default_open_concurrency")]
@@ -176,6 +180,7 @@ impl Config {
             lease: default_lease(),
             suspend_max: default_suspend_max(),
             producer_id_expiration: default_producer_expiration(),
+            retention_interval: default_retention_interval(),
             open_concurrency: default_open_concurrency(),
         }
     }
@@ -192,6 +197,7 @@ impl Config {
             "suspend_max",
             "must be at least 3s, or a busy machine ends its nodes",
         )?;
+        require(!self.retention_interval.is_zero(), "retention_interval", "must not be zero")?;
         require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
         require(
             self.groups.min_session_timeout <= self.groups.max_session_timeout,
@@ -299,6 +305,10 @@ fn default_suspend_max() -> Duration {
 
 fn default_producer_expiration() -> Duration {
     Duration::from_secs(24 * 60 * 60)
+}
+
+fn default_retention_interval() -> Duration {
+    Duration::from_secs(5 * 60)
 }
 
 fn default_open_concurrency() -> usize {

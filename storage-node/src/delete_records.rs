@@ -93,12 +93,17 @@ async fn delete_below(
     if offset < 0 {
         return Err(ErrorCode::OffsetOutOfRange);
     }
-    partition.advance_log_start(manifests, offset).await.map_err(|error| {
-        tracing::debug!(partition = %partition.id(), %error, "log start did not move");
-        match error {
-            LogStartError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            LogStartError::NotOwner => ErrorCode::NotLeaderOrFollower,
-            LogStartError::Unknown(_) | LogStartError::Load(_) => ErrorCode::KafkaStorageError,
+    let error = match partition.advance_log_start(manifests, offset).await {
+        Ok(log_start) => return Ok(log_start),
+        Err(error) => error,
+    };
+    tracing::debug!(partition = %partition.id(), %error, "log start did not move");
+    match error {
+        LogStartError::OutOfRange { .. } => {
+            // The present owner may have more (R6).
+            partition.prove().await?;
+            Err(ErrorCode::OffsetOutOfRange)
         }
-    })
+        LogStartError::Change(error) => Err(error.code()),
+    }
 }

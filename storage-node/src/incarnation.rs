@@ -18,7 +18,7 @@ use metadata::model::{NodeRecord, NodeState};
 use process::Drain;
 use protocol::ErrorCode;
 use protocol::ids::NodeId;
-use segment::index::{self, IndexSnapshot, PartitionIndex, ProducerBatch, ProducerState};
+use segment::index::{self, IndexSnapshot, PartitionIndex};
 use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter};
 use segment::{Family, LogId, Store};
 
@@ -28,7 +28,6 @@ use crate::limits::PROMISE_WAIT;
 use crate::node::Node;
 use crate::partition::FinalState;
 use crate::partitions::Partitions;
-use crate::producer_state::ProducerEntry;
 use crate::promise::{NodePromise, Renewal};
 use crate::recover;
 use crate::role::{Deps, NodeError};
@@ -187,25 +186,11 @@ fn index_of(log: LogId, partitions: &Partitions) -> IndexSnapshot {
 }
 
 fn entry_of(state: FinalState) -> PartitionIndex {
-    let mut producers: Vec<ProducerState> =
-        state.producers.iter().map(|(id, entry)| producer_of(id, entry)).collect();
-    producers.sort_unstable_by_key(|producer| producer.producer_id);
     PartitionIndex {
         leader_epoch: state.epoch,
         start_offset: state.start_offset,
         end_offset: state.end_offset,
         extents: state.extents,
-        producers,
+        producers: state.producers.states(),
     }
-}
-
-fn producer_of(producer_id: i64, entry: &ProducerEntry) -> ProducerState {
-    let batches = entry.batches.iter().map(|batch| ProducerBatch {
-        base_sequence: batch.base_sequence,
-        last_sequence: batch.last_sequence,
-        base_offset: batch.base_offset,
-        last_offset: batch.last_offset,
-        timestamp: batch.max_timestamp,
-    });
-    ProducerState { producer_id, producer_epoch: entry.epoch, batches: batches.collect() }
 }

@@ -54,6 +54,9 @@ mod cache;
 
 mod upload;
 
+mod compaction;
+mod retention;
+
 mod delete_records;
 mod fetch;
 mod list_offsets;

@@ -67,6 +67,20 @@ pub const EPOCHS_PER_TXN: usize = 64;
 /// few enough to leave the store to uploads.
 pub const MANIFEST_COMMITS_IN_FLIGHT: usize = 16;
 
+/// Longest that records stay beyond their retention time so that manifests are written less often.
+pub const RETENTION_SLACK_MS_MAX: i64 = 3_600_000;
+
+/// The longest that a compactor may take for one unit of work before it is offered to another one:
+/// the longest life of the plan that describes it.
+pub const COMPACTION_LEASE_MAX: Duration = Duration::from_secs(600);
+
+/// Extents in one answer to a compactor: about 40 bytes each on the way, far below a frame.
+pub const COMPACTION_EXTENTS_MAX: usize = 100_000;
+
+/// How often it is looked whether what a producer snapshot knows is durable: a group commit takes
+/// a few milliseconds.
+pub const DURABILITY_POLL: Duration = Duration::from_millis(5);
+
 /// Blocks of at most 4 MiB read from the object store for timestamp searches at the same time.
 pub const TIMESTAMP_READS_MAX: usize = 4;
 

@@ -22,8 +22,8 @@ use protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
 };
-use segment::object::verify_block;
-use segment::{Extent, Store, StoreError};
+use segment::object::{read_footer, verify_block};
+use segment::{Extent, Location, Store, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::limits::TIMESTAMP_READS_MAX;
@@ -190,6 +190,29 @@ impl TimestampReader {
         from: i64,
     ) -> Result<Option<(i64, i64)>, StoreError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let Location::Run(key) = &extent.location else {
+            return self.look_into_block(partition, extent, timestamp, from).await;
+        };
+        let footer = read_footer(&self.store, key).await?;
+        for block in footer.blocks_of(partition.id(), key) {
+            if block.last_offset < from || block.max_timestamp < timestamp {
+                continue;
+            }
+            let found = self.look_into_block(partition, &block, timestamp, from).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn look_into_block(
+        &self,
+        partition: &Partition,
+        extent: &Extent,
+        timestamp: i64,
+        from: i64,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
         let key = extent.location.key();
         let bytes = self.store.get_range(&key, extent.range()).await?;
         let block = verify_block(&bytes, partition.id(), extent.base_offset)

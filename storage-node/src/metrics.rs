@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use protocol::ErrorCode;
 
 /// Bytes of batches handed to the front.
 pub const PRODUCE_BYTES: &str = "storage_node_produce_bytes_total";
@@ -45,6 +46,10 @@ pub const ENDINGS: &str = "storage_node_endings_total";
 pub const STALLED: &str = "storage_node_stalled";
 /// Final answers that were withheld because nobody knew whether this incarnation is over.
 pub const NOT_PROVEN: &str = "storage_node_answers_not_proven_total";
+/// Log starts moved by retention.
+pub const RETENTIONS: &str = "storage_node_retentions_total";
+/// Compactions committed, by outcome.
+pub const COMPACTIONS: &str = "storage_node_compactions_total";
 
 /// Describes all of them to the recorder. Repeating it changes nothing.
 pub fn describe() {
@@ -63,6 +68,8 @@ pub fn describe() {
     describe_counter!(UPLOAD_FAILURES, Unit::Count, "uploads that are tried again");
     describe_histogram!(UPLOAD_SECONDS, Unit::Seconds, "duration of an upload");
     describe_counter!(OPENS, Unit::Count, "partitions claimed");
+    describe_counter!(RETENTIONS, Unit::Count, "log starts moved by retention");
+    describe_counter!(COMPACTIONS, Unit::Count, "compactions committed, by outcome");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
@@ -98,6 +105,14 @@ pub(crate) fn uploaded(bytes: u64, seconds: f64) {
 
 pub(crate) fn upload_failed() {
     counter!(UPLOAD_FAILURES).increment(1);
+}
+
+pub(crate) fn retained() {
+    counter!(RETENTIONS).increment(1);
+}
+
+pub(crate) fn compaction_committed(outcome: ErrorCode) {
+    counter!(COMPACTIONS, "outcome" => outcome.name()).increment(1);
 }
 
 pub(crate) fn opened() {

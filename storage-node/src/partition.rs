@@ -14,10 +14,13 @@
 
 mod append;
 mod commit;
+mod compaction;
 mod epochs;
 mod hot;
 mod log_start;
+mod manifest;
 mod read;
+mod retention;
 mod waiters;
 
 use std::collections::VecDeque;
@@ -28,6 +31,7 @@ use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId};
 use segment::{Extent, Manifest, ManifestVersion};
+use tokio::time::Instant;
 
 use crate::acks::Ack;
 use crate::cache::HotCache;
@@ -36,9 +40,11 @@ use crate::settings::TopicSettings;
 use crate::wal::Front;
 
 pub(crate) use self::append::{Append, AppendError, Appended};
+pub(crate) use self::compaction::{CompactionRules, CompactionWork, replaced_by};
 pub(crate) use self::epochs::EpochHistory;
 pub(crate) use self::hot::{HotBatch, ReadLimit};
 pub(crate) use self::log_start::LogStartError;
+pub(crate) use self::manifest::ChangeError;
 pub(crate) use self::read::Marks;
 pub(crate) use self::read::{FetchPosition, HotRead, TimestampSearch};
 pub(crate) use self::waiters::FetchWaiter;
@@ -91,7 +97,12 @@ struct State {
     last_append_ms: i64,
     epochs: EpochHistory,
     producers: ProducerTable,
+    /// Compacted objects first, then blocks in logs.
     extents: Vec<Extent>,
+    /// Since when there are blocks in logs, as far as this incarnation knows.
+    uncompacted_since: Option<Instant>,
+    /// Until when a compactor works on a part of it.
+    compaction_leased: Option<Instant>,
     hot: HotBatches,
     /// Who waits for durability, by last offset.
     acks: VecDeque<(i64, Ack)>,
@@ -120,6 +131,9 @@ impl Partition {
         front: Arc<dyn Front>,
         cache: Arc<HotCache>,
     ) -> Arc<Self> {
+        // The clock of the last owner may have been ahead of ours (R71).
+        let last = opened.extents.last().filter(|_| settings.log_append_time);
+        let last_append_ms = last.map_or(i64::MIN, |last| last.max_timestamp);
         let state = State {
             closed: None,
             log_start: opened.log_start,
@@ -127,9 +141,11 @@ impl Partition {
             next_offset: opened.log_end,
             high_watermark: opened.log_end,
             uploaded_upto: opened.log_end,
-            last_append_ms: i64::MIN,
+            last_append_ms,
             epochs: opened.epochs,
             producers: opened.producers,
+            uncompacted_since: Some(Instant::now()),
+            compaction_leased: None,
             extents: opened.extents,
             hot: HotBatches::new(opened.log_end),
             acks: VecDeque::new(),
@@ -203,6 +219,7 @@ impl Partition {
             self.id
         );
         state.uploaded_upto = end;
+        state.uncompacted_since.get_or_insert_with(Instant::now);
         state.extents.extend(extents);
     }
 
@@ -215,7 +232,8 @@ impl Partition {
     pub(crate) fn final_state(&self) -> FinalState {
         let state = self.state.lock();
         let claimed_at = self.claimed_at;
-        let own = state.extents.iter().filter(|extent| extent.base_offset >= claimed_at);
+        let in_own_log = |extent: &&Extent| !extent.is_run() && extent.base_offset >= claimed_at;
+        let own = state.extents.iter().filter(in_own_log);
         FinalState {
             epoch: self.epoch,
             start_offset: claimed_at,

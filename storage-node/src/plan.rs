@@ -3,13 +3,16 @@
 //! One lookup in memory per tens of megabytes of catch-up read (DESIGN §5). Everything in a plan is
 //! from one instant (R35), and only a holder of the cluster's secret can have made it (R36).
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use hop::HopHeader;
 use hop::internal::{PlanRequest, PlanResponse};
 use protocol::ErrorCode;
 use segment::{Extent, Plan};
 
 use crate::metrics;
-use crate::partition::{Marks, Partition};
+use crate::partition::{CompactionWork, Marks, Partition};
 use crate::partitions::Partitions;
 
 /// What plans are made with.
@@ -57,6 +60,33 @@ impl Planner {
         };
         metrics::planned();
         self.answer(&partition, part, request.fetch_offset, now_ms)
+    }
+
+    /// A unit of work for a compactor: the same token, for its lease.
+    pub(crate) fn work(
+        &self,
+        partition: &Partition,
+        work: CompactionWork,
+        now_ms: i64,
+        lease: Duration,
+    ) -> Bytes {
+        let CompactionWork { part, start_offset, end_offset, .. } = work;
+        let lease_ms = i64::try_from(lease.as_millis()).expect("minutes fit");
+        let marks = part.marks;
+        let plan = Plan {
+            partition: partition.id(),
+            extents: part.extents,
+            aborted: Vec::new(),
+            high_watermark: marks.high_watermark,
+            last_stable_offset: marks.high_watermark,
+            log_start_offset: marks.log_start,
+            leader_epoch: partition.epoch(),
+            manifest_version: part.manifest_version,
+            start_offset,
+            end_offset,
+            expires_at_ms: now_ms.saturating_add(lease_ms),
+        };
+        plan.seal(&self.secret)
     }
 
     /// An offset that is not uploaded is hot: the answer is an empty plan, and the hot floor in it

@@ -16,6 +16,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use segment::index::{ProducerBatch, ProducerState};
 use thiserror::Error;
 
 use crate::limits::{PRODUCER_BATCHES, PRODUCERS_PER_PARTITION_MAX};
@@ -47,6 +48,17 @@ pub(crate) struct ProducerEntry {
 }
 
 impl ProducerEntry {
+    fn state(&self, producer_id: i64) -> ProducerState {
+        let batches = self.batches.iter().map(|batch| ProducerBatch {
+            base_sequence: batch.base_sequence,
+            last_sequence: batch.last_sequence,
+            base_offset: batch.base_offset,
+            last_offset: batch.last_offset,
+            timestamp: batch.max_timestamp,
+        });
+        ProducerState { producer_id, producer_epoch: self.epoch, batches: batches.collect() }
+    }
+
     fn last_sequence(&self) -> Option<i32> {
         self.batches.back().map(|batch| batch.last_sequence)
     }
@@ -158,6 +170,13 @@ impl ProducerTable {
     /// Every producer, for an index snapshot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &ProducerEntry)> {
         self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// The same as snapshots store it, in the order of ids.
+    pub(crate) fn states(&self) -> Vec<ProducerState> {
+        let mut states: Vec<_> = self.iter().map(|(id, entry)| entry.state(id)).collect();
+        states.sort_unstable_by_key(|state| state.producer_id);
+        states
     }
 
     /// Adds what a later log says about a producer. Applied in the order of the logs, snapshots

@@ -7,8 +7,8 @@
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::batch::{BatchError, batches};
-use segment::object::{BlockError, verify_block};
-use segment::{Extent, Store, StoreError};
+use segment::object::{BlockError, read_footer, verify_block};
+use segment::{Extent, Key, Location, Store, StoreError};
 use thiserror::Error;
 
 use std::sync::Arc;
@@ -76,9 +76,21 @@ impl Replay {
         }
         let part = self.partition.cold_part(self.next_offset, 1).map_err(ReplayError::Closed)?;
         let extent = part.extents.first().ok_or(ReplayError::Hole { offset: self.next_offset })?;
-        let read = self.block(extent).await?;
+        let blocks = match &extent.location {
+            Location::Run(key) => self.blocks_of_run(key).await?,
+            Location::Slot { .. } | Location::Object(_) => vec![extent.clone()],
+        };
+        let mut read = Vec::new();
+        for block in blocks.iter().filter(|block| block.last_offset >= self.next_offset) {
+            read.extend(self.block(block).await?);
+        }
         self.next_offset = extent.last_offset + 1;
         Ok(read)
+    }
+
+    async fn blocks_of_run(&self, key: &Key) -> Result<Vec<Extent>, StoreError> {
+        let footer = read_footer(&self.store, key).await?;
+        Ok(footer.blocks_of(self.partition.id(), key).collect())
     }
 
     async fn block(&self, extent: &Extent) -> Result<Vec<Bytes>, ReplayError> {

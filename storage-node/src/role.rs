@@ -19,12 +19,12 @@ use crate::lease::{self, RegisterError, Registration};
 use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL, SERVER_GRACE};
 use crate::metrics;
 use crate::node::{Node, NodeParts};
-use crate::reconcile;
 use crate::recover::RecoverError;
 use crate::server::Server;
 use crate::upload::{UploadError, Uploader};
 use crate::wal::{self, Front, FrontDescriptor, FrontError, FrontState};
 use crate::watchdog::{Health, Watchdog, Watched};
+use crate::{reconcile, retention};
 
 /// What a node needs from the process that runs it.
 #[derive(Clone)]
@@ -144,6 +144,9 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let alive = lease::keep_alive(metadata, node.id(), node.config().lease, drain.clone());
     drain.spawn("storage-node lease", alive);
     drain.spawn("storage-node upkeep", upkeep(Arc::clone(&node), drain.clone()));
+    let interval = node.config().retention_interval;
+    let retention = retention::run(Arc::clone(&node), interval, drain.clone());
+    drain.spawn("storage-node retention", retention);
     let life = live(Arc::clone(&node), uploader, registration, watchdog, drain.clone());
     let lifecycle = drain.spawn("storage-node", async move {
         let lived = life.await;

@@ -18,7 +18,7 @@ use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
 
 use crate::node::Node;
-use crate::{delete_records, fetch, list_offsets, produce, reconcile};
+use crate::{compaction, delete_records, fetch, list_offsets, produce, reconcile};
 
 /// Answers for one node.
 pub(crate) struct Server(pub(crate) Arc<Node>);
@@ -60,25 +60,6 @@ impl Handler for Server {
                 Response::Plan(planner.plan(node.partitions(), &header, &request, now_ms).await)
             }
             .boxed(),
-            Request::OpenPartitions(request) => open_partitions(node, header.deadline, request)
-                .map(Response::OpenPartitions)
-                .boxed(),
-            Request::Ping(_) => ready(Response::Ping(ping(&node))),
-            Request::Probe(request) => async move {
-                let well = node.survivor().probe(request, header.deadline).await;
-                Response::Probe(ProbeResponse { well })
-            }
-            .boxed(),
-            Request::EndIncarnation(request) => async move {
-                let error_code = node.survivor().end(request).await.code().into();
-                Response::EndIncarnation(EndIncarnationResponse { error_code })
-            }
-            .boxed(),
-            Request::ReleasePartition(_) => {
-                let error_code = ErrorCode::NotLeaderOrFollower.code().into();
-                let answer = ReleasePartitionResponse { error_code, slot: 0 };
-                ready(Response::ReleasePartition(answer))
-            }
             Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
@@ -94,7 +75,44 @@ impl Handler for Server {
             | Request::CreatePartitions(_)
             | Request::ColdFetch(_)
             | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
+            _ => answer_cluster(node, header.deadline, body),
         }
+    }
+}
+
+/// What other roles ask: control, other nodes, compactors.
+fn answer_cluster(
+    node: Arc<Node>,
+    deadline: Duration,
+    body: Request,
+) -> BoxFuture<'static, Response> {
+    match body {
+        Request::CompactionWork(request) => {
+            ready(Response::CompactionWork(compaction::work(&node, &request)))
+        }
+        Request::CommitCompaction(request) => {
+            compaction::commit(node, request).map(Response::CommitCompaction).boxed()
+        }
+        Request::OpenPartitions(request) => {
+            open_partitions(node, deadline, request).map(Response::OpenPartitions).boxed()
+        }
+        Request::Ping(_) => ready(Response::Ping(ping(&node))),
+        Request::Probe(request) => async move {
+            let well = node.survivor().probe(request, deadline).await;
+            Response::Probe(ProbeResponse { well })
+        }
+        .boxed(),
+        Request::EndIncarnation(request) => async move {
+            let error_code = node.survivor().end(request).await.code().into();
+            Response::EndIncarnation(EndIncarnationResponse { error_code })
+        }
+        .boxed(),
+        Request::ReleasePartition(_) => {
+            let error_code = ErrorCode::NotLeaderOrFollower.code().into();
+            let answer = ReleasePartitionResponse { error_code, slot: 0 };
+            ready(Response::ReleasePartition(answer))
+        }
+        other => ready(misrouted(&other)),
     }
 }
 

@@ -3,6 +3,10 @@
 use protocol::limits::BATCH_BYTES_MAX_DEFAULT;
 
 use crate::limits::BATCH_BYTES_MAX;
+use crate::retention::Retention;
+
+/// Kafka's default: a week.
+const RETENTION_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What a topic allows its producers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub(crate) struct TopicSettings {
     /// `cleanup.policy` has `delete`: retention and DeleteRecords may remove old records. A topic
     /// that is only compacted keeps the last value of every key, so neither touches it.
     pub deletes_records: bool,
+    /// `retention.ms` and `retention.bytes`.
+    pub retention: Retention,
 }
 
 impl Default for TopicSettings {
@@ -29,6 +35,7 @@ impl Default for TopicSettings {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             deletes_records: true,
+            retention: Retention { ms: Some(RETENTION_MS_DEFAULT), bytes: None },
         }
     }
 }
@@ -56,12 +63,20 @@ impl TopicSettings {
             ),
             deletes_records: config("cleanup.policy")
                 .is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete")),
+            retention: Retention {
+                ms: match milliseconds("retention.ms", RETENTION_MS_DEFAULT) {
+                    ..0 => None,
+                    ms => Some(ms),
+                },
+                bytes: config("retention.bytes").and_then(|text| text.parse().ok()),
+            },
         }
     }
 
-    /// The settings of internal topics: only this node writes them.
+    /// The settings of internal topics: only this node writes them, and moves their log starts.
     pub(crate) fn internal() -> Self {
-        Self { batch_bytes_max: BATCH_BYTES_MAX, ..Self::default() }
+        let retention = Retention::default();
+        Self { batch_bytes_max: BATCH_BYTES_MAX, retention, ..Self::default() }
     }
 }
 
@@ -81,6 +96,22 @@ mod tests {
         assert!(settings.log_append_time);
         assert_eq!(settings.timestamp_after_max_ms, 60_000);
         assert_eq!(settings.timestamp_before_max_ms, i64::MAX);
+    }
+
+    #[test]
+    fn a_negative_limit_of_retention_is_none() {
+        let read = |ms, bytes| {
+            let settings = TopicSettings::read(|name| match name {
+                "retention.ms" => Some(ms),
+                "retention.bytes" => Some(bytes),
+                _ => None,
+            });
+            settings.retention
+        };
+        assert_eq!(read("-1", "-1"), Retention { ms: None, bytes: None });
+        assert_eq!(read("0", "7"), Retention { ms: Some(0), bytes: Some(7) });
+        let default = TopicSettings::read(|_| None).retention;
+        assert_eq!(default, Retention { ms: Some(604_800_000), bytes: None });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Cold fetches over a store in memory, and over a directory where time matters.
 
+mod compacted;
+
 use bytes::{Bytes, BytesMut};
 use bytesize::ByteSize;
 use futures::FutureExt as _;

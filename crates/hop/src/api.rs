@@ -27,9 +27,11 @@ use protocol::{
 use crate::{
     internal::{
         AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse,
+        ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse,
+        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
+        ReleasePartitionRequest, ReleasePartitionResponse,
     },
     wire::Wire,
 };
@@ -212,6 +214,10 @@ apis! {
     EndIncarnation = 10_006 v 0: EndIncarnationRequest => EndIncarnationResponse,
     /// A partition's next owner asks the present one to close it.
     ReleasePartition = 10_007 v 0: ReleasePartitionRequest => ReleasePartitionResponse,
+    /// A compactor asks a node what is to be rewritten.
+    CompactionWork = 10_020 v 0: CompactionWorkRequest => CompactionWorkResponse,
+    /// A compactor asks the owner to commit what it rewrote.
+    CommitCompaction = 10_021 v 0: CommitCompactionRequest => CommitCompactionResponse,
 }
 
 #[cfg(test)]

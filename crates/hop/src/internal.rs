@@ -232,6 +232,87 @@ pub struct ReleasePartitionResponse {
     pub slot: u64,
 }
 
+/// A compactor asks a node what of its partitions is to be rewritten.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct CompactionWorkRequest {
+    /// Partitions of which the logs hold at least this many bytes.
+    #[prost(uint64, tag = "1")]
+    pub min_bytes: u64,
+    /// At most this much of one partition.
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
+    /// Or of which the logs hold something for at least this long.
+    #[prost(uint64, tag = "3")]
+    pub max_age_ms: u64,
+    /// Or at least this many blocks.
+    #[prost(uint32, tag = "4")]
+    pub max_extents: u32,
+    /// From this many adjacent small objects on they are joined.
+    #[prost(uint32, tag = "5")]
+    pub merge_objects: u32,
+    /// At most this much in all.
+    #[prost(uint64, tag = "6")]
+    pub budget_bytes: u64,
+    /// For how long nobody else shall be offered the same; the node has an upper bound.
+    #[prost(uint64, tag = "7")]
+    pub lease_ms: u64,
+}
+
+/// Units of work, each a sealed plan. Nobody else is offered them while the plan lives.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CompactionWorkResponse {
+    /// Sealed plans of different partitions.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub plans: Vec<Bytes>,
+}
+
+/// A compactor asks the owner to commit what it made of the work (R33).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CommitCompactionRequest {
+    /// One for each plan.
+    #[prost(message, repeated, tag = "1")]
+    pub offers: Vec<CompactionOffer>,
+}
+
+/// What became of one unit of work.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CompactionOffer {
+    /// The plan, as the owner gave it.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub plan: Bytes,
+    /// What holds its offsets now, in offset order.
+    #[prost(message, repeated, tag = "2")]
+    pub objects: Vec<CompactedRun>,
+}
+
+/// A partition's part of a compacted object.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CompactedRun {
+    /// The object's key.
+    #[prost(string, tag = "1")]
+    pub key: String,
+    /// Offset of the first record.
+    #[prost(int64, tag = "2")]
+    pub base_offset: i64,
+    /// Offset of the last record.
+    #[prost(int64, tag = "3")]
+    pub last_offset: i64,
+    /// Length of the partition's blocks in it.
+    #[prost(uint64, tag = "4")]
+    pub size: u64,
+    /// Largest timestamp of any record.
+    #[prost(sint64, tag = "5")]
+    pub max_timestamp: i64,
+}
+
+/// The outcome of each offer, in their order.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CommitCompactionResponse {
+    /// Kafka error codes; 0 if the manifest lists the objects.
+    #[prost(int32, repeated, tag = "1")]
+    pub error_codes: Vec<i32>,
+}
+
 // === impl PlanRequest ===
 
 impl PlanRequest {

@@ -23,7 +23,8 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-    ColdFetchResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+    ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
+    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
     OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
     ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse,
 };
@@ -88,6 +89,8 @@ macro_rules! protobuf {
 protobuf! {
     AllocateProducerIdsRequest AllocateProducerIdsResponse
     ColdFetchRequest
+    CommitCompactionRequest CommitCompactionResponse
+    CompactionWorkRequest CompactionWorkResponse
     EndIncarnationRequest EndIncarnationResponse
     OpenPartitionsRequest OpenPartitionsResponse
     PingRequest PingResponse

@@ -9,7 +9,7 @@
 mod fold;
 pub(crate) mod inspect;
 mod load;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,10 @@
 //! l/{h2}/{log}/{slot:012}                          data log of one node incarnation
 //! w/{h2}/{log}/{slot:012}                          object WAL of that incarnation
 //! m/{h2}/{topic}/{partition}                       partition manifest
-//! d/{h2}/{topic}/{partition}/{base:020}-{uuid}     compacted object
+//! d/{h2}/{topic}/{partition}/{base:020}-{uuid}     compacted object of one partition
+//! d/{h2}/packs/{uuid}                              compacted object of many partitions
 //! x/{h2}/{log}/index-{uuid}                        index snapshot of an ended log
+//! x/{h2}/producers/{uuid}                          producer snapshot of many partitions
 //! probe/{uuid}/{name}                              start-up probe, deleted afterwards
 //! ```
 //!
@@ -83,8 +85,12 @@ pub enum Parsed {
     Manifest(TopicId, i32),
     /// A compacted object: partition, first offset and unique name.
     Compacted(TopicId, i32, i64, Uuid),
+    /// A compacted object of many partitions.
+    Pack(Uuid),
     /// An index snapshot of a log.
     Index(LogId, Uuid),
+    /// A producer snapshot.
+    Producers(Uuid),
 }
 
 /// Key of a slot. The metadata log has one name only, so `log` is not part of its keys.
@@ -120,6 +126,22 @@ pub fn compacted(partition: &PartitionId, base_offset: i64, unique: Uuid) -> Key
     Key::from_text(&format!("d/{}/{name}/{base_offset:020}-{}", spread(&name), unique.simple()))
 }
 
+/// Key of a compacted object that holds many partitions' records.
+pub fn pack(unique: Uuid) -> Key {
+    shared("d", "packs", unique)
+}
+
+/// Key of a producer snapshot.
+pub fn producers(unique: Uuid) -> Key {
+    shared("x", "producers", unique)
+}
+
+/// Key of an object that belongs to no single partition.
+fn shared(family: &str, folder: &str, unique: Uuid) -> Key {
+    let name = unique.simple().to_string();
+    Key::from_text(&format!("{family}/{}/{folder}/{name}", spread(&name)))
+}
+
 /// Key of an index snapshot.
 pub fn index(log: &LogId, unique: Uuid) -> Key {
     let name = log.to_string();
@@ -143,7 +165,9 @@ pub fn parse(key: &Key) -> Option<Parsed> {
         Parsed::Compacted(topic, index, base, unique) => {
             compacted(&any_tenant(*topic, *index), *base, *unique)
         }
+        Parsed::Pack(unique) => pack(*unique),
         Parsed::Index(log, unique) => index(log, *unique),
+        Parsed::Producers(unique) => producers(*unique),
     };
     // Exactly one text per meaning: a second spelling would dodge the hash prefix.
     (rebuilt == *key).then_some(parsed)
@@ -160,6 +184,8 @@ fn parse_parts(text: &str) -> Option<Parsed> {
             Some(Parsed::LogSlot(Family::Wal, log.parse().ok()?, number.parse().ok()?))
         }
         ["m", _, topic, index] => Some(Parsed::Manifest(topic_id(topic)?, index.parse().ok()?)),
+        ["d", _, "packs", unique] => Some(Parsed::Pack(Uuid::try_parse(unique).ok()?)),
+        ["x", _, "producers", unique] => Some(Parsed::Producers(Uuid::try_parse(unique).ok()?)),
         ["d", _, topic, index, name] => {
             let (base, unique) = name.split_once('-')?;
             Some(Parsed::Compacted(

@@ -8,7 +8,8 @@
 //! trusted, and [`mod@probe`] refuses stores that cannot give them; [`keys`] names
 //! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
 //! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
-//! partition's records are and who owns it; [`plan`] lets a cold reader fetch them.
+//! partition's records are and who owns it; [`producers`] says what producers did in logs that
+//! are compacted; [`plan`] lets a cold reader fetch them.
 //!
 //! ```
 //! use protocol::ids::NodeId;
@@ -46,6 +47,7 @@ pub mod envelope;
 pub mod index;
 pub mod manifest;
 pub mod plan;
+pub mod producers;
 
 pub mod scrub;
 

@@ -11,6 +11,7 @@
 //!            objects         chain[0]          chain[1], the owner
 //! ```
 
+mod change;
 pub(crate) mod inspect;
 mod invariants;
 mod store;
@@ -21,6 +22,7 @@ use protocol::ids::PartitionId;
 use crate::keys::Key;
 use crate::log_id::LogId;
 
+pub use change::{Compaction, CompactionError};
 pub use invariants::InvalidManifest;
 pub use store::{CommitError, LoadError, ManifestStore, ManifestVersion};
 
@@ -51,8 +53,19 @@ pub struct Manifest {
     pub compacted_upto: i64,
     /// Compacted objects, in offset order.
     pub objects: Vec<CompactedObject>,
+    /// The producers of the part that is not in the chain any more.
+    pub producers: Option<ProducersRef>,
     /// The topic is gone: nobody may claim the partition again.
     pub deleted: bool,
+}
+
+/// Where a partition's producers are, as of an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducersRef {
+    /// The snapshot that has them; `None` if there were none.
+    pub key: Option<Key>,
+    /// Every batch below this offset is taken into account.
+    pub upto: i64,
 }
 
 /// The part of a partition that lies in one log.
@@ -79,7 +92,7 @@ pub struct CompactedObject {
     pub base_offset: i64,
     /// Offset of its last record.
     pub last_offset: i64,
-    /// Its length.
+    /// What the partition's blocks take in it: all of an object of its own, a part of a pack.
     pub size: u64,
     /// Largest timestamp of its records.
     pub max_timestamp: i64,
@@ -124,6 +137,7 @@ impl Manifest {
             log_start_offset: 0,
             compacted_upto: 0,
             objects: Vec::new(),
+            producers: None,
             deleted: false,
         }
     }

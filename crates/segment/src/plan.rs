@@ -87,6 +87,12 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// All but the extents, for whoever puts others in their place.
+    #[must_use]
+    pub fn clone_without_extents(&self) -> Self {
+        Self { extents: Vec::new(), aborted: self.aborted.clone(), ..*self }
+    }
+
     /// The plan as a token.
     pub fn seal(&self, secret: &[u8]) -> Bytes {
         let mut token = BytesMut::new();

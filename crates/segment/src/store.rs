@@ -64,6 +64,9 @@ pub struct Listed {
     pub key: Key,
     /// Its size in bytes.
     pub size: u64,
+    /// When it was last written, by the store's clock, in Unix milliseconds. To be compared with
+    /// [`Store::now_ms`], never with a local clock (R71).
+    pub modified_ms: i64,
 }
 
 impl Store {
@@ -181,7 +184,8 @@ impl Store {
             .into_iter()
             .filter_map(|meta| {
                 let key = self.key_of(&meta.location)?;
-                Some(Listed { key, size: meta.size })
+                let modified_ms = meta.last_modified.timestamp_millis();
+                Some(Listed { key, size: meta.size, modified_ms })
             })
             .collect();
         // A directory lists in any order.
@@ -203,6 +207,49 @@ impl Store {
         result.map_err(|error| self.failed(Op::Put, key, &error))?;
         metrics::bytes(self.role, Op::Put, length);
         Ok(())
+    }
+
+    /// As [`Store::put_unconditional`], in parts of `part_bytes`: for objects too large to be
+    /// tried again as a whole (R21). Nothing is there until all of it is; an upload that breaks off
+    /// leaves invisible parts, which the bucket's lifecycle removes.
+    pub async fn put_in_parts(
+        &self,
+        key: &Key,
+        payload: Vec<Bytes>,
+        part_bytes: usize,
+    ) -> Result<(), StoreError> {
+        let length: usize = payload.iter().map(Bytes::len).sum();
+        if length <= part_bytes {
+            return self.put_unconditional(key, payload).await;
+        }
+        let path = self.path(Op::PutPart, key)?;
+        let upload = async {
+            let mut upload = self.backend.retrying.put_multipart(&path).await?;
+            for part in parts(payload, part_bytes) {
+                metrics::request(self.role, Op::PutPart);
+                upload.put_part(PutPayload::from_iter(part)).await?;
+            }
+            upload.complete().await
+        };
+        // Begun and completed: two more requests than parts.
+        metrics::request(self.role, Op::Put);
+        metrics::request(self.role, Op::Put);
+        upload.await.map_err(|error| self.failed(Op::PutPart, key, &error))?;
+        metrics::bytes(self.role, Op::PutPart, length as u64);
+        Ok(())
+    }
+
+    /// The store's own clock, in Unix milliseconds: the time of an object written for this (R71).
+    pub async fn now_ms(&self) -> Result<i64, StoreError> {
+        let key = crate::keys::probe(uuid::Uuid::new_v4(), "clock");
+        self.put_unconditional(&key, vec![Bytes::from_static(b"clock")]).await?;
+        let path = self.path(Op::Head, &key)?;
+        metrics::request(self.role, Op::Head);
+        let meta = self.backend.retrying.head(&path).await;
+        let now_ms = meta.map(|meta| meta.last_modified.timestamp_millis());
+        let now_ms = now_ms.map_err(|error| self.failed(Op::Head, &key, &error));
+        self.delete(&key).await?;
+        now_ms
     }
 
     /// Removes an object; one that is not there is removed already. Never for
@@ -257,6 +304,26 @@ impl Store {
         let parts: Vec<&str> = parts.iter().map(|part| part.as_ref()).collect();
         Some(Key::from_text(&parts.join("/")))
     }
+}
+
+/// Cuts a payload into parts of exactly `part_bytes`, the last one shorter, without copying.
+fn parts(payload: Vec<Bytes>, part_bytes: usize) -> impl Iterator<Item = Vec<Bytes>> {
+    let mut chunks = payload.into_iter();
+    let mut rest = Bytes::new();
+    std::iter::from_fn(move || {
+        let (mut part, mut room) = (Vec::new(), part_bytes);
+        while room > 0 {
+            if rest.is_empty() {
+                let Some(next) = chunks.next() else { break };
+                rest = next;
+                continue;
+            }
+            let taken = rest.split_to(room.min(rest.len()));
+            room -= taken.len();
+            part.push(taken);
+        }
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 fn address_of(config: &StoreConfig) -> String {

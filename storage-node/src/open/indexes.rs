@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use segment::index::{self, IndexError, IndexSnapshot};
-use segment::{LogId, Store};
+use segment::producers::{self, ProducerSnapshot};
+use segment::{Key, LogId, Store, StoreError};
 use tokio::sync::OnceCell;
 
 #[derive(Default)]
 pub(super) struct Indexes {
     loaded: Mutex<HashMap<LogId, Arc<OnceCell<Arc<IndexSnapshot>>>>>,
+    producers: Mutex<HashMap<Key, Arc<OnceCell<Arc<ProducerSnapshot>>>>>,
 }
 
 impl Indexes {
@@ -28,7 +30,20 @@ impl Indexes {
         index.await.cloned()
     }
 
+    /// A producer snapshot, likewise.
+    pub(super) async fn producers(
+        &self,
+        store: &Store,
+        key: &Key,
+    ) -> Result<Arc<ProducerSnapshot>, StoreError> {
+        let cell = Arc::clone(self.producers.lock().entry(key.clone()).or_default());
+        let snapshot =
+            cell.get_or_try_init(|| async { producers::load(store, key).await.map(Arc::new) });
+        snapshot.await.cloned()
+    }
+
     pub(super) fn clear(&self) {
+        self.producers.lock().clear();
         self.loaded.lock().clear();
     }
 }

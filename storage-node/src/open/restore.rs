@@ -2,7 +2,6 @@
 
 use segment::index::{PartitionIndex, ProducerState};
 use segment::manifest::Link;
-use segment::object::read_footer;
 use segment::{Extent, Location, Manifest};
 
 use super::{OpenError, Opener};
@@ -21,13 +20,22 @@ impl Opener {
         let mut opened = OpenedLog {
             log_start: manifest.log_start_offset,
             log_end: manifest.chain.first().map_or(0, |link| link.start_offset),
-            extents: self.compacted(manifest).await?,
+            extents: manifest.objects.iter().map(Extent::run_of).collect(),
             ..OpenedLog::default()
         };
+        if let Some(key) = manifest.producers.as_ref().and_then(|producers| producers.key.as_ref())
+        {
+            let snapshot = self.indexes.producers(&self.store, key).await?;
+            let known = snapshot.partitions.get(&manifest.partition);
+            for producer in known.into_iter().flatten() {
+                absorb(&mut opened.producers, producer, now_ms);
+            }
+        }
+        let floor = manifest.floor();
         for link in &manifest.chain[..links] {
             let index = self.indexes.load(&self.store, link.log).await?;
             let part = index.partitions.get(&manifest.partition);
-            follow(&mut opened, link, part)?;
+            follow(&mut opened, link, part, floor)?;
             for producer in part.into_iter().flat_map(|part| &part.producers) {
                 absorb(&mut opened.producers, producer, now_ms);
             }
@@ -40,39 +48,35 @@ impl Opener {
         });
         Ok(opened)
     }
-
-    /// The blocks of the compacted objects.
-    async fn compacted(&self, manifest: &Manifest) -> Result<Vec<Extent>, OpenError> {
-        let mut extents = Vec::new();
-        for object in &manifest.objects {
-            let footer = read_footer(&self.store, &object.key).await?;
-            let location = Location::Object(object.key.clone());
-            let own = footer.entries.iter();
-            let own = own.filter(|entry| entry.header.partition == manifest.partition);
-            extents.extend(own.map(|entry| Extent::of(location.clone(), entry)));
-        }
-        Ok(extents)
-    }
 }
 
-/// Adds one link's part to what the links before it gave.
+/// Adds one link's part to what the links before it gave. Below `floor` a log need not hold
+/// anything: it is compacted or gone, and its slots may have been collected (R32).
 fn follow(
     opened: &mut OpenedLog,
     link: &Link,
     part: Option<&PartitionIndex>,
+    floor: i64,
 ) -> Result<(), OpenError> {
     let damaged = |what: String| Err(OpenError::Damaged { log: link.log, what });
-    // A log that says nothing of the partition got no record of it.
+    // A log that says nothing of the partition got no record of it, or none is left.
     let found_end = part.map_or(link.start_offset, |part| part.end_offset);
-    let end = link.end_offset.unwrap_or(found_end);
-    if found_end != end {
+    // The last owner's link has no end yet. What it had above the floor is in the log, for such
+    // slots are never collected; if nothing is, it ended at the floor, however little is left.
+    let end = link.end_offset.unwrap_or_else(|| found_end.max(floor));
+    if found_end != end && end > floor {
         return damaged(format!("the log ends at offset {found_end}, the link at {end}"));
     }
-    let mut next = link.start_offset;
-    for extent in part.into_iter().flat_map(|part| &part.extents) {
-        if extent.base_offset != next {
+    let mut next = floor.clamp(link.start_offset, end);
+    let extents = part.into_iter().flat_map(|part| &part.extents);
+    // The first may begin below the floor: log starts lie anywhere in a block.
+    let mut first = next > link.start_offset;
+    for extent in extents.filter(|extent| extent.last_offset >= floor) {
+        let follows = extent.base_offset == next || (first && extent.base_offset < next);
+        if !follows {
             return damaged(format!("offset {next} is followed by {}", extent.base_offset));
         }
+        first = false;
         next = extent.last_offset + 1;
         opened.extents.push(extent.clone());
     }
@@ -101,17 +105,10 @@ fn absorb(table: &mut ProducerTable, state: &ProducerState, now_ms: i64) {
     table.absorb(state.producer_id, entry);
 }
 
-/// Drops what a claim leaves without meaning: links that got no record or lie below the log start,
-/// and epochs that got none. A node that restarts often must not grow its manifests.
+/// Drops what a claim leaves without meaning: links that nobody needs and epochs that got no record.
+/// A node that restarts often must not grow its manifests.
 pub(super) fn tidy(manifest: &mut Manifest) {
-    let log_start = manifest.log_start_offset;
-    let head = manifest.chain.len() - 1;
-    let mut position = 0;
-    manifest.chain.retain(|link| {
-        let is_head = position == head;
-        position += 1;
-        is_head || link.end_offset.is_some_and(|end| end > link.start_offset && end > log_start)
-    });
+    manifest.drop_dead();
     let mut epochs = EpochHistory::default();
     for &(epoch, start_offset) in &manifest.epoch_history {
         epochs.begin(epoch, start_offset);

@@ -1,11 +1,9 @@
 //! Moving the log start: durable in the manifest before it is visible (RELIABILITY §4.4).
 
-use protocol::ErrorCode;
-use segment::ManifestStore;
-use segment::manifest::{CommitError, LoadError};
+use segment::{Manifest, ManifestStore};
 use thiserror::Error;
 
-use super::Partition;
+use super::{ChangeError, Partition};
 
 /// Why the log start did not move, or not surely.
 #[derive(Debug, Error)]
@@ -18,15 +16,9 @@ pub(crate) enum LogStartError {
         /// What is durable.
         high_watermark: i64,
     },
-    /// Another incarnation owns the partition. It is closed here now.
-    #[error("the partition is owned by another incarnation")]
-    NotOwner,
-    /// The object store failed; the log start may have moved in the manifest. Try again.
+    /// The manifest was not changed.
     #[error(transparent)]
-    Unknown(#[from] CommitError),
-    /// The manifest could not be read back.
-    #[error(transparent)]
-    Load(#[from] LoadError),
+    Change(#[from] ChangeError),
 }
 
 impl Partition {
@@ -41,42 +33,23 @@ impl Partition {
         if offset > high_watermark {
             return Err(LogStartError::OutOfRange { asked: offset, high_watermark });
         }
-        let mut held = self.manifest.lock().await;
-        if offset > held.0.log_start_offset {
-            let mut next = held.0.clone();
-            next.log_start_offset = offset;
-            match manifests.commit(&next, Some(&held.1)).await {
-                Ok(committed) => *held = committed,
-                // Ours, with its answer lost, or another owner's: read back which (R13).
-                Err(CommitError::Conflict | CommitError::Unknown(_)) => {
-                    let current = manifests.load(&self.id).await?;
-                    let ours = current.filter(|(manifest, _)| manifest.owner == held.0.owner);
-                    let Some(current) = ours else {
-                        self.close(ErrorCode::NotLeaderOrFollower);
-                        return Err(LogStartError::NotOwner);
-                    };
-                    *held = current;
-                    if held.0.log_start_offset < offset {
-                        return Err(CommitError::Conflict.into());
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let (log_start, version) = (held.0.log_start_offset, held.0.version);
-        self.raise_log_start(log_start, version);
-        Ok(log_start)
+        let moved = |manifest: &Manifest| {
+            let moves = offset > manifest.log_start_offset;
+            Ok(moves.then(|| manifest.with_log_start(offset)))
+        };
+        let manifest = self.change_manifest(manifests, moved).await?;
+        self.raise_log_start(&manifest);
+        Ok(manifest.log_start_offset)
     }
 
-    fn raise_log_start(&self, offset: i64, manifest_version: u64) {
+    /// The extents below go: plans are made from what may be read. The index of this incarnation
+    /// may leave them out, because its reader knows the log start too.
+    pub(super) fn raise_log_start(&self, manifest: &Manifest) {
         let mut state = self.state.lock();
-        state.log_start = state.log_start.max(offset);
-        state.manifest_version = manifest_version;
+        state.log_start = state.log_start.max(manifest.log_start_offset);
+        state.manifest_version = state.manifest_version.max(manifest.version);
         let log_start = state.log_start;
-        // This incarnation's own stay: its index must say what its footers do (R26).
-        state.extents.retain(|extent| {
-            extent.last_offset >= log_start || extent.base_offset >= self.claimed_at
-        });
+        state.extents.retain(|extent| extent.last_offset >= log_start);
         state.waiters.changed();
     }
 }

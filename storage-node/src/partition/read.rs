@@ -220,7 +220,7 @@ impl Partition {
 // === impl State ===
 
 impl State {
-    fn marks(&self) -> Marks {
+    pub(super) fn marks(&self) -> Marks {
         Marks {
             log_start: self.log_start,
             hot_floor: self.hot.floor(),

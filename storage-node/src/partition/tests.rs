@@ -176,7 +176,7 @@ async fn an_owner_that_was_replaced_cannot_move_the_log_start() {
     fixture.manifests.commit(&other, Some(&version)).await.unwrap();
 
     let moved = fixture.partition.advance_log_start(&fixture.manifests, 1).await;
-    assert!(matches!(moved, Err(LogStartError::NotOwner)));
+    assert!(matches!(moved, Err(LogStartError::Change(ChangeError::NotOwner))));
     assert_eq!(fixture.partition.marks(), Err(ErrorCode::NotLeaderOrFollower));
     let stored = fixture.manifests.load(&id).await.unwrap().expect("stored").0;
     assert_eq!((stored.log_start_offset, stored.epoch), (0, 9));

@@ -32,7 +32,6 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | SASL | 17, 36 | not built yet |
 | ACLs, quotas, SCRAM users, delegation tokens | 29–31, 38–41, 48–51 | not built yet |
 | AlterConfigs, IncrementalAlterConfigs | 33, 44 | not built yet |
-| DeleteRecords | 21 | not built yet |
 | DescribeTopicPartitions | 75 | not built yet; clients use Metadata instead |
 | Consumer groups of KIP-848, share groups, streams groups | 68, 69, 76–79, 88–92 | not built yet; clients use classic groups |
 | Client telemetry | 71, 72 | clients do without |
@@ -43,6 +42,10 @@ A request for any of these closes the connection, as Kafka does for an API that 
 - Brokers in Metadata are gateways, and any gateway serves any partition.
 - Replication factors 1 to 3 are accepted and kept as one copy: durability comes from the
   write-ahead front and the object store.
+- Retention and DeleteRecords remove whole blocks of records; as in Kafka both limits say how much
+  is kept at least. Records whose timestamps lie in the future go with those appended after them.
+- `cleanup.policy=compact` is accepted and keeps such a topic from retention and DeleteRecords;
+  old values of a key are not removed yet.
 - Offsets committed with OffsetCommit are kept per topic id: a topic created again starts anew.
 ";
 

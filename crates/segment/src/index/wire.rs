@@ -64,7 +64,7 @@ struct ExtentMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ProducerMessage {
+pub(crate) struct ProducerMessage {
     #[prost(int64, tag = "1")]
     producer_id: i64,
     #[prost(int32, tag = "2")]
@@ -166,7 +166,7 @@ impl ExtentMessage {
 }
 
 impl ProducerMessage {
-    fn of(state: &ProducerState) -> Self {
+    pub(crate) fn of(state: &ProducerState) -> Self {
         Self {
             producer_id: state.producer_id,
             producer_epoch: i32::from(state.producer_epoch),
@@ -174,7 +174,7 @@ impl ProducerMessage {
         }
     }
 
-    fn state(&self) -> Option<ProducerState> {
+    pub(crate) fn state(&self) -> Option<ProducerState> {
         Some(ProducerState {
             producer_id: self.producer_id,
             producer_epoch: self.producer_epoch.try_into().ok()?,

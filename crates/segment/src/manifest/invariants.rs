@@ -4,6 +4,7 @@
 //! unreachable or give an offset two contents, for every later owner.
 
 use super::{Link, Manifest};
+use crate::keys::{self, Parsed};
 
 /// A manifest contradicts itself. Never published, never served from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +76,17 @@ impl Manifest {
     fn check_objects(&self) -> Result<(), InvalidManifest> {
         let mut free = 0;
         for (position, object) in self.objects.iter().enumerate() {
-            let in_order = free <= object.base_offset
+            let named = match keys::parse(&object.key) {
+                // Stored without what follows from the partition and the offset.
+                Some(Parsed::Compacted(topic, index, base, _)) => {
+                    (topic, index) == (self.partition.topic, self.partition.index)
+                        && base == object.base_offset
+                }
+                Some(Parsed::Pack(_)) => true,
+                _ => false,
+            };
+            let in_order = named
+                && free <= object.base_offset
                 && object.base_offset <= object.last_offset
                 && object.last_offset < self.compacted_upto;
             if !in_order {

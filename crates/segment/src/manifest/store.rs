@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use protocol::ids::PartitionId;
+use protocol::ids::{PartitionId, TenantId, TopicId};
 
 use super::{InvalidManifest, Manifest, wire};
 use crate::keys;
@@ -56,13 +56,29 @@ impl ManifestStore {
         &self,
         partition: &PartitionId,
     ) -> Result<Option<(Manifest, ManifestVersion)>, LoadError> {
-        let key = keys::manifest(partition);
+        let loaded = self.load_named(partition.topic, partition.index).await?;
+        match loaded {
+            Some((manifest, _)) if manifest.partition != *partition => {
+                let what = format!("belongs to partition {}", manifest.partition);
+                Err(StoreError::damaged(Op::Get, keys::manifest(partition), what).into())
+            }
+            loaded => Ok(loaded),
+        }
+    }
+
+    /// The same for whoever has the manifest's key only, which does not name the tenant.
+    pub async fn load_named(
+        &self,
+        topic: TopicId,
+        index: i32,
+    ) -> Result<Option<(Manifest, ManifestVersion)>, LoadError> {
+        let key = keys::manifest(&PartitionId::new(TenantId::SYSTEM, topic, index));
         let Some((object, stored)) = self.store.get_versioned(&key).await? else {
             return Ok(None);
         };
         let damaged = |what: String| StoreError::damaged(Op::Get, &key, what);
         let manifest = wire::decode(&object).map_err(damaged)?;
-        if manifest.partition != *partition {
+        if (manifest.partition.topic, manifest.partition.index) != (topic, index) {
             return Err(damaged(format!("belongs to partition {}", manifest.partition)).into());
         }
         manifest.check().map_err(|error| damaged(error.to_string()))?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::faulty::{Fault, FaultyStore};
 use crate::hex;
-use crate::keys::{self, Key};
+use crate::keys;
 use crate::log_id::LogId;
 use crate::store::Store;
 use crate::token::WriterToken;
@@ -226,12 +226,15 @@ fn a_manifest_of_a_long_life_stays_small() {
     for epoch in 2..20 {
         manifest = manifest.claimed(epoch, log(epoch), 0, i64::from(epoch) * 1_000_000).unwrap();
     }
-    let objects = (0..50).map(|n| object(n * 1000, n * 1000 + 999));
-    manifest.objects =
-        objects.map(|object| CompactedObject { key: long_key(), ..object }).collect();
-    assert!(wire::encode(&manifest, WriterToken::random()).len() < 9_000);
-}
-
-fn long_key() -> Key {
-    keys::compacted(&partition(), i64::MAX, Uuid::max())
+    // A week of 64 MiB objects at 10 KiB/s, far into the life of the partition.
+    let first = 1 << 40;
+    manifest.objects = (0..100)
+        .map(|n| CompactedObject {
+            key: keys::compacted(&partition(), first + n * 1_000_000, Uuid::max()),
+            size: 64 << 20,
+            max_timestamp: 1_700_000_000_000,
+            ..object(first + n * 1_000_000, first + n * 1_000_000 + 999_999)
+        })
+        .collect();
+    assert!(wire::encode(&manifest, WriterToken::random()).len() < 6 << 10);
 }

@@ -5,10 +5,11 @@
 use bytes::Bytes;
 use prost::Message;
 use protocol::ids::{PartitionId, TenantId, TopicId};
+use uuid::Uuid;
 
-use super::{CompactedObject, Link, Manifest};
+use super::{CompactedObject, Link, Manifest, ProducersRef};
 use crate::envelope::{self, Format};
-use crate::keys::Key;
+use crate::keys::{self, Key, Parsed};
 use crate::token::WriterToken;
 
 const FORMAT: Format = Format { magic: *b"TCLM", version: 1 };
@@ -43,6 +44,8 @@ struct ManifestMessage {
     objects: Vec<ObjectMessage>,
     #[prost(bool, tag = "14")]
     deleted: bool,
+    #[prost(message, optional, tag = "15")]
+    producers: Option<ProducersMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -68,9 +71,27 @@ struct EpochMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ObjectMessage {
+struct ProducersMessage {
+    /// Empty if there were no producers.
     #[prost(string, tag = "1")]
     key: String,
+    #[prost(int64, tag = "2")]
+    upto: i64,
+}
+
+/// About 45 bytes: a partition has up to a hundred objects, and its manifest is read and written
+/// whole. So a key is its unique part only; the rest of it follows from what else is here.
+#[derive(Clone, PartialEq, Message)]
+struct ObjectMessage {
+    /// The whole key, as manifests had it before there were packs. Read, never written.
+    #[prost(string, tag = "1")]
+    key: String,
+    /// The object is the partition's own.
+    #[prost(bytes = "vec", tag = "6")]
+    own: Vec<u8>,
+    /// The object is a pack.
+    #[prost(bytes = "vec", tag = "7")]
+    pack: Vec<u8>,
     #[prost(int64, tag = "2")]
     base_offset: i64,
     #[prost(int64, tag = "3")]
@@ -100,6 +121,10 @@ pub(super) fn encode(manifest: &Manifest, token: WriterToken) -> Bytes {
         compacted_upto: manifest.compacted_upto,
         objects: manifest.objects.iter().map(ObjectMessage::of).collect(),
         deleted: manifest.deleted,
+        producers: manifest.producers.as_ref().map(|producers| ProducersMessage {
+            key: producers.key.as_ref().map(Key::to_string).unwrap_or_default(),
+            upto: producers.upto,
+        }),
     };
     envelope::seal(FORMAT, token, &message)
 }
@@ -109,8 +134,10 @@ pub(super) fn decode(object: &[u8]) -> Result<Manifest, String> {
         envelope::open(FORMAT, object).map_err(|error| error.to_string())?;
     let topic = TopicId::from_slice(&message.topic).ok_or("topic is no UUID")?;
     let history = message.epoch_history.iter();
+    let partition = PartitionId::new(TenantId(message.tenant), topic, message.index);
+    let objects = message.objects.iter().map(|object| object.object(&partition));
     Ok(Manifest {
-        partition: PartitionId::new(TenantId(message.tenant), topic, message.index),
+        partition,
         version: message.version,
         nonce: message.nonce,
         prev_hash: message.prev_hash.try_into().map_err(|_| "previous hash is no SHA-256")?,
@@ -125,7 +152,11 @@ pub(super) fn decode(object: &[u8]) -> Result<Manifest, String> {
         epoch_history: history.map(|epoch| (epoch.epoch, epoch.start_offset)).collect(),
         log_start_offset: message.log_start_offset,
         compacted_upto: message.compacted_upto,
-        objects: message.objects.iter().map(ObjectMessage::object).collect(),
+        objects: objects.collect::<Option<_>>().ok_or("an object has no name")?,
+        producers: message.producers.map(|producers| ProducersRef {
+            key: (!producers.key.is_empty()).then(|| Key::from_text(&producers.key)),
+            upto: producers.upto,
+        }),
         deleted: message.deleted,
     })
 }
@@ -154,8 +185,15 @@ impl LinkMessage {
 
 impl ObjectMessage {
     fn of(object: &CompactedObject) -> Self {
+        let (own, pack) = match keys::parse(&object.key) {
+            Some(Parsed::Compacted(.., unique)) => (unique.as_bytes().to_vec(), Vec::new()),
+            Some(Parsed::Pack(unique)) => (Vec::new(), unique.as_bytes().to_vec()),
+            _ => unreachable!("{}: no key of a compacted object", object.key),
+        };
         Self {
-            key: object.key.to_string(),
+            key: String::new(),
+            own,
+            pack,
             base_offset: object.base_offset,
             last_offset: object.last_offset,
             size: object.size,
@@ -163,13 +201,19 @@ impl ObjectMessage {
         }
     }
 
-    fn object(&self) -> CompactedObject {
-        CompactedObject {
-            key: Key::from_text(&self.key),
+    fn object(&self, partition: &PartitionId) -> Option<CompactedObject> {
+        let key = match (Uuid::from_slice(&self.own), Uuid::from_slice(&self.pack)) {
+            (Ok(unique), Err(_)) => keys::compacted(partition, self.base_offset, unique),
+            (Err(_), Ok(unique)) => keys::pack(unique),
+            _ if !self.key.is_empty() => Key::from_text(&self.key),
+            _ => return None,
+        };
+        Some(CompactedObject {
+            key,
             base_offset: self.base_offset,
             last_offset: self.last_offset,
             size: self.size,
             max_timestamp: self.max_timestamp,
-        }
+        })
     }
 }

@@ -98,16 +98,29 @@ impl ObjectBuilder {
     /// The payload of the slot, and its footer with the places in the stored object.
     ///
     /// `lsn` is the part of the front that this object covers.
-    pub fn finish(mut self, lsn: Range<u64>) -> (Vec<Bytes>, Footer) {
+    pub fn finish(self, lsn: Range<u64>) -> (Vec<Bytes>, Footer) {
+        self.assemble(lsn, seqlog::HEADER_LEN as u64)
+    }
+
+    /// A compacted object and its footer. It is no slot, so nothing stands before its blocks, and
+    /// its footer lists blocks only: producers are in snapshots by then, and a footer that grows
+    /// with the batches would be the larger part of many small reads.
+    pub fn finish_compacted(mut self) -> (Vec<Bytes>, Footer) {
+        self.blocks.iter_mut().for_each(|block| block.batches.clear());
+        self.assemble(0..0, 0)
+    }
+
+    fn assemble(mut self, lsn: Range<u64>, blocks_at: u64) -> (Vec<Bytes>, Footer) {
         self.blocks.sort_by_key(|block| (block.header.partition, block.header.base_offset));
-        let chunks = self.batches + self.blocks.len() + 1;
+        let batches: usize = self.blocks.iter().map(|block| block.chunks.len()).sum();
+        let chunks = batches + self.blocks.len() + 1;
         let mut payload = Vec::with_capacity(chunks);
         let mut footer = Footer {
             lsn_start: lsn.start,
             lsn_end: lsn.end,
             entries: Vec::with_capacity(self.blocks.len()),
         };
-        let mut byte_offset = seqlog::HEADER_LEN as u64;
+        let mut byte_offset = blocks_at;
         for block in self.blocks {
             let byte_len = BLOCK_HEADER_LEN + block.bytes;
             payload.push(block.header.encode(&block.chunks));

@@ -67,6 +67,9 @@ struct ExtentMessage {
     leader_epoch: i32,
     #[prost(sint64, tag = "9")]
     max_timestamp: i64,
+    /// `key` is the object of a run, not of a block.
+    #[prost(bool, tag = "10")]
+    run: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -143,7 +146,7 @@ impl ExtentMessage {
     fn of(extent: &Extent, logs: &mut Vec<LogId>) -> Self {
         let (log, slot, key) = match &extent.location {
             Location::Slot { log, slot } => (position_of(*log, logs), *slot, String::new()),
-            Location::Object(key) => (0, 0, key.to_string()),
+            Location::Object(key) | Location::Run(key) => (0, 0, key.to_string()),
         };
         Self {
             log,
@@ -155,12 +158,15 @@ impl ExtentMessage {
             last_offset: extent.last_offset,
             leader_epoch: extent.leader_epoch,
             max_timestamp: extent.max_timestamp,
+            run: extent.is_run(),
         }
     }
 
     fn extent(&self, logs: &[LogId]) -> Option<Extent> {
         let location = if self.key.is_empty() {
             Location::Slot { log: *logs.get(self.log as usize)?, slot: self.slot }
+        } else if self.run {
+            Location::Run(Key::from_text(&self.key))
         } else {
             Location::Object(Key::from_text(&self.key))
         };

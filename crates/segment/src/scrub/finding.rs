@@ -154,6 +154,12 @@ pub enum Defect {
     /// A batch that no client could read.
     #[error("batch at offset {offset}: {error}")]
     Batch { offset: i64, error: BatchError },
+    /// The manifest and the object disagree on how much of the partition is in it.
+    #[error("manifest says that {listed} bytes of the partition are here, there are {found}")]
+    PartSize { listed: u64, found: u64 },
+    /// A producer snapshot without the partition that refers to it.
+    #[error("snapshot knows nothing of the partition's producers")]
+    NoProducers,
     /// A compacted object with another partition's block, or with other offsets than named.
     #[error("block of partition {partition}, offsets {base}..={last}, does not belong here")]
     ForeignBlock { partition: PartitionId, base: i64, last: i64 },
@@ -208,6 +214,8 @@ impl Defect {
             | Self::FooterOffsets { .. }
             | Self::Footer { .. }
             | Self::Batch { .. }
+            | Self::PartSize { .. }
+            | Self::NoProducers
             | Self::ForeignBlock { .. } => Rule::S3,
             Self::OffsetGap { .. } | Self::OffsetOverlap { .. } => Rule::D6,
             Self::Epoch { .. } => Rule::D10,

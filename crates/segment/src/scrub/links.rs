@@ -73,7 +73,7 @@ pub(super) fn check_index(
         }
         let beyond = indexed.extents.iter().find_map(|extent| match extent.location {
             Location::Slot { slot, .. } => (slot >= reach.stop).then_some(slot),
-            Location::Object(_) => None,
+            Location::Object(_) | Location::Run(_) => None,
         });
         let part = parts.part(partition);
         let found = part.map_or(indexed.start_offset, |part| part.end);

@@ -49,7 +49,7 @@ pub(super) async fn scrub_log(source: &Source<'_>, job: Job) -> Result<Outcome, 
     let slots = SlotReader::new(source, job.family, job.log);
     let reference = find_index(&slots, &job.listed).await?;
     let index = match &reference {
-        Some(reference) => load_index(source, job.log, reference, &mut tally).await?,
+        Some(reference) => load_index(source, &job, reference, &mut tally).await?,
         None => None,
     };
     let mut walk = Walk::new(&job, index.as_ref(), tally);
@@ -89,24 +89,26 @@ async fn find_index(
 }
 
 /// S3: the index is there and intact. Without it owners read the footers, so a
-/// broken one costs time and no record.
+/// broken one costs time and no record; and once no chain names the log, it may be collected.
 async fn load_index(
     source: &Source<'_>,
-    log: LogId,
+    job: &Job,
     reference: &IndexReference,
     tally: &mut Tally,
 ) -> Result<Option<IndexSnapshot>, ScrubError> {
     let key = Key::from_text(&reference.key);
     let read = async {
         let object = source.reads().await.object(&key).await?;
-        let index = inspect::decode_referenced(&object, log, reference);
+        let index = inspect::decode_referenced(&object, job.log, reference);
         index.map_err(|what| Fault::from(Defect::Damaged(what)))
     };
     match read.await {
         Ok(index) => Ok(Some(index)),
         Err(fault) => {
             let defect = fault.defect()?;
-            tally.finding(key, None, defect);
+            if defect != Defect::Missing || !job.claims.is_empty() {
+                tally.finding(key, None, defect);
+            }
             Ok(None)
         }
     }
@@ -127,6 +129,8 @@ struct Walk<'a> {
     covered: Option<u64>,
     /// Slots after END: the first, and how many.
     dead: Option<(u64, u64)>,
+    /// The first slots of gaps. In a log that ended they may have been collected.
+    gaps: Vec<u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -143,6 +147,7 @@ impl<'a> Walk<'a> {
             closed: false,
             covered: Some(0),
             dead: None,
+            gaps: Vec::new(),
         }
     }
 
@@ -166,7 +171,10 @@ impl<'a> Walk<'a> {
         let was_gap = std::mem::replace(&mut self.in_gap, matches!(content, Content::Missing));
         match content {
             Content::Missing if was_gap => {}
-            Content::Missing => self.unreadable(slot, Defect::MissingSlot),
+            Content::Missing => {
+                self.gaps.push(slot);
+                self.go_blind();
+            }
             Content::Damaged(defect) => self.unreadable(slot, defect),
             Content::Open if slot > 0 => self.finding(slot, Defect::LateOpen),
             Content::Open | Content::Other(_) => {}
@@ -191,8 +199,29 @@ impl<'a> Walk<'a> {
 
     fn unreadable(&mut self, slot: u64, defect: Defect) {
         self.finding(slot, defect);
+        self.go_blind();
+    }
+
+    fn go_blind(&mut self) {
         self.covered = None;
         self.parts.go_blind();
+    }
+
+    /// A slot that is gone is a finding unless the log has ended and nobody needs what was in it:
+    /// no link of a data log does, and the object WAL of an ended data log is of no use. OPEN
+    /// stays for ever.
+    fn report_gaps(&mut self) {
+        let collected = self.end.is_some()
+            && match self.job.family {
+                Family::Data => self.parts.satisfy_claims(),
+                Family::Wal => true,
+                Family::Meta => false,
+            };
+        for slot in std::mem::take(&mut self.gaps) {
+            if !collected || slot == 0 {
+                self.finding(slot, Defect::MissingSlot);
+            }
+        }
     }
 
     fn segment(&mut self, slot: u64, segment: &Segment) {
@@ -225,6 +254,7 @@ impl<'a> Walk<'a> {
             let first = keys::slot(family, &log, first);
             self.tally.note(Note::AfterEnd { log, first, count });
         }
+        self.report_gaps();
         let reach = Reach { log, stop: self.end.unwrap_or(self.next), closed: self.closed };
         check_links(reach, &self.job.claims, &self.parts, &mut self.tally);
         if let (Some(key), Some(index)) = (&index_key, self.index) {

@@ -63,6 +63,8 @@ impl Group {
                     group.logs.entry((Family::Meta, meta_log())).or_default().push(slot);
                 }
                 Some(Parsed::Index(..)) => _ = group.indexes.insert(key),
+                // Looked at with the manifests that name them.
+                Some(Parsed::Producers(_)) => {}
                 _ => tally.note(Note::UnknownKey(key)),
             }
         }

@@ -7,12 +7,13 @@ use futures::StreamExt as _;
 use super::finding::Defect;
 use super::ledger::Ledger;
 use super::report::{Note, Tally};
-use super::segment::{Offsets, read_segment};
+use super::segment::read_part;
 use super::source::{Fault, Source};
 use super::{PREFIXES, ScrubError};
 use crate::keys::{self, Key, Parsed};
 use crate::manifest::{CompactedObject, Link, Manifest, inspect};
 use crate::object::BlockEntry;
+use crate::producers;
 
 /// Reads all manifests. What they say about logs is in the ledger afterwards.
 pub(super) async fn scrub_manifests(
@@ -20,6 +21,7 @@ pub(super) async fn scrub_manifests(
     ledger: &mut Ledger,
     tally: &mut Tally,
 ) -> Result<(), ScrubError> {
+    let mut shared = list_shared(source).await?;
     for prefix in 0..PREFIXES {
         // In this order: an object is no orphan if a manifest read after the
         // listing names it (R30).
@@ -34,7 +36,13 @@ pub(super) async fn scrub_manifests(
             let sound = part.report.findings.is_empty();
             tally.absorb(part);
             if let Some(manifest) = &manifest {
-                manifest.objects.iter().for_each(|object| _ = objects.remove(&object.key));
+                for object in &manifest.objects {
+                    objects.remove(&object.key);
+                    shared.remove(&object.key);
+                }
+                if let Some(key) = producers_of(manifest) {
+                    shared.remove(key);
+                }
             }
             match (manifest, keys::parse(&key)) {
                 (Some(manifest), _) if sound && !manifest.deleted => {
@@ -49,7 +57,27 @@ pub(super) async fn scrub_manifests(
         }
         objects.into_iter().for_each(|key| tally.note(Note::Unreferenced(key)));
     }
+    shared.into_iter().for_each(|key| tally.note(Note::Unreferenced(key)));
     Ok(())
+}
+
+/// Packs and producer snapshots: manifests of any prefix may name them.
+async fn list_shared(source: &Source<'_>) -> Result<HashSet<Key>, ScrubError> {
+    let mut shared = HashSet::new();
+    for prefix in 0..PREFIXES {
+        for folder in [format!("d/{prefix:02x}/packs"), format!("x/{prefix:02x}/producers")] {
+            let listed = source.list(&folder).await?.into_iter().map(|listed| listed.key);
+            let known = |key: &Key| {
+                matches!(keys::parse(key), Some(Parsed::Pack(_) | Parsed::Producers(_)))
+            };
+            shared.extend(listed.filter(known));
+        }
+    }
+    Ok(shared)
+}
+
+fn producers_of(manifest: &Manifest) -> Option<&Key> {
+    manifest.producers.as_ref()?.key.as_ref()
 }
 
 /// The compacted objects that are there.
@@ -62,6 +90,7 @@ async fn list_objects(
     for listed in source.list(&format!("d/{prefix:02x}")).await? {
         match keys::parse(&listed.key) {
             Some(Parsed::Compacted(..)) => _ = objects.insert(listed.key),
+            Some(Parsed::Pack(_)) => {}
             _ => tally.note(Note::UnknownKey(listed.key)),
         }
     }
@@ -106,6 +135,7 @@ async fn check_manifest(source: &Source<'_>, key: Key) -> Result<Checked, ScrubE
         for object in &manifest.objects {
             check_object(source, &manifest, object, &mut tally).await?;
         }
+        check_producers(source, &manifest, &mut tally).await?;
     }
     Ok(Checked { key, manifest: Some(manifest), tally })
 }
@@ -158,13 +188,35 @@ fn check_history(manifest: &Manifest) -> Option<Defect> {
 
 /// Every readable offset is in a compacted object or in a log of the chain.
 fn check_coverage(manifest: &Manifest) -> Option<Defect> {
+    let mut covered = manifest.log_start_offset;
+    for object in &manifest.objects {
+        if object.base_offset > covered {
+            return Some(Defect::Uncovered { from: covered, to: object.base_offset });
+        }
+        covered = covered.max(object.last_offset + 1);
+    }
     let chain_start = manifest.chain.first()?.start_offset;
-    let needed_from = if manifest.objects.is_empty() {
-        manifest.log_start_offset
-    } else {
-        manifest.log_start_offset.max(manifest.compacted_upto)
+    (chain_start > covered).then_some(Defect::Uncovered { from: covered, to: chain_start })
+}
+
+/// S3 of a producer snapshot: without it a retry could be appended twice (T1).
+async fn check_producers(
+    source: &Source<'_>,
+    manifest: &Manifest,
+    tally: &mut Tally,
+) -> Result<(), ScrubError> {
+    let Some(key) = producers_of(manifest) else { return Ok(()) };
+    let partition = manifest.partition;
+    let read = async {
+        let object = source.reads().await.object(key).await?;
+        let snapshot = producers::decode(&object).map_err(Defect::Damaged)?;
+        let known = snapshot.partitions.contains_key(&partition);
+        if known { Ok(()) } else { Err(Fault::from(Defect::NoProducers)) }
     };
-    (chain_start > needed_from).then_some(Defect::Uncovered { from: needed_from, to: chain_start })
+    if let Err(fault) = read.await {
+        tally.finding(key.clone(), Some(partition), fault.defect()?);
+    }
+    Ok(())
 }
 
 /// S3 of a compacted object. Compaction removes records, so its offsets have gaps.
@@ -176,8 +228,7 @@ async fn check_object(
 ) -> Result<(), ScrubError> {
     let partition = Some(manifest.partition);
     let reads = source.reads().await;
-    let (key, size) = (&object.key, object.size);
-    let segment = match read_segment(&reads, key, size, Offsets::Sparse, source.depth).await {
+    let segment = match read_part(&reads, &object.key, manifest.partition, source.depth).await {
         Ok(segment) => segment,
         Err(fault) => {
             tally.finding(object.key.clone(), partition, fault.defect()?);
@@ -188,6 +239,11 @@ async fn check_object(
     counts.compacted_objects += 1;
     counts.blocks += segment.footer.entries.len() as u64;
     counts.batches += segment.batches();
+    let found = segment.footer.entries.iter().map(|entry| u64::from(entry.byte_len)).sum();
+    if found != object.size {
+        let defect = Defect::PartSize { listed: object.size, found };
+        tally.finding(object.key.clone(), partition, defect);
+    }
     let mut next = object.base_offset;
     for (position, entry) in segment.footer.entries.iter().enumerate() {
         let defect = match segment.defects.get(&position) {

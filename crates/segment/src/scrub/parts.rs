@@ -32,6 +32,8 @@ pub(super) struct Part {
     pub(super) end_known: bool,
     /// The first slot with a block of it.
     pub(super) first_slot: u64,
+    /// From here to the end nothing is missing.
+    whole_from: i64,
     epoch: i32,
     epoch_reported: bool,
     /// Some of its blocks have a finding, so nothing else is concluded from them.
@@ -95,6 +97,24 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Whether every claim finds what it needs, whatever else is gone: what lies below the floor
+    /// of its manifest may have been collected (R32).
+    pub(super) fn satisfy_claims(&self) -> bool {
+        self.claims.iter().all(|claim| {
+            let link = &claim.link;
+            let from = claim.needed_from.max(link.start_offset);
+            match (self.parts.get(&claim.partition), link.end_offset) {
+                (Some(part), Some(end)) => {
+                    from >= end || (part.whole_from <= from && part.end == end)
+                }
+                (None, Some(end)) => from >= end,
+                // The next owner has not claimed yet: where the link ends is in the log only.
+                (Some(part), None) => part.whole_from <= from,
+                (None, None) => from > link.start_offset,
+            }
+        })
+    }
+
     /// Records without a link.
     pub(super) fn strays(&self) -> Vec<Stray> {
         let trusted = self.parts.iter().filter(|(_, part)| !part.distrusted);
@@ -146,6 +166,9 @@ impl<'a> Parts<'a> {
             return Ok(());
         }
         let expected = if part.end_known { part.end } else { base };
+        if base > part.end {
+            part.whole_from = base;
+        }
         part.end = part.end.max(end);
         part.end_known = true;
         follows(expected, base).inspect_err(|_| part.distrusted = true)?;
@@ -173,6 +196,7 @@ impl Part {
             end: first.header.base_offset,
             end_known: true,
             first_slot: slot,
+            whole_from: first.header.base_offset,
             epoch: claim.map_or(first.header.leader_epoch, |claim| claim.link.epoch),
             epoch_reported: false,
             distrusted: false,

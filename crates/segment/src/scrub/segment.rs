@@ -9,11 +9,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use protocol::batch::{BatchView, batches};
+use protocol::ids::PartitionId;
 
 use super::Depth;
 use super::finding::Defect;
 use super::source::{Fault, Reads};
-use crate::keys::Key;
+use crate::keys::{self, Key, Parsed};
 use crate::object::{BatchMeta, Block, BlockEntry, BlockError, Footer, verify_block};
 use crate::store::StoreError;
 
@@ -35,6 +36,23 @@ pub(super) struct Segment {
     pub(super) footer: Footer,
     /// By position in the footer: blocks that are not to be trusted.
     pub(super) defects: BTreeMap<usize, Defect>,
+}
+
+/// What a partition has in a compacted object, however many others have a part in it.
+pub(super) async fn read_part(
+    reads: &Reads<'_>,
+    key: &Key,
+    partition: PartitionId,
+    depth: Depth,
+) -> Result<Segment, Fault> {
+    let (mut footer, _) = reads.footer(key).await?;
+    let shared = matches!(keys::parse(key), Some(Parsed::Pack(_)));
+    footer.entries.retain(|entry| !shared || entry.header.partition == partition);
+    let mut segment = Segment { footer, defects: BTreeMap::new() };
+    if depth == Depth::Full {
+        segment.check_blocks(reads, key, Offsets::Sparse).await?;
+    }
+    Ok(segment)
 }
 
 /// Reads the segment at `key`, which must be `length` bytes long.

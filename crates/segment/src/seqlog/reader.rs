@@ -125,7 +125,7 @@ impl SeqLogReader {
         Ok(Some((header, object.slice(HEADER_LEN..))))
     }
 
-    /// All slots from `from` to the end of the log.
+    /// All slots from `from` to the end of the log; of an ended log, those that are left.
     pub async fn scan(&self, from: u64) -> Result<Scan, ReadError> {
         let mut slots = Vec::new();
         let mut headers = futures::stream::iter(from..)
@@ -133,7 +133,7 @@ impl SeqLogReader {
             .buffered(SCAN_IN_FLIGHT);
         while let Some((slot, header)) = headers.next().await {
             match header? {
-                None => return Ok(Scan { slots, tail: Tail::Hole(slot) }),
+                None => return self.scan_behind_hole(slot, slots).await,
                 Some(header) if header.kind == SlotKind::End => {
                     let tail = Tail::End(slot, self.end_record(slot).await?);
                     return Ok(Scan { slots, tail });
@@ -142,6 +142,26 @@ impl SeqLogReader {
             }
         }
         unreachable!("slot numbers do not run out before a hole")
+    }
+
+    /// A hole is where a log may still grow, unless there is END behind it: then what was in the
+    /// hole has been collected, for END and nothing else is kept for ever (R8).
+    async fn scan_behind_hole(
+        &self,
+        hole: u64,
+        mut slots: Vec<SlotHeader>,
+    ) -> Result<Scan, ReadError> {
+        let listed = self.listed_slots().await?;
+        let Some((end, record)) = self.end_near_tail(&listed).await? else {
+            return Ok(Scan { slots, tail: Tail::Hole(hole) });
+        };
+        let left: Vec<u64> = listed.into_iter().filter(|slot| (hole..end).contains(slot)).collect();
+        let mut headers =
+            futures::stream::iter(left).map(|slot| self.header(slot)).buffered(SCAN_IN_FLIGHT);
+        while let Some(header) = headers.next().await {
+            slots.extend(header?);
+        }
+        Ok(Scan { slots, tail: Tail::End(end, record) })
     }
 
     /// END, or `None` when the log is not over.

@@ -22,6 +22,8 @@ pub enum Op {
     List,
     /// Write without a condition.
     Put,
+    /// Write of one part of a large object.
+    PutPart,
     /// Write on condition that the key is free.
     Create,
     /// Write on condition that the object is a known version.
@@ -39,6 +41,7 @@ impl Op {
             Self::Head => "head",
             Self::List => "list",
             Self::Put => "put",
+            Self::PutPart => "put_part",
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",

@@ -1,7 +1,8 @@
 //! Chains of logs and what a claim makes of them.
 
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
-use segment::LogId;
+use segment::manifest::ProducersRef;
+use segment::{Location, LogId};
 
 use super::*;
 
@@ -44,9 +45,9 @@ fn manifest(chain: Vec<Link>, epochs: &[(i32, i64)]) -> Manifest {
 fn parts_join_to_one_log() {
     let mut opened = OpenedLog::default();
     let first = part(0, 20, vec![extent(0, 9), extent(10, 19)]);
-    follow(&mut opened, &link(1, 0, Some(20)), Some(&first)).unwrap();
-    follow(&mut opened, &link(2, 20, Some(20)), None).unwrap();
-    follow(&mut opened, &link(3, 20, None), Some(&part(20, 25, vec![extent(20, 24)]))).unwrap();
+    follow(&mut opened, &link(1, 0, Some(20)), Some(&first), 0).unwrap();
+    follow(&mut opened, &link(2, 20, Some(20)), None, 0).unwrap();
+    follow(&mut opened, &link(3, 20, None), Some(&part(20, 25, vec![extent(20, 24)])), 0).unwrap();
     assert_eq!(opened.log_end, 25);
     assert_eq!(opened.extents.len(), 3);
 }
@@ -60,11 +61,36 @@ fn a_hole_in_a_log_is_damage_not_data() {
         part(0, 19, vec![extent(0, 18)]),
     ];
     for hole in &holes {
-        let outcome = follow(&mut OpenedLog::default(), &link(1, 0, Some(20)), Some(hole));
+        let outcome = follow(&mut OpenedLog::default(), &link(1, 0, Some(20)), Some(hole), 0);
         assert!(matches!(outcome, Err(OpenError::Damaged { .. })), "{hole:?}");
     }
-    let nothing = follow(&mut OpenedLog::default(), &link(1, 0, Some(20)), None);
+    let nothing = follow(&mut OpenedLog::default(), &link(1, 0, Some(20)), None, 0);
     assert!(matches!(nothing, Err(OpenError::Damaged { .. })), "records that no log has");
+}
+
+#[test]
+fn below_the_floor_a_log_need_not_hold_anything() {
+    // Collected slots, a block that the log start lies in, and nothing left at all.
+    let rests = [
+        (part(10, 20, vec![extent(10, 19)]), 10),
+        (part(0, 20, vec![extent(0, 9), extent(10, 19)]), 10),
+        (part(5, 20, vec![extent(5, 9), extent(10, 19)]), 7),
+    ];
+    for (rest, floor) in &rests {
+        let mut opened = OpenedLog::default();
+        follow(&mut opened, &link(1, 0, Some(20)), Some(rest), *floor).unwrap();
+        assert_eq!(opened.log_end, 20);
+        assert!(opened.extents.iter().all(|extent| extent.last_offset >= *floor));
+    }
+    let mut opened = OpenedLog::default();
+    follow(&mut opened, &link(1, 0, Some(20)), None, 20).unwrap();
+    assert_eq!((opened.log_end, opened.extents.len()), (20, 0));
+    let mut opened = OpenedLog::default();
+    follow(&mut opened, &link(1, 0, None), None, 20).unwrap();
+    assert_eq!(opened.log_end, 20, "no offset is used twice, even if all slots are gone (D6)");
+    let hole = part(12, 20, vec![extent(12, 19)]);
+    let outcome = follow(&mut opened, &link(1, 0, Some(20)), Some(&hole), 10);
+    assert!(matches!(outcome, Err(OpenError::Damaged { .. })), "10 and 11 are needed");
 }
 
 #[test]
@@ -89,6 +115,9 @@ fn a_claim_drops_links_below_the_log_start_but_no_epoch() {
     let chain = vec![link(1, 0, Some(10)), link(2, 10, Some(30)), link(3, 30, None)];
     let mut manifest = manifest(chain, &[(1, 0), (2, 10), (3, 30)]);
     manifest.log_start_offset = 10;
+    tidy(&mut manifest);
+    assert_eq!(manifest.chain.len(), 3, "only the first log knows its producers (T1)");
+    manifest.producers = Some(ProducersRef { key: None, upto: 10 });
     tidy(&mut manifest);
     assert_eq!(manifest.chain.first().map(|link| link.start_offset), Some(10));
     assert_eq!(manifest.epoch_history.len(), 3, "consumers ask for old epochs too (C8)");

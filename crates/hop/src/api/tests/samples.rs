@@ -17,8 +17,9 @@ use crate::{
     expected_epoch,
     internal::{
         Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, OpenPartition, OpenPartitionsRequest, OpenPartitionsResponse,
-        PlanRequest, PlanResponse,
+        ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactedRun,
+        CompactionOffer, CompactionWorkRequest, CompactionWorkResponse, OpenPartition,
+        OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
     },
 };
 
@@ -51,6 +52,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::Plan => plan(),
         Api::ColdFetch => (cold_fetch(), cold_fetched(Bytes::from_static(b"batches"))),
         Api::OpenPartitions => open_partitions(),
+        Api::CompactionWork => compaction_work(),
+        Api::CommitCompaction => commit_compaction(),
         Api::AllocateProducerIds => (
             Request::AllocateProducerIds(AllocateProducerIdsRequest {}),
             Response::AllocateProducerIds(AllocateProducerIdsResponse {
@@ -245,4 +248,33 @@ fn group() -> GroupId {
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
+}
+
+fn compaction_work() -> (Request, Response) {
+    let request = CompactionWorkRequest {
+        min_bytes: 64 << 20,
+        max_bytes: 256 << 20,
+        max_age_ms: 3_600_000,
+        max_extents: 256,
+        merge_objects: 16,
+        budget_bytes: 1 << 30,
+        lease_ms: 600_000,
+    };
+    let plans = vec![Bytes::from_static(b"plan"), Bytes::from_static(b"other")];
+    let response = CompactionWorkResponse { plans };
+    (Request::CompactionWork(request), Response::CompactionWork(response))
+}
+
+fn commit_compaction() -> (Request, Response) {
+    let object = CompactedRun {
+        key: "d/00/packs/1".to_owned(),
+        base_offset: 40,
+        last_offset: 77,
+        size: 1_000,
+        max_timestamp: -1,
+    };
+    let offer = CompactionOffer { plan: Bytes::from_static(b"plan"), objects: vec![object] };
+    let request = CommitCompactionRequest { offers: vec![offer] };
+    let response = CommitCompactionResponse { error_codes: vec![0, 6] };
+    (Request::CommitCompaction(request), Response::CommitCompaction(response))
 }

@@ -60,10 +60,22 @@ async fn a_compacted_object_holds_what_its_manifest_says() {
     let key = manifest.unwrap().0.objects[0].key.clone();
     edit_manifest(&store, 3, |manifest| manifest.objects[0].last_offset = 8).await;
     let foreign = Defect::ForeignBlock { partition: partition(3), base: 6, last: 9 };
-    assert_eq!(findings(&store).await, [finding(key.clone(), partition(3), foreign)]);
-    edit_manifest(&store, 3, |manifest| manifest.objects[0].size += 1).await;
-    let found = findings(&store).await;
-    assert!(matches!(&found[..], [only] if matches!(only.defect, Defect::Damaged(_))), "{found:?}");
+    let uncovered = Defect::Uncovered { from: 9, to: 10 };
+    let manifest_key = keys::manifest(&partition(3));
+    let expected = [
+        finding(key.clone(), partition(3), foreign),
+        finding(manifest_key, partition(3), uncovered),
+    ];
+    assert_eq!(findings(&store).await, expected);
+    edit_manifest(&store, 3, |manifest| manifest.objects[0].last_offset = 9).await;
+    let mut listed = 0;
+    edit_manifest(&store, 3, |manifest| {
+        manifest.objects[0].size += 1;
+        listed = manifest.objects[0].size;
+    })
+    .await;
+    let size = Defect::PartSize { listed, found: listed - 1 };
+    assert_eq!(findings(&store).await, [finding(key, partition(3), size)]);
 }
 
 /// The footer moves a block to other offsets, in a way that fits itself.

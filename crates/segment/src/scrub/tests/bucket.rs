@@ -107,10 +107,10 @@ pub(super) async fn claim(store: &Store, index: i32, end_offset: i64) {
 
 /// Partition 3: offsets 0..10 are compacted, `B` has the rest.
 pub(super) async fn compacted(store: &Store) -> Key {
-    let (payload, _) = segment(&[(3, 0, 4, 1), (3, 6, 4, 1)], 0..0);
+    let (payload, footer) = segment(&[(3, 0, 4, 1), (3, 6, 4, 1)], 0..0);
     let object: Vec<Bytes> =
         std::iter::once(Bytes::from_static(&[0; HEADER_LEN])).chain(payload).collect();
-    let size = object.iter().map(|chunk| chunk.len() as u64).sum();
+    let size = footer.entries.iter().map(|entry| u64::from(entry.byte_len)).sum();
     let key = keys::compacted(&partition(3), 0, Uuid::from_u128(1));
     store.put_unconditional(&key, object).await.unwrap();
     let mut manifest = Manifest::create(partition(3), 2, B, 1);

@@ -1,0 +1,188 @@
+//! What compactors ask of a node: what is to be rewritten, and to commit what was (R33).
+//!
+//! In: requests of compactors over the hop. Out: sealed plans as units of work; manifests that list
+//! compacted objects.
+//! Never: a read or a write of records. Rewriting is the compactor's work, in its own process, so
+//! that it takes nothing from producers here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use hop::internal::{
+    CommitCompactionRequest, CommitCompactionResponse, CompactedRun, CompactionOffer,
+    CompactionWorkRequest, CompactionWorkResponse,
+};
+use process::Clock;
+use protocol::ErrorCode;
+use segment::manifest::{CompactedObject, Compaction, ProducersRef};
+use segment::producers::{self, ProducerSnapshot};
+use segment::{Key, ManifestStore, Plan};
+use tokio::time::Instant;
+
+use crate::limits::{COMPACTION_EXTENTS_MAX, COMPACTION_LEASE_MAX, MANIFEST_COMMITS_IN_FLIGHT};
+use crate::metrics;
+use crate::node::Node;
+use crate::partition::{CompactionRules, CompactionWork, Partition, replaced_by};
+
+/// Answers with work of about `budget_bytes`, what waits longest first.
+pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWorkResponse {
+    let (now, now_ms) = (Instant::now(), node.clock().now_ms());
+    let rules = CompactionRules {
+        bytes_min: request.min_bytes,
+        age_max: Duration::from_millis(request.max_age_ms),
+        extents_max: usize::try_from(request.max_extents).unwrap_or(usize::MAX),
+        merge_objects: usize::try_from(request.merge_objects).unwrap_or(usize::MAX).max(2),
+        bytes_max: request.max_bytes.min(request.budget_bytes),
+        lease: Duration::from_millis(request.lease_ms).min(COMPACTION_LEASE_MAX),
+    };
+    let found = node.partitions().all().into_iter().filter_map(|partition| {
+        let work = partition.compaction_work(&rules, now)?;
+        Some((partition, work))
+    });
+    let mut found: Vec<(Arc<Partition>, CompactionWork)> = found.collect();
+    found.sort_by_key(|(_, work)| work.since);
+    let (mut bytes, mut extents) = (0, 0);
+    let mut plans = Vec::new();
+    for (partition, work) in found {
+        bytes += work.part.extents.iter().map(|it| u64::from(it.byte_len)).sum::<u64>();
+        extents += work.part.extents.len();
+        let first = plans.is_empty();
+        if !first && (bytes > request.budget_bytes || extents > COMPACTION_EXTENTS_MAX) {
+            partition.release_compaction();
+            continue;
+        }
+        plans.push(node.planner().work(&partition, work, now_ms, rules.lease));
+    }
+    CompactionWorkResponse { plans }
+}
+
+/// Commits what a compactor made of the work. Each offer has its own outcome.
+pub(crate) async fn commit(
+    node: Arc<Node>,
+    request: CommitCompactionRequest,
+) -> CommitCompactionResponse {
+    let offers: Vec<Result<Offer, ErrorCode>> =
+        request.offers.iter().map(|offer| Offer::open(&node, offer)).collect();
+    let mut codes: Vec<ErrorCode> = offers
+        .iter()
+        .map(|offer| offer.as_ref().map_or_else(|code| *code, |_| ErrorCode::None))
+        .collect();
+    let offers: Vec<(usize, Offer)> = offers
+        .into_iter()
+        .enumerate()
+        .filter_map(|(place, offer)| Some((place, offer.ok()?)))
+        .collect();
+    match snapshot(&node, &offers).await {
+        Ok(snapshots) => {
+            let manifests = ManifestStore::new(node.store().clone());
+            // Collected, and owning what they work on: a stream that borrows is not `Send`.
+            let commits: Vec<_> = offers
+                .into_iter()
+                .zip(snapshots)
+                .map(|((place, offer), producers)| {
+                    let manifests = manifests.clone();
+                    async move { (place, offer.commit(&manifests, producers).await) }
+                })
+                .collect();
+            let mut commits =
+                futures::stream::iter(commits).buffer_unordered(MANIFEST_COMMITS_IN_FLIGHT);
+            while let Some((place, code)) = commits.next().await {
+                codes[place] = code;
+            }
+        }
+        Err(code) => offers.iter().for_each(|(place, offer)| {
+            offer.partition.release_compaction();
+            codes[*place] = code;
+        }),
+    }
+    codes.iter().for_each(|code| metrics::compaction_committed(*code));
+    let error_codes = codes.into_iter().map(|code| i32::from(code.code())).collect();
+    CommitCompactionResponse { error_codes }
+}
+
+/// What a compactor offers, once it is known to be what it was asked for.
+struct Offer {
+    partition: Arc<Partition>,
+    compaction: Compaction,
+    clock: Clock,
+    expires_at_ms: i64,
+}
+
+/// Takes the producers of all partitions, and stores those there are under one name.
+async fn snapshot(
+    node: &Node,
+    offers: &[(usize, Offer)],
+) -> Result<Vec<Option<ProducersRef>>, ErrorCode> {
+    let taken = offers.iter().map(|(_, offer)| offer.partition.durable_producers());
+    let taken = futures::future::join_all(taken).await;
+    let known = offers.iter().zip(&taken).filter_map(|((_, offer), taken)| {
+        let (_, producers) = taken.as_ref().filter(|(_, producers)| !producers.is_empty())?;
+        Some((offer.partition.id(), producers.clone()))
+    });
+    let snapshot = ProducerSnapshot { partitions: known.collect::<BTreeMap<_, _>>() };
+    let key = if snapshot.partitions.is_empty() {
+        None
+    } else {
+        let written = producers::write(node.store(), &snapshot).await;
+        Some(written.map_err(|error| {
+            tracing::warn!(%error, "producer snapshot is not written");
+            ErrorCode::KafkaStorageError
+        })?)
+    };
+    let refs = taken.into_iter().map(|taken| {
+        let (upto, producers) = taken?;
+        Some(ProducersRef { key: key.clone().filter(|_| !producers.is_empty()), upto })
+    });
+    Ok(refs.collect())
+}
+
+impl Offer {
+    /// Whatever the sender says about the partition is in the plan that this cluster sealed (R36).
+    fn open(node: &Node, offer: &CompactionOffer) -> Result<Self, ErrorCode> {
+        let now_ms = node.clock().now_ms();
+        let plan = Plan::open(&offer.plan, &node.planner().secret, now_ms)
+            .map_err(|_| ErrorCode::InvalidRequest)?;
+        let partition = node.partitions().find(plan.partition);
+        let partition = partition.filter(|partition| partition.epoch() == plan.leader_epoch);
+        let partition = partition.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let compaction = Compaction {
+            offsets: plan.start_offset..plan.end_offset,
+            replaced: replaced_by(&plan.extents),
+            objects: offer.objects.iter().map(object).collect(),
+        };
+        let clock = node.clock().clone();
+        Ok(Self { partition, compaction, clock, expires_at_ms: plan.expires_at_ms })
+    }
+
+    async fn commit(
+        &self,
+        manifests: &ManifestStore,
+        producers: Option<ProducersRef>,
+    ) -> ErrorCode {
+        let Some(producers) = producers else { return ErrorCode::NotLeaderOrFollower };
+        // Objects that no manifest names are collected some time after the lease (R30).
+        if self.clock.now_ms() >= self.expires_at_ms {
+            self.partition.release_compaction();
+            return ErrorCode::RequestTimedOut;
+        }
+        match self.partition.commit_compaction(manifests, &self.compaction, &producers).await {
+            Ok(()) => ErrorCode::None,
+            Err(error) => {
+                tracing::warn!(partition = %self.partition.id(), %error, "compaction is dropped");
+                error.code()
+            }
+        }
+    }
+}
+
+fn object(run: &CompactedRun) -> CompactedObject {
+    CompactedObject {
+        key: Key::from_text(&run.key),
+        base_offset: run.base_offset,
+        last_offset: run.last_offset,
+        size: run.size,
+        max_timestamp: run.max_timestamp,
+    }
+}

@@ -16,10 +16,14 @@ use clap::Args;
 use hop::Role;
 use metadata::MetadataStore;
 use segment::{Store, StoreConfig};
+use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::config;
 use crate::files::{Http, Log, Metadata};
-use crate::startup::{Membership, Process, join, open_metadata, open_store, wait_for_partitions};
+use crate::startup::{
+    Membership, Process, join, open_metadata, open_store, start_compactor, wait_for_partitions,
+};
 
 /// Groups of a single node need no spreading; fewer internal partitions open faster.
 const GROUP_STATE_PARTITIONS: i32 = 4;
@@ -42,6 +46,10 @@ pub(crate) struct DevArguments {
     /// Size of the write-ahead log file.
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     wal_size: ByteSize,
+    /// A TOML file with a `[compactor]` table: when small objects become large ones, and when what
+    /// nobody needs is deleted.
+    #[arg(long, value_name = "FILE")]
+    compactor: Option<PathBuf>,
     /// What to log, as a level or filter.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -61,11 +69,26 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     let member = start_control(&process, metadata, &store).await?;
     let node = start_node(&process, &member, &store, &arguments, &folder).await?;
     start_reader(&process, &member, &store).await?;
+    start_compactor(&process, &member, &store, arguments.compactor()?)?;
     wait_for_partitions(&node).await;
     let kafka = start_gateway(&process, &member, arguments.kafka).await?;
     gate.open();
     announce(kafka, &arguments, started);
     process.run_until(member.rebuilt(), node.finished()).await
+}
+
+impl DevArguments {
+    fn compactor(&self) -> Result<compactor::Config> {
+        let Some(path) = &self.compactor else { return Ok(compactor::Config::default()) };
+        let file: CompactorTable = config::load(path)?;
+        Ok(file.compactor)
+    }
+}
+
+/// The one table of a compactor's file that the single node needs.
+#[derive(Debug, Deserialize)]
+struct CompactorTable {
+    compactor: compactor::Config,
 }
 
 /// The files of a data directory.

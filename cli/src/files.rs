@@ -95,6 +95,20 @@ pub(crate) struct ColdReaderFile {
     pub(crate) cold_reader: cold_reader::Config,
 }
 
+/// `thermocline compactor --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CompactorFile {
+    pub(crate) metadata: Metadata,
+    pub(crate) store: segment::StoreConfig,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) compactor: compactor::Config,
+}
+
 /// `thermocline control --config FILE`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -35,6 +35,8 @@ enum Command {
     StorageNode(RoleArguments),
     /// Run a cold reader: serves what lags behind from the object store.
     ColdReader(RoleArguments),
+    /// Run a compactor: rewrites small objects into large ones, deletes what nobody needs.
+    Compactor(RoleArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
@@ -72,6 +74,7 @@ impl Command {
                 Self::Gateway(role) => roles::gateway(&role.config).await?,
                 Self::StorageNode(role) => roles::storage_node(&role.config).await?,
                 Self::ColdReader(role) => roles::cold_reader(&role.config).await?,
+                Self::Compactor(role) => roles::compactor(&role.config).await?,
                 Self::Control(role) => roles::control(&role.config).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,

@@ -6,8 +6,10 @@ use anyhow::Result;
 use hop::Role;
 
 use crate::config;
-use crate::files::{ColdReaderFile, ControlFile, GatewayFile, StorageNodeFile};
-use crate::startup::{Process, join, open_metadata, open_store, wait_for_partitions};
+use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
+use crate::startup::{
+    Process, join, open_metadata, open_store, start_compactor, wait_for_partitions,
+};
 
 /// `thermocline gateway`.
 pub(crate) async fn gateway(path: &Path) -> Result<()> {
@@ -69,6 +71,21 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
         store,
     };
     let _reader = cold_reader::start(file.cold_reader, deps, process.roles.clone()).await?;
+    gate.open();
+    process.run_until_told(rebuilt).await
+}
+
+/// `thermocline compactor`.
+pub(crate) async fn compactor(path: &Path) -> Result<()> {
+    let file: CompactorFile = config::load(path)?;
+    file.compactor.check()?;
+    let process = Process::start("compactor", &file.http, &file.log).await?;
+    let gate = process.readiness.gate("compactor");
+    let store = open_store(&file.store, "compactor").await?;
+    let metadata = open_metadata(&file.metadata).await?;
+    let member = join(metadata, Role::Compactor, &process.plumbing).await?;
+    let rebuilt = member.rebuilt();
+    start_compactor(&process, &member, &store, file.compactor)?;
     gate.open();
     process.run_until_told(rebuilt).await
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use futures::FutureExt as _;
 use hop::{ClusterSecret, Peers, Role};
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain, admin};
@@ -155,6 +156,29 @@ pub(crate) async fn open_store(
     let store = segment::Store::open(config, role)?;
     segment::probe(&store, segment::ProbeSize::Quick).await?;
     Ok(store)
+}
+
+/// Starts a compactor, which needs to know from control's log which topics are gone.
+pub(crate) fn start_compactor(
+    process: &Process,
+    member: &Membership,
+    store: &segment::Store,
+    config: compactor::Config,
+) -> Result<()> {
+    let store = store.for_role("compactor");
+    let log = store.clone();
+    let deps = compactor::Deps {
+        clock: process.clock.clone(),
+        view: member.view.clone(),
+        store,
+        peers: member.peers.clone(),
+        deleted_topics: Arc::new(move || {
+            let log = log.clone();
+            async move { control::deleted_topics(&log).await.map_err(|error| error.to_string()) }
+                .boxed()
+        }),
+    };
+    Ok(compactor::start(config, deps, &process.roles)?)
 }
 
 /// Waits until the node has opened what is assigned to it, so that the first client after a restart

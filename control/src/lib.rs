@@ -34,6 +34,7 @@ mod term;
 
 mod admin;
 mod catalogue;
+mod deleted_topics;
 mod meta_log;
 
 mod assign;
@@ -46,6 +47,7 @@ mod metrics;
 
 pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};
+pub use deleted_topics::deleted_topics;
 pub use failover::FailoverConfig;
 pub use meta_log::{MetaLogError, record::RecordError};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};

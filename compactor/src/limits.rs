@@ -1,0 +1,35 @@
+//! Every bound of the role that is not configuration, with its reason.
+
+use std::time::Duration;
+
+/// Longest lease on a unit of work: the longest life of the plan that describes it (R36).
+pub(crate) const LEASE_MAX: Duration = segment::plan::PLAN_LIFE_MAX;
+
+/// Blocks in one pack: its footer then fits the 128 KiB that readers get with one request.
+pub(crate) const PACK_BLOCKS_MAX: usize = 1_500;
+
+/// Parts of large objects: few requests per gigabyte, and small enough to be tried again.
+pub(crate) const PART_BYTES: usize = 32 << 20;
+
+/// Neighbouring blocks are read with one request if no more than this lies between them: a request
+/// costs as much as the transfer of about a megabyte.
+pub(crate) const GAP_BYTES_MAX: u64 = 256 << 10;
+
+/// Longest ranged GET.
+pub(crate) const READ_BYTES_MAX: u64 = 16 << 20;
+
+/// Ranged GETs at one time.
+pub(crate) const READS_IN_FLIGHT: usize = 8;
+
+/// Manifests, footers or deletions at one time while collecting garbage.
+pub(crate) const GC_IN_FLIGHT: usize = 16;
+
+/// How long a node may take to say what work there is.
+pub(crate) const WORK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a node may take to commit: a thousand manifests, sixteen at a time.
+pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// END is looked for in this many of the highest slots of a log: a fenced writer has at most four
+/// slots in flight beyond it (R15).
+pub(crate) const END_HINT_SLOTS: usize = 8;

@@ -35,6 +35,10 @@ pub struct Spec {
     pub wal_size: String,
     /// The longest a record waits for its upload.
     pub upload_interval: String,
+    /// More lines of each node's `[storage_node]` table.
+    pub node_lines: String,
+    /// The `[compactor]` table of a compactor, if there is to be one.
+    pub compactor: Option<String>,
 }
 
 /// The front of a cluster's nodes.
@@ -79,6 +83,8 @@ impl Default for Spec {
             hot_cache: "64MiB".to_owned(),
             wal_size: "64MiB".to_owned(),
             upload_interval: "5s".to_owned(),
+            node_lines: String::new(),
+            compactor: None,
         }
     }
 }
@@ -94,6 +100,8 @@ pub struct Cluster {
     pub readers: Vec<Role>,
     /// Gateways, by index.
     pub gateways: Vec<Role>,
+    /// The compactor, if there is one.
+    pub compactors: Vec<Role>,
     /// The metadata store.
     pub etcd: Etcd,
     /// What fails on demand between the roles and the object store, if the spec wants it.
@@ -145,12 +153,21 @@ impl Cluster {
                 reader_text(role, &etcd, &store)
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| gateway_text(role, &etcd))?,
+            compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {
+                let table = spec.compactor.as_deref().unwrap_or_default();
+                format!("{}{store}[compactor]\n{table}\n", common(role, &etcd))
+            })?,
             etcd,
             proxy,
             s3,
         };
         cluster.control.start()?;
-        let followers = [&mut cluster.nodes, &mut cluster.readers, &mut cluster.gateways];
+        let followers = [
+            &mut cluster.nodes,
+            &mut cluster.readers,
+            &mut cluster.gateways,
+            &mut cluster.compactors,
+        ];
         for role in followers.into_iter().flatten() {
             role.start()?;
         }
@@ -188,6 +205,11 @@ impl Cluster {
     /// A metric's sum over all cold readers that run.
     pub fn metric_of_readers(&self, name: &str, label: &str) -> Result<f64> {
         self.readers.iter().map(|role| metric(role.http, name, label)).sum()
+    }
+
+    /// A metric of the compactor.
+    pub fn metric_of_compactors(&self, name: &str, label: &str) -> Result<f64> {
+        self.compactors.iter().map(|role| metric(role.http, name, label)).sum()
     }
 
     /// Reads the whole bucket and checks its promises; the findings as an error, or the summary.
@@ -250,10 +272,11 @@ fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String 
         FrontKind::Object => "kind = \"object\"".to_owned(),
     };
     format!(
-        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ncache_size = \"{}\"\n\
+        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ncache_size = \"{}\"\n{}\n\
          [storage_node.upload]\ninterval = \"{}\"\n[storage_node.wal]\n{front}\nsize = \"{}\"\n",
         common(role, etcd),
         spec.hot_cache,
+        spec.node_lines,
         spec.upload_interval,
         spec.wal_size
     )

@@ -83,6 +83,7 @@ impl Engine {
     /// Runs until the log is sealed or has failed, or the front is dropped.
     pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        let _guard = PoisonOnPanic(Arc::clone(&self.shared));
         let mut next_cut = Instant::now();
         while *shared.state.borrow() == FrontState::Open {
             let step = tokio::select! {
@@ -218,6 +219,17 @@ impl Shared {
             self.poison("a commit target panicked");
         }
         returned
+    }
+}
+
+/// A task that panics would leave an open front that commits nothing any more.
+struct PoisonOnPanic(Arc<Shared>);
+
+impl Drop for PoisonOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison("the task of the object front panicked");
+        }
     }
 }
 

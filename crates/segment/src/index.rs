@@ -18,7 +18,7 @@ use protocol::ids::PartitionId;
 use crate::extent::Extent;
 use crate::log_id::LogId;
 
-pub use load::{IndexError, load, rebuild, write};
+pub use load::{ClosedPart, IndexError, load, load_closed, rebuild, write};
 
 /// Kafka keeps the last five batches of a producer: `max.in.flight` is at most five.
 pub const PRODUCER_BATCHES_MAX: usize = 5;

@@ -81,6 +81,8 @@ pub struct Link {
     pub start_offset: i64,
     /// The offset after the last, known once the log carries END or CLOSE.
     pub end_offset: Option<i64>,
+    /// The slot of the CLOSE by which the partition left the log; `None` if the log's END closed it.
+    pub close_slot: Option<u64>,
 }
 
 /// One compacted object.
@@ -132,7 +134,7 @@ impl Manifest {
             prev_hash: [0; 32],
             epoch,
             owner,
-            chain: vec![Link { epoch, log: owner, first_slot, start_offset: 0, end_offset: None }],
+            chain: vec![Link::open(epoch, owner, first_slot, 0)],
             epoch_history: vec![(epoch, 0)],
             log_start_offset: 0,
             compacted_upto: 0,
@@ -165,16 +167,39 @@ impl Manifest {
         }
         last.end_offset = Some(end_offset);
         let start_offset = end_offset;
-        next.chain.push(Link { epoch, log: owner, first_slot, start_offset, end_offset: None });
+        next.chain.push(Link::open(epoch, owner, first_slot, start_offset));
         next.epoch_history.push((epoch, start_offset));
         next.epoch = epoch;
         next.owner = owner;
         Ok(next)
     }
 
+    /// As [`Manifest::claimed`], of a partition that its owner let go by the CLOSE at `close_slot` of
+    /// its log (RELIABILITY §4.6).
+    pub fn claimed_after_close(
+        &self,
+        epoch: i32,
+        owner: LogId,
+        first_slot: u64,
+        end_offset: i64,
+        close_slot: u64,
+    ) -> Result<Self, ClaimError> {
+        let mut next = self.claimed(epoch, owner, first_slot, end_offset)?;
+        let before = next.chain.len() - 2;
+        next.chain[before].close_slot = Some(close_slot);
+        Ok(next)
+    }
+
     /// The owner's own part.
     pub fn head(&self) -> &Link {
         self.chain.last().expect("a manifest has an owner")
+    }
+}
+
+impl Link {
+    /// The link of an owner that begins.
+    fn open(epoch: i32, log: LogId, first_slot: u64, start_offset: i64) -> Self {
+        Self { epoch, log, first_slot, start_offset, end_offset: None, close_slot: None }
     }
 }
 

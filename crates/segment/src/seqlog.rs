@@ -34,7 +34,7 @@ pub use end::{EndOutcome, place_end, try_end};
 pub use pace::Pace;
 pub use pipeline::{IN_FLIGHT_MAX, PipelinedWriter};
 pub use reader::{ReadError, Scan, SeqLogReader, Slot, Tail};
-pub use record::{EndReason, EndRecord, IndexReference, OpenSlot, WalKind};
+pub use record::{CloseRecord, EndReason, EndRecord, IndexReference, OpenSlot, WalKind};
 pub use slot::{HEADER_LEN, SlotHeader, SlotKind};
 pub use writer::{AppendError, PAYLOAD_BYTES_MAX, SeqLogWriter};
 

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use protocol::ids::PartitionId;
 
-use super::{IndexSnapshot, wire};
+use super::{IndexSnapshot, PartitionIndex, wire};
 use crate::keys::{self, Family, Key};
 use crate::log_id::LogId;
 use crate::object::read_footer;
-use crate::seqlog::{IndexReference, ReadError, SeqLogReader, SlotKind, Tail};
+use crate::seqlog::{CloseRecord, IndexReference, ReadError, SeqLogReader, SlotKind, Tail};
 use crate::store::{Store, StoreError};
 use crate::token::WriterToken;
 
@@ -22,6 +23,16 @@ pub enum IndexError {
     NotEnded {
         /// The log.
         log: LogId,
+    },
+    /// There is no CLOSE of this partition at this slot.
+    #[error("slot {slot} of log {log} does not close partition {partition}")]
+    NotClosed {
+        /// The log.
+        log: LogId,
+        /// The slot.
+        slot: u64,
+        /// The partition.
+        partition: PartitionId,
     },
     /// The log cannot be read.
     #[error(transparent)]
@@ -53,12 +64,61 @@ pub async fn load(store: &Store, log: LogId) -> Result<IndexSnapshot, IndexError
     rebuild(store, log).await
 }
 
+/// A partition as it left its log by CLOSE.
+#[derive(Debug, Clone)]
+pub struct ClosedPart {
+    /// What the CLOSE says.
+    pub record: CloseRecord,
+    /// Its index up to there; `None` if the log got no record of it.
+    pub index: Option<PartitionIndex>,
+}
+
+/// What `partition` was in a log when it left it by the CLOSE at `slot`: the snapshot that CLOSE
+/// names, or one rebuilt from the footers of `first_slot` to there. The log may go on.
+pub async fn load_closed(
+    store: &Store,
+    log: LogId,
+    partition: PartitionId,
+    first_slot: u64,
+    slot: u64,
+) -> Result<ClosedPart, IndexError> {
+    let reader = SeqLogReader::new(store.clone(), Family::Data, log);
+    let record = reader.read(slot).await?.and_then(|slot| slot.close());
+    let record = record.filter(|record| record.partition() == Some(partition));
+    let record = record.ok_or(IndexError::NotClosed { log, slot, partition })?;
+    if let Some(reference) = &record.snapshot {
+        match snapshot(store, log, reference).await {
+            Ok(mut index) => {
+                let index = index.partitions.remove(&partition);
+                return Ok(ClosedPart { record, index });
+            }
+            Err(cause) => {
+                tracing::warn!(%log, slot, cause, "snapshot of a CLOSE is unusable: rebuilding");
+            }
+        }
+    }
+    let headers = reader.scan(first_slot).await?.slots.into_iter();
+    let segments = headers.filter(|header| header.kind == SlotKind::Data && header.slot < slot);
+    let segments: Vec<u64> = segments.map(|header| header.slot).collect();
+    let mut index = fold(store, log, segments).await?;
+    Ok(ClosedPart { record, index: index.partitions.remove(&partition) })
+}
+
 /// The index of a log up to END or its first hole, from the footers of its segments.
 pub async fn rebuild(store: &Store, log: LogId) -> Result<IndexSnapshot, IndexError> {
     let scan = SeqLogReader::new(store.clone(), Family::Data, log).scan(0).await?;
     // Collected: a stream over a borrowing iterator makes the whole future lose `Send`.
     let segments = scan.slots.iter().filter(|header| header.kind == SlotKind::Data);
     let segments: Vec<u64> = segments.map(|header| header.slot).collect();
+    let index = fold(store, log, segments).await?;
+    if let Tail::Hole(slot) = scan.tail {
+        tracing::debug!(%log, slot, "index rebuilt of a log that may still grow");
+    }
+    Ok(index)
+}
+
+/// The index of some slots.
+async fn fold(store: &Store, log: LogId, segments: Vec<u64>) -> Result<IndexSnapshot, StoreError> {
     let footers: Vec<_> = futures::stream::iter(segments)
         .map(|slot| async move {
             let key = keys::slot(Family::Data, &log, slot);
@@ -69,9 +129,6 @@ pub async fn rebuild(store: &Store, log: LogId) -> Result<IndexSnapshot, IndexEr
         .await?;
     let mut index = IndexSnapshot::empty(log);
     footers.iter().for_each(|(slot, footer)| index.add_segment(*slot, footer));
-    if let Tail::Hole(slot) = scan.tail {
-        tracing::debug!(%log, slot, "index rebuilt of a log that may still grow");
-    }
     Ok(index)
 }
 

@@ -60,6 +60,8 @@ struct LinkMessage {
     start_offset: i64,
     #[prost(int64, optional, tag = "5")]
     end_offset: Option<i64>,
+    #[prost(uint64, optional, tag = "6")]
+    close_slot: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -169,6 +171,7 @@ impl LinkMessage {
             first_slot: link.first_slot,
             start_offset: link.start_offset,
             end_offset: link.end_offset,
+            close_slot: link.close_slot,
         }
     }
 
@@ -179,6 +182,7 @@ impl LinkMessage {
             first_slot: self.first_slot,
             start_offset: self.start_offset,
             end_offset: self.end_offset,
+            close_slot: self.close_slot,
         })
     }
 }

@@ -75,10 +75,11 @@ impl Ledger {
         self.partitions.insert((topic, index), Known::Ignored { version });
     }
 
-    /// The claims on a log, in the order of partitions. Each is handed out once.
+    /// The claims on a log, in the order of partitions and of offsets within one. Each is handed out
+    /// once.
     pub(super) fn take_claims(&mut self, log: &LogId) -> Vec<Claim> {
         let mut claims = self.claims.remove(log).unwrap_or_default();
-        claims.sort_by_key(|claim| claim.partition);
+        claims.sort_by_key(|claim| (claim.partition, claim.link.start_offset, claim.link.epoch));
         claims
     }
 

@@ -3,7 +3,7 @@
 
 use super::finding::Defect;
 use super::ledger::Claim;
-use super::parts::Parts;
+use super::parts::{Part, Parts};
 use super::report::Tally;
 use crate::extent::Location;
 use crate::index::IndexSnapshot;
@@ -22,27 +22,27 @@ pub(super) struct Reach {
 
 /// S2 and S3: each link finds its records in the log, all of them, and no others.
 pub(super) fn check_links(reach: Reach, claims: &[Claim], parts: &Parts<'_>, tally: &mut Tally) {
-    for claim in claims {
-        if let Some(defect) = check_link(reach, claim, parts) {
+    for (position, claim) in claims.iter().enumerate() {
+        if let Some(defect) = check_link(reach, claim, parts.part(position), parts.is_blind()) {
             tally.finding(keys::manifest(&claim.partition), Some(claim.partition), defect);
         }
     }
 }
 
-fn check_link(reach: Reach, claim: &Claim, parts: &Parts<'_>) -> Option<Defect> {
+fn check_link(reach: Reach, claim: &Claim, part: Option<&Part>, blind: bool) -> Option<Defect> {
     let Reach { log, stop, closed } = reach;
     let link = &claim.link;
     let epoch = link.epoch;
-    if link.first_slot > stop && !parts.is_blind() {
+    if link.first_slot > stop && !blind {
         return Some(Defect::BeyondLog { log, slot: link.first_slot, stop });
     }
     // What could not be read may have been END.
-    if link.end_offset.is_some() && !closed && !parts.is_blind() {
+    if link.end_offset.is_some() && !closed && !blind {
         return Some(Defect::NotEnded { epoch, log });
     }
-    let Some(part) = parts.part(&claim.partition) else {
+    let Some(part) = part else {
         let (link_end, found) = (link.end_offset?, link.start_offset);
-        let lost = link_end != found && !parts.is_blind();
+        let lost = link_end != found && !blind;
         return lost.then_some(Defect::LinkEnd { epoch, log, link: link_end, found });
     };
     if part.first_slot < link.first_slot {
@@ -62,37 +62,39 @@ pub(super) fn check_index(
     key: &Key,
     reach: Reach,
     index: &IndexSnapshot,
+    claims: &[Claim],
     parts: &Parts<'_>,
     tally: &mut Tally,
 ) {
     let log = reach.log;
     for (partition, indexed) in &index.partitions {
         // What left the log by other ways than END is not taken from its index.
-        if parts.claim(partition).is_none() {
-            continue;
-        }
+        let Some(claim) = parts.ended_claim(partition) else { continue };
         let beyond = indexed.extents.iter().find_map(|extent| match extent.location {
             Location::Slot { slot, .. } => (slot >= reach.stop).then_some(slot),
             Location::Object(_) | Location::Run(_) => None,
         });
-        let part = parts.part(partition);
-        let found = part.map_or(indexed.start_offset, |part| part.end);
+        let part = parts.part(claim);
+        let start = claims[claim].link.start_offset;
+        let empty = indexed.start_offset.max(start);
+        let found = part.map_or(empty, |part| part.end);
         let known = part.map_or_else(|| !parts.is_blind(), |part| part.end_known);
         let defect = if let Some(slot) = beyond {
             Defect::BeyondLog { log, slot, stop: reach.stop }
-        } else if known && indexed.end_offset != found {
+        } else if known && indexed.end_offset.max(start) != found {
             Defect::IndexEnd { log, index: indexed.end_offset, found }
-        } else if parts.index_differs(partition, indexed) {
+        } else if parts.index_differs(claim, indexed) {
             Defect::IndexBlocks { log }
         } else {
             continue;
         };
         tally.finding(key.clone(), Some(*partition), defect);
     }
-    for partition in parts.partitions() {
-        let listed = index.partitions.contains_key(&partition);
-        if !listed && parts.claim(&partition).is_some() {
-            tally.finding(key.clone(), Some(partition), Defect::IndexBlocks { log });
+    for (position, claim) in claims.iter().enumerate() {
+        let listed = index.partitions.contains_key(&claim.partition);
+        let ended = parts.ended_claim(&claim.partition) == Some(position);
+        if !listed && ended && parts.part(position).is_some() {
+            tally.finding(key.clone(), Some(claim.partition), Defect::IndexBlocks { log });
         }
     }
 }

@@ -258,7 +258,7 @@ impl<'a> Walk<'a> {
         let reach = Reach { log, stop: self.end.unwrap_or(self.next), closed: self.closed };
         check_links(reach, &self.job.claims, &self.parts, &mut self.tally);
         if let (Some(key), Some(index)) = (&index_key, self.index) {
-            check_index(key, reach, index, &self.parts, &mut self.tally);
+            check_index(key, reach, index, &self.job.claims, &self.parts, &mut self.tally);
         }
         Outcome { strays: self.parts.strays(), tally: self.tally, index: index_key }
     }

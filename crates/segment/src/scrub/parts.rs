@@ -6,6 +6,9 @@
 //!                            missing or damaged: what follows it is
 //!                            taken as it comes, and not reported again
 //! ```
+//!
+//! A partition that left a log by CLOSE may come back to it, in another epoch and after a gap. Each
+//! such time is a link of its own, and a part of its own here.
 
 use std::collections::HashMap;
 
@@ -21,7 +24,7 @@ use crate::keys::{self, Family};
 use crate::log_id::LogId;
 use crate::object::{BlockEntry, BlockError};
 
-/// One partition in one log.
+/// One partition in one log, at one time.
 #[derive(Debug)]
 pub(super) struct Part {
     /// First offset; `None` when something before it could not be read.
@@ -48,10 +51,11 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
     log: LogId,
-    /// In the order of partitions.
+    /// In the order of partitions, and of offsets within one.
     claims: &'a [Claim],
     index: Option<&'a IndexSnapshot>,
-    parts: HashMap<PartitionId, Part>,
+    /// By the position of the claim that they meet, if one does.
+    parts: HashMap<(PartitionId, Option<usize>), Part>,
     /// Something could not be read, so a partition may have more than was seen.
     blind: bool,
 }
@@ -71,8 +75,9 @@ impl<'a> Parts<'a> {
         self.blind
     }
 
-    pub(super) fn part(&self, partition: &PartitionId) -> Option<&Part> {
-        self.parts.get(partition)
+    /// What there is for a claim.
+    pub(super) fn part(&self, claim: usize) -> Option<&Part> {
+        self.parts.get(&(self.claims[claim].partition, Some(claim)))
     }
 
     /// Adds the blocks of a slot. `repeats` when its part of the front was there
@@ -118,9 +123,9 @@ impl<'a> Parts<'a> {
     /// Records without a link.
     pub(super) fn strays(&self) -> Vec<Stray> {
         let trusted = self.parts.iter().filter(|(_, part)| !part.distrusted);
-        let unclaimed = trusted.filter(|(partition, _)| self.claim(partition).is_none());
+        let unclaimed = trusted.filter(|((_, claim), _)| claim.is_none());
         let mut strays: Vec<Stray> = unclaimed
-            .map(|(&partition, part)| Stray {
+            .map(|(&(partition, _), part)| Stray {
                 partition,
                 log: self.log,
                 slot: part.first_slot,
@@ -131,10 +136,12 @@ impl<'a> Parts<'a> {
         strays
     }
 
-    /// True when index and footers list different blocks of a partition.
-    pub(super) fn index_differs(&self, partition: &PartitionId, index: &PartitionIndex) -> bool {
-        let listed = index.extents.len();
-        match self.parts.get(partition) {
+    /// True when END's index and the footers list different blocks for a claim.
+    pub(super) fn index_differs(&self, claim: usize, index: &PartitionIndex) -> bool {
+        // Of the times before this one the index may list blocks too.
+        let start = self.claims[claim].link.start_offset;
+        let listed = index.extents.iter().filter(|extent| extent.base_offset >= start).count();
+        match self.part(claim) {
             Some(part) if part.distrusted => false,
             // What only the index lists may be in a slot that could not be read.
             Some(part) => part.unindexed || (!self.blind && part.indexed < listed),
@@ -142,25 +149,44 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Partitions with records, in their order.
-    pub(super) fn partitions(&self) -> Vec<PartitionId> {
-        let mut partitions: Vec<PartitionId> = self.parts.keys().copied().collect();
-        partitions.sort_unstable();
-        partitions
+    /// The claim that END's index is for: the partition's last in this log, unless it left that time
+    /// as well.
+    pub(super) fn ended_claim(&self, partition: &PartitionId) -> Option<usize> {
+        let last = self.claims_of(partition).next_back()?;
+        self.claims[last].link.close_slot.is_none().then_some(last)
     }
 
-    pub(super) fn claim(&self, partition: &PartitionId) -> Option<&'a Claim> {
-        let claims = self.claims;
-        let found = claims.binary_search_by(|claim| claim.partition.cmp(partition));
-        found.ok().map(|position| &claims[position])
+    /// Positions of a partition's claims.
+    fn claims_of(&self, partition: &PartitionId) -> std::ops::Range<usize> {
+        let first = self.claims.partition_point(|claim| claim.partition < *partition);
+        let after = self.claims.partition_point(|claim| claim.partition <= *partition);
+        first..after
+    }
+
+    /// The claim that a block is for: that of its epoch. Without one it is held against the claim
+    /// that covers its offsets, unless it is all before it, from a time whose link is gone.
+    fn claim_for(&self, block: &BlockEntry) -> Option<usize> {
+        let header = &block.header;
+        let mut claims = self.claims_of(&header.partition);
+        let link = |claim: usize| &self.claims[claim].link;
+        if let Some(claim) = claims.clone().find(|claim| link(*claim).epoch == header.leader_epoch)
+        {
+            return Some(claim);
+        }
+        let first = claims.clone().next()?;
+        let earlier = header.leader_epoch < link(first).epoch
+            && header.last_offset < link(first).start_offset;
+        let covering = claims.rfind(|claim| link(*claim).start_offset <= header.base_offset);
+        (!earlier).then(|| covering.unwrap_or(first))
     }
 
     fn add_block(&mut self, slot: u64, entry: &BlockEntry, repeats: bool) -> Result<(), Defect> {
         let header = &entry.header;
         let (base, end) = (header.base_offset, header.last_offset + 1);
-        let claim = self.claim(&header.partition);
+        let position = self.claim_for(entry);
+        let claim = position.map(|position| &self.claims[position]);
         let (log, index, start) = (self.log, self.index, (!self.blind).then_some(base));
-        let part = self.parts.entry(header.partition);
+        let part = self.parts.entry((header.partition, position));
         let part = part.or_insert_with(|| Part::new(slot, start, entry, claim));
         if repeats && end <= part.end {
             return Ok(());
@@ -172,7 +198,8 @@ impl<'a> Parts<'a> {
         part.end = part.end.max(end);
         part.end_known = true;
         follows(expected, base).inspect_err(|_| part.distrusted = true)?;
-        if let (Some(index), Some(claim)) = (index, claim) {
+        let ended = claim.filter(|claim| claim.link.close_slot.is_none());
+        if let (Some(index), Some(claim)) = (index, ended) {
             let extent = Extent::of(Location::Slot { log, slot }, entry);
             part.look_up(index.partitions.get(&header.partition), &extent, claim);
         }
@@ -181,8 +208,14 @@ impl<'a> Parts<'a> {
 
     /// A block with a finding: what it holds is not compared any further.
     fn distrust(&mut self, slot: u64, partition: PartitionId, entry: &BlockEntry) {
-        let claim = self.claim(&partition);
-        let part = self.parts.entry(partition);
+        // Of another partition than the footer says: which of its times it meant is not known.
+        let position = if partition == entry.header.partition {
+            self.claim_for(entry)
+        } else {
+            self.claims_of(&partition).next_back()
+        };
+        let claim = position.map(|position| &self.claims[position]);
+        let part = self.parts.entry((partition, position));
         let part = part.or_insert_with(|| Part::new(slot, None, entry, claim));
         part.end_known = false;
         part.distrusted = true;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt as _;
 
-use super::record::{self, EndRecord, OpenSlot};
+use super::record::{self, CloseRecord, EndRecord, OpenSlot};
 use super::slot::{HEADER_LEN, SlotHeader, SlotKind};
 use crate::keys::{self, Family, Key, Parsed};
 use crate::log_id::LogId;
@@ -29,6 +29,11 @@ impl Slot {
     /// The payload of slot 0.
     pub fn open(&self) -> Option<OpenSlot> {
         (self.header.kind == SlotKind::Open).then(|| record::decode(&self.payload))?
+    }
+
+    /// The payload of CLOSE.
+    pub fn close(&self) -> Option<CloseRecord> {
+        (self.header.kind == SlotKind::Close).then(|| record::decode(&self.payload))?
     }
 
     /// The payload of END.

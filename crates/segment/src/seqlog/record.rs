@@ -1,9 +1,10 @@
-//! What OPEN and END say: small protobuf messages behind a version byte.
+//! What OPEN, CLOSE and END say: small protobuf messages behind a version byte.
 //!
 //! Field numbers are persisted: keep them stable, never reuse one.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
+use protocol::ids::{PartitionId, TenantId, TopicId};
 
 const VERSION: u8 = 1;
 
@@ -61,6 +62,54 @@ pub struct EndRecord {
     /// The index snapshot. Without one the index is rebuilt from footers.
     #[prost(message, optional, tag = "3")]
     pub index: Option<IndexReference>,
+}
+
+/// Payload of CLOSE: from here on, the log gets no record of this partition in this epoch.
+#[derive(Clone, PartialEq, Message)]
+pub struct CloseRecord {
+    /// Whose topic.
+    #[prost(uint32, tag = "1")]
+    pub tenant: u32,
+    /// The topic id's 16 bytes; see [`CloseRecord::partition`].
+    #[prost(bytes = "vec", tag = "2")]
+    pub topic: Vec<u8>,
+    /// The partition's index.
+    #[prost(int32, tag = "3")]
+    pub index: i32,
+    /// The leader epoch that is over.
+    #[prost(int32, tag = "4")]
+    pub epoch: i32,
+    /// The offset after the last one of the epoch: all lower ones are in earlier slots.
+    #[prost(int64, tag = "5")]
+    pub end_offset: i64,
+    /// A snapshot of this one partition. Without one it is rebuilt from footers.
+    #[prost(message, optional, tag = "6")]
+    pub snapshot: Option<IndexReference>,
+}
+
+impl CloseRecord {
+    /// CLOSE of a partition.
+    pub fn new(
+        partition: PartitionId,
+        epoch: i32,
+        end_offset: i64,
+        snapshot: Option<IndexReference>,
+    ) -> Self {
+        Self {
+            tenant: partition.tenant.0,
+            topic: partition.topic.as_bytes().to_vec(),
+            index: partition.index,
+            epoch,
+            end_offset,
+            snapshot,
+        }
+    }
+
+    /// The partition; `None` if the topic field does not hold an id.
+    pub fn partition(&self) -> Option<PartitionId> {
+        let topic = TopicId::from_slice(&self.topic)?;
+        Some(PartitionId::new(TenantId(self.tenant), topic, self.index))
+    }
 }
 
 /// Where an index snapshot is, and what it must add up to.

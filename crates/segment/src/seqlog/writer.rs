@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::frozen::FrozenSlot;
 use super::reader::{ReadError, SeqLogReader, Tail};
-use super::record::{self, EndRecord, OpenSlot};
+use super::record::{self, CloseRecord, EndRecord, OpenSlot};
 use super::slot::SlotKind;
 use crate::keys::Family;
 use crate::log_id::LogId;
@@ -131,6 +131,11 @@ impl SeqLogWriter {
             return Ok(None);
         }
         self.settle().await.map(Some)
+    }
+
+    /// Appends CLOSE: one partition has left the log.
+    pub async fn close(&mut self, close: &CloseRecord) -> Result<u64, AppendError> {
+        self.append(SlotKind::Close, vec![record::encode(close)]).await
     }
 
     /// Appends END. The log is over.

@@ -185,7 +185,7 @@ fn index_of(log: LogId, partitions: &Partitions) -> IndexSnapshot {
     IndexSnapshot { log, partitions: entries.collect(), producers_complete: true }
 }
 
-fn entry_of(state: FinalState) -> PartitionIndex {
+pub(crate) fn entry_of(state: FinalState) -> PartitionIndex {
     PartitionIndex {
         leader_epoch: state.epoch,
         start_offset: state.start_offset,

@@ -10,7 +10,7 @@
 //! `cache` as durable and visible, and leaves through `upload`. A fetch passes `server`, `fetch`,
 //! `partition`; what the cache no longer holds is described by `plan` for a cold reader. `role`
 //! starts it all: `recover` ends the last `incarnation`, `open` claims the partitions, `reconcile`
-//! follows the assignments, `watchdog` notices what the rest cannot. `ending` is what both `recover`
+//! follows the assignments, `watchdog` notices what the rest cannot. `release` lets a partition go to another node. `ending` is what both `recover`
 //! and `survivor` do: the latter for another node, when control asks.
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ mod survivor;
 mod lease;
 mod promise;
 mod reconcile;
+mod release;
 mod watchdog;
 
 mod open;

@@ -118,6 +118,14 @@ pub const CLUSTER_WAIT: Duration = Duration::from_secs(60);
 /// How often silent producers are looked for.
 pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Partitions that wait for their CLOSE. Beyond it the next owners wait: each CLOSE is two PUTs, one
+/// after the other.
+pub const LEAVING_MAX: usize = 64;
+
+/// How long the next owner waits for the present one to let go of a partition: an upload of what
+/// waits, a snapshot and a slot.
+pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Proofs of ownership begin at most this often: each is a request to the object store, for
 /// everybody who asked meanwhile (R6).
 pub const PROOF_INTERVAL: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use process::{Clock, Drain};
 use protocol::ids::{NodeId, PartitionId, TenantId};
 use segment::seqlog::SeqLogWriter;
 use segment::{LogId, Store};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::cache::HotCache;
 use crate::config::Config;
@@ -22,10 +22,11 @@ use crate::partition::Partition;
 use crate::partitions::Partitions;
 use crate::plan::Planner;
 use crate::producer_ids::ProducerIds;
+use crate::release::Releases;
 use crate::role::Deps;
 use crate::settings::TopicSettings;
 use crate::survivor::Survivor;
-use crate::upload::Uploader;
+use crate::upload::{Closing, Leaving, Uploader};
 use crate::wal::Front;
 use crate::watchdog::Health;
 
@@ -39,6 +40,7 @@ pub struct Node {
     log: LogId,
     front: Arc<dyn Front>,
     health: Health,
+    leaving: mpsc::Sender<Closing>,
     survivor: Survivor,
     cache: Arc<HotCache>,
     partitions: Arc<Partitions>,
@@ -56,6 +58,7 @@ pub(crate) struct NodeParts {
     pub(crate) front: Arc<dyn Front>,
     pub(crate) health: Health,
     pub(crate) next_slot: Arc<AtomicU64>,
+    pub(crate) leaving: mpsc::Sender<Closing>,
 }
 
 // === impl Node ===
@@ -68,7 +71,7 @@ impl Node {
         parts: NodeParts,
         drain: &Drain,
     ) -> Self {
-        let NodeParts { log, front, health, next_slot } = parts;
+        let NodeParts { log, front, health, next_slot, leaving } = parts;
         let to_usize =
             |size: bytesize::ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         let cache =
@@ -92,6 +95,7 @@ impl Node {
             partitions: Arc::clone(&partitions),
             next_slot,
             groups: Arc::clone(&groups),
+            releases: Releases { view: deps.view.clone(), peers: deps.peers.clone() },
             concurrency: config.open_concurrency,
         });
         let planner = Planner {
@@ -105,6 +109,7 @@ impl Node {
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
             survivor: Survivor::new(log, deps.store.clone(), deps.peers.clone(), drain.clone()),
             health,
+            leaving,
             cluster: (cluster.cluster_id.clone(), cluster.generation),
             config,
             deps,
@@ -198,8 +203,19 @@ impl Node {
     }
 
     /// What uploads for this incarnation.
-    pub(crate) fn uploader(&self, writer: SeqLogWriter, next_slot: Arc<AtomicU64>) -> Uploader {
-        Uploader::new(writer, Arc::clone(&self.cache), Arc::clone(&self.front), next_slot)
+    pub(crate) fn uploader(
+        &self,
+        writer: SeqLogWriter,
+        next_slot: Arc<AtomicU64>,
+        leaving: mpsc::Receiver<Closing>,
+    ) -> Uploader {
+        let leaving = Leaving::new(leaving, Arc::clone(&self.partitions));
+        Uploader::new(writer, Arc::clone(&self.cache), Arc::clone(&self.front), next_slot, leaving)
+    }
+
+    /// Takes partitions that are to leave this log.
+    pub(crate) fn leaving(&self) -> &mpsc::Sender<Closing> {
+        &self.leaving
     }
 
     /// Says that everything assigned is open.

@@ -1,8 +1,9 @@
 //! Opening a partition: proof that the previous owner ended, then the claim, then service.
 //!
 //! ```text
-//! manifest ──► previous owner's log carries END? ──no──► not now (R2, R3)
-//!                  │ yes
+//! manifest ──► previous owner's log carries END? ──no──► ask the owner for a CLOSE ──no──► not now
+//!                  │ yes                                     │ yes, and it is there    (R2, R3)
+//!                  ├◄────────────────────────────────────────┘
 //!                  ▼
 //!            indexes of the chain: log end, extents, producers (R26, T1)
 //!                  ▼
@@ -35,7 +36,8 @@ use crate::cache::HotCache;
 use crate::group_host::GroupHost;
 use crate::metrics;
 use crate::partition::{EpochHistory, OpenedLog, Partition};
-use crate::partitions::Partitions;
+use crate::partitions::{Partitions, Released};
+use crate::release::Releases;
 use crate::settings::TopicSettings;
 use crate::wal::Front;
 
@@ -91,6 +93,7 @@ pub(crate) struct Opener {
     /// The slot that the next upload makes: no earlier one holds records of a new claim.
     next_slot: Arc<AtomicU64>,
     groups: Arc<dyn GroupHost>,
+    releases: Releases,
     indexes: Indexes,
     concurrency: Semaphore,
     /// One attempt per partition at a time.
@@ -107,6 +110,7 @@ pub(crate) struct OpenerParts {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) next_slot: Arc<AtomicU64>,
     pub(crate) groups: Arc<dyn GroupHost>,
+    pub(crate) releases: Releases,
     pub(crate) concurrency: usize,
 }
 
@@ -136,6 +140,7 @@ impl From<IndexError> for OpenError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::NotEnded { log } => Self::NotEnded { log },
+            IndexError::NotClosed { log, .. } => Self::Damaged { log, what: error.to_string() },
             IndexError::Store(error) => Self::Store(error),
             IndexError::Read(segment::seqlog::ReadError::Store(error)) => Self::Store(error),
         }
@@ -165,8 +170,8 @@ impl From<CommitError> for OpenError {
 
 impl Opener {
     pub(crate) fn new(parts: OpenerParts) -> Self {
-        let OpenerParts { store, clock, log, front, cache, partitions, next_slot, groups, .. } =
-            parts;
+        let OpenerParts { store, clock, log, front, cache, partitions, .. } = parts;
+        let OpenerParts { next_slot, groups, releases, .. } = parts;
         Self {
             manifests: ManifestStore::new(store.clone()),
             store,
@@ -177,6 +182,7 @@ impl Opener {
             partitions,
             next_slot,
             groups,
+            releases,
             indexes: Indexes::default(),
             concurrency: Semaphore::new(parts.concurrency),
             attempts: Mutex::default(),
@@ -262,17 +268,43 @@ impl Opener {
         if current.deleted {
             return Err(OpenError::Deleted);
         }
-        if current.owner == self.log {
+        let ours = self.partitions.released(current.partition, current.epoch);
+        if current.owner == self.log && ours.is_none() {
             return self.reclaim(current, version).await;
         }
-        let mut opened = self.restore(&current, current.chain.len()).await?;
+        let (mut opened, close_slot) = self.restore_closed(&current, ours).await?;
         let epoch = epoch_min.max(current.epoch.saturating_add(1));
-        let mut next = current.claimed(epoch, self.log, self.next_slot(), opened.log_end)?;
+        let (first_slot, end) = (self.next_slot(), opened.log_end);
+        let mut next = match close_slot {
+            None => current.claimed(epoch, self.log, first_slot, end)?,
+            Some(slot) => current.claimed_after_close(epoch, self.log, first_slot, end, slot)?,
+        };
         restore::tidy(&mut next);
         let (manifest, version) = self.manifests.commit(&next, Some(&version)).await?;
         opened.epoch = epoch;
         opened.epochs = EpochHistory::new(manifest.epoch_history.clone());
         Ok((opened, manifest, version))
+    }
+
+    /// The partition as its last owner left it, with the slot of its CLOSE if the owner's log goes on.
+    async fn restore_closed(
+        &self,
+        current: &Manifest,
+        ours: Option<Released>,
+    ) -> Result<(OpenedLog, Option<u64>), OpenError> {
+        let slot = match ours {
+            Some(released) => released.slot,
+            None => match self.restore(current, current.chain.len()).await {
+                Err(OpenError::NotEnded { log }) if log == current.owner => {
+                    self.releases.ask(self.log.node, current).await?
+                }
+                restored => return restored.map(|opened| (opened, None)),
+            },
+        };
+        let mut closed = current.clone();
+        closed.chain.last_mut().expect("a manifest has an owner").close_slot = Some(slot);
+        let opened = self.restore(&closed, closed.chain.len()).await?;
+        Ok((opened, Some(slot)))
     }
 
     /// The manifest names this incarnation already: the answer to our own swap was lost, or the

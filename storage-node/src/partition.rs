@@ -197,6 +197,12 @@ impl Partition {
         state.waiters.changed();
     }
 
+    /// Whether it is closed, and everything that was appended before is uploaded.
+    pub(crate) fn is_uploaded(&self) -> bool {
+        let state = self.state.lock();
+        state.closed.is_some() && state.uploaded_upto == state.next_offset
+    }
+
     /// Gives up the oldest hot batches, up to and including the one that starts at `base_offset`.
     /// They are uploaded.
     pub(crate) fn evict_upto(&self, base_offset: i64) {

@@ -1,6 +1,6 @@
 //! The partitions this incarnation owns and serves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -14,8 +14,18 @@ use crate::partition::Partition;
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     open: RwLock<HashMap<PartitionId, Arc<Partition>>>,
-    /// Those this incarnation gave up: what it appended to them is in no ended log yet.
-    closed: RwLock<HashSet<PartitionId>>,
+    /// Those this incarnation gave up: what it appended to them is in no ended log yet, unless a
+    /// CLOSE says where it ends.
+    closed: RwLock<HashMap<PartitionId, Option<Released>>>,
+}
+
+/// Where a partition left this incarnation's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// The epoch that is over.
+    pub(crate) epoch: i32,
+    /// The slot of the CLOSE.
+    pub(crate) slot: u64,
 }
 
 impl Partitions {
@@ -34,22 +44,37 @@ impl Partitions {
         self.open.read().len()
     }
 
-    /// Whether this incarnation has served the partition and stopped.
+    /// Whether this incarnation has served the partition and stopped without a CLOSE.
     pub(crate) fn was_open(&self, id: PartitionId) -> bool {
-        self.closed.read().contains(&id)
+        self.closed.read().get(&id).is_some_and(Option::is_none)
+    }
+
+    /// Where the partition left this log in `epoch`, if it did.
+    pub(crate) fn released(&self, id: PartitionId, epoch: i32) -> Option<Released> {
+        let released = self.closed.read().get(&id).copied().flatten();
+        released.filter(|released| released.epoch == epoch)
     }
 
     /// Begins to serve a partition.
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
-        let before = self.open.write().insert(partition.id(), partition);
-        assert!(before.is_none(), "a partition is opened once per incarnation (R2)");
+        let mut open = self.open.write();
+        self.closed.write().remove(&partition.id());
+        let before = open.insert(partition.id(), partition);
+        assert!(before.is_none(), "a partition is opened once per epoch (R2)");
+    }
+
+    /// Lets go of a partition whose CLOSE is durable.
+    pub(crate) fn release(&self, id: PartitionId, released: Released) {
+        let mut open = self.open.write();
+        self.closed.write().insert(id, Some(released));
+        open.remove(&id);
     }
 
     /// Stops to serve a partition; everybody who waits on it hears `code`.
     pub(crate) fn remove(&self, id: PartitionId, code: ErrorCode) -> Option<Arc<Partition>> {
         let mut open = self.open.write();
         let partition = open.remove(&id)?;
-        self.closed.write().insert(id);
+        self.closed.write().insert(id, None);
         drop(open);
         partition.close(code);
         Some(partition)

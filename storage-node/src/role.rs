@@ -11,12 +11,13 @@ use protocol::ErrorCode;
 use segment::Store;
 use segment::seqlog::AppendError;
 use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
 use crate::incarnation::{self, Incarnation};
 use crate::lease::{self, RegisterError, Registration};
-use crate::limits::{CLUSTER_WAIT, PRODUCER_EXPIRY_INTERVAL, SERVER_GRACE};
+use crate::limits::{CLUSTER_WAIT, LEAVING_MAX, PRODUCER_EXPIRY_INTERVAL, SERVER_GRACE};
 use crate::metrics;
 use crate::node::{Node, NodeParts};
 use crate::recover::RecoverError;
@@ -130,9 +131,10 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let watchdog = Watchdog::start(watched(&config, &deps.clock, &front, &registration), &health);
     let next_slot = Arc::new(AtomicU64::new(writer.next_slot()));
     let metadata = Arc::clone(&deps.metadata);
-    let parts = NodeParts { log, front, health, next_slot: Arc::clone(&next_slot) };
+    let (leaving, leaves) = mpsc::channel(LEAVING_MAX);
+    let parts = NodeParts { log, front, health, next_slot: Arc::clone(&next_slot), leaving };
     let node = Arc::new(Node::new(config, deps, &cluster, parts, &drain));
-    let uploader = node.uploader(writer, next_slot);
+    let uploader = node.uploader(writer, next_slot, leaves);
     let handler: Arc<dyn Handler> = Arc::new(Server(Arc::clone(&node)));
 
     // Serves until the incarnation is over, not only until the drain begins: a node that ends in

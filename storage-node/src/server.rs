@@ -8,7 +8,6 @@ use futures::future::BoxFuture;
 use hop::internal::{
     AllocateProducerIdsResponse, ColdFetchResponse, EndIncarnationResponse, OpenPartition,
     OpenPartitionsRequest, OpenPartitionsResponse, PingResponse, ProbeResponse,
-    ReleasePartitionResponse,
 };
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
@@ -18,7 +17,7 @@ use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
 
 use crate::node::Node;
-use crate::{compaction, delete_records, fetch, list_offsets, produce, reconcile};
+use crate::{compaction, delete_records, fetch, list_offsets, produce, reconcile, release};
 
 /// Answers for one node.
 pub(crate) struct Server(pub(crate) Arc<Node>);
@@ -107,10 +106,8 @@ fn answer_cluster(
             Response::EndIncarnation(EndIncarnationResponse { error_code })
         }
         .boxed(),
-        Request::ReleasePartition(_) => {
-            let error_code = ErrorCode::NotLeaderOrFollower.code().into();
-            let answer = ReleasePartitionResponse { error_code, slot: 0 };
-            ready(Response::ReleasePartition(answer))
+        Request::ReleasePartition(request) => {
+            release::release(node, request).map(Response::ReleasePartition).boxed()
         }
         other => ready(misrouted(&other)),
     }

@@ -2,6 +2,7 @@
 //!
 //! In: batches in log order from the cache. Out: one object of at most 32 MiB, its extents published
 //! to the partitions, the front trimmed below it.
+//! A partition that leaves this node gets a CLOSE slot once all its records are uploaded.
 //! Never: an upload of what the front has not made durable (R24); a trim above what a successful PUT
 //! of our own covers (R25); two slots in flight (a hole would cut the log short).
 //!
@@ -10,6 +11,8 @@
 //!                      │  ▲
 //!                      └──┘ store away: the same bytes again (R14), for ever; nothing is dropped
 //! ```
+
+mod leaving;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +33,8 @@ use crate::metrics;
 use crate::partition::Partition;
 use crate::wal::{Front, Lsn, LsnRange};
 
+pub(crate) use self::leaving::{Closing, Leaving};
+
 /// Why an upload did not succeed.
 #[derive(Debug, Error)]
 pub enum UploadError {
@@ -44,7 +49,7 @@ pub enum UploadError {
     Unstorable(#[from] AddError),
 }
 
-/// Uploads the cache's batches to one data log.
+/// Uploads the cache's batches to one data log, and closes partitions that leave it.
 pub(crate) struct Uploader {
     writer: SeqLogWriter,
     cache: Arc<HotCache>,
@@ -52,7 +57,14 @@ pub(crate) struct Uploader {
     /// Told to whoever claims partitions meanwhile.
     next_slot: Arc<AtomicU64>,
     /// The slot whose fate is not known.
-    undecided: Option<Upload>,
+    undecided: Option<Undecided>,
+    leaving: Leaving,
+}
+
+/// What is in a slot on its way.
+enum Undecided {
+    Upload(Upload),
+    Close(Closing),
 }
 
 /// An object on its way.
@@ -83,9 +95,10 @@ impl Uploader {
         cache: Arc<HotCache>,
         front: Arc<dyn Front>,
         next_slot: Arc<AtomicU64>,
+        leaving: Leaving,
     ) -> Self {
         next_slot.store(writer.next_slot(), Ordering::Release);
-        Self { writer, cache, front, next_slot, undecided: None }
+        Self { writer, cache, front, next_slot, undecided: None, leaving }
     }
 
     /// Uploads whenever enough waits, or has waited for long enough, until the drain begins.
@@ -97,13 +110,19 @@ impl Uploader {
     ) -> Result<(), UploadError> {
         let mut backoff = UPLOAD_BACKOFF_MIN;
         loop {
-            let cache = Arc::clone(&self.cache);
-            tokio::select! {
-                () = drain.draining() => return Ok(()),
-                () = cache.upload_due(interval) => {}
+            // What is undecided comes first, and need not wait for more.
+            if self.undecided.is_none() {
+                let cache = Arc::clone(&self.cache);
+                tokio::select! {
+                    () = drain.draining() => return Ok(()),
+                    () = cache.upload_due(interval) => {}
+                    () = self.leaving.due() => {}
+                }
             }
-            match self.upload_one().await {
-                Ok(_) => backoff = UPLOAD_BACKOFF_MIN,
+            match self.step().await {
+                Ok(true) => backoff = UPLOAD_BACKOFF_MIN,
+                // A partition leaves whose last commits are on their way from the front.
+                Ok(false) => tokio::time::sleep(Duration::from_millis(1)).await,
                 Err(UploadError::Unavailable(error)) => {
                     tracing::warn!(%error, ?backoff, "upload failed; trying again");
                     tokio::select! {
@@ -126,7 +145,7 @@ impl Uploader {
         backoff_max: Duration,
     ) -> Result<(), UploadError> {
         let mut backoff = UPLOAD_BACKOFF_MIN;
-        while self.front.usage().trimmed < end {
+        while self.undecided.is_some() || self.front.usage().trimmed < end {
             match self.upload_one().await {
                 Ok(true) => backoff = UPLOAD_BACKOFF_MIN,
                 // The last commits are on their way from the front's thread.
@@ -142,6 +161,20 @@ impl Uploader {
         Ok(())
     }
 
+    /// Makes one slot: a CLOSE if a partition is ready to leave, else an upload.
+    async fn step(&mut self) -> Result<bool, UploadError> {
+        if self.undecided.is_none()
+            && let Some(closing) = self.leaving.ready()
+        {
+            let record = closing.record(*self.writer.log()).await;
+            self.undecided = Some(Undecided::Close(closing));
+            let appended = self.writer.close(&record).await;
+            self.decided(appended)?;
+            return Ok(true);
+        }
+        self.upload_one().await
+    }
+
     /// Uploads one object. False if nothing waits.
     pub(crate) async fn upload_one(&mut self) -> Result<bool, UploadError> {
         let appended = match &self.undecided {
@@ -149,20 +182,27 @@ impl Uploader {
                 .writer
                 .resume()
                 .await
-                .map(|slot| slot.expect("an undecided upload has a frozen slot")),
+                .map(|slot| slot.expect("what is undecided has a frozen slot")),
             None => {
                 let Some(cut) = self.cache.cut(OBJECT_BYTES_MAX) else { return Ok(false) };
                 let (payload, upload) = build(cut)?;
-                self.undecided = Some(upload);
+                self.undecided = Some(Undecided::Upload(upload));
                 self.writer.append(SlotKind::Data, payload).await
             }
         };
-        let slot = appended.inspect_err(|_| metrics::upload_failed())?;
-        let upload = self.undecided.take().expect("set above");
-        self.next_slot.store(slot + 1, Ordering::Release);
-        let log = *self.writer.log();
-        self.publish(upload, log, slot);
+        self.decided(appended)?;
         Ok(true)
+    }
+
+    /// Acts upon a slot that was made.
+    fn decided(&mut self, appended: Result<u64, AppendError>) -> Result<(), UploadError> {
+        let slot = appended.inspect_err(|_| metrics::upload_failed())?;
+        self.next_slot.store(slot + 1, Ordering::Release);
+        match self.undecided.take().expect("a slot is begun with what is in it") {
+            Undecided::Upload(upload) => self.publish(upload, *self.writer.log(), slot),
+            Undecided::Close(closing) => self.leaving.left(closing, slot),
+        }
+        Ok(())
     }
 
     /// Ends the log. Everything was uploaded.

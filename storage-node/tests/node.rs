@@ -10,6 +10,8 @@ mod failover;
 mod fetching;
 #[path = "node/harness.rs"]
 mod harness;
+#[path = "node/moves.rs"]
+mod moves;
 #[path = "node/object_front.rs"]
 mod object_front;
 #[path = "node/ownership.rs"]

@@ -1,6 +1,6 @@
 //! What a partition was when its last owner ended, from the indexes of its chain.
 
-use segment::index::{PartitionIndex, ProducerState};
+use segment::index::{self, PartitionIndex, ProducerState};
 use segment::manifest::Link;
 use segment::{Extent, Location, Manifest};
 
@@ -33,8 +33,18 @@ impl Opener {
         }
         let floor = manifest.floor();
         for link in &manifest.chain[..links] {
-            let index = self.indexes.load(&self.store, link.log).await?;
-            let part = index.partitions.get(&manifest.partition);
+            let index;
+            let closed;
+            let part = match link.close_slot {
+                None => {
+                    index = self.indexes.load(&self.store, link.log).await?;
+                    index.partitions.get(&manifest.partition)
+                }
+                Some(slot) => {
+                    closed = self.load_closed(manifest, link, slot).await?;
+                    closed.as_ref()
+                }
+            };
             follow(&mut opened, link, part, floor)?;
             for producer in part.into_iter().flat_map(|part| &part.producers) {
                 absorb(&mut opened.producers, producer, now_ms);
@@ -48,6 +58,29 @@ impl Opener {
         });
         Ok(opened)
     }
+
+    /// The part of a log that a partition left by CLOSE.
+    async fn load_closed(
+        &self,
+        manifest: &Manifest,
+        link: &Link,
+        slot: u64,
+    ) -> Result<Option<PartitionIndex>, OpenError> {
+        let (log, partition) = (link.log, manifest.partition);
+        let closed = index::load_closed(&self.store, log, partition, link.first_slot, slot).await?;
+        let (epoch, end) = (closed.record.epoch, closed.record.end_offset);
+        // Without a block of it, all of it is compacted, or there never was any.
+        let none = link.start_offset.max(end.min(manifest.floor()));
+        let found = closed.index.as_ref().map_or(none, |index| index.end_offset);
+        if (epoch, end) != (link.epoch, found) {
+            let what = format!(
+                "slot {slot} closes epoch {epoch} at offset {end}, the log has epoch {} up to {found}",
+                link.epoch
+            );
+            return Err(OpenError::Damaged { log, what });
+        }
+        Ok(closed.index)
+    }
 }
 
 /// Adds one link's part to what the links before it gave. Below `floor` a log need not hold
@@ -59,8 +92,10 @@ fn follow(
     floor: i64,
 ) -> Result<(), OpenError> {
     let damaged = |what: String| Err(OpenError::Damaged { log: link.log, what });
-    // A log that says nothing of the partition got no record of it, or none is left.
-    let found_end = part.map_or(link.start_offset, |part| part.end_offset);
+    // A log that says nothing of the partition got no record of it, or none is left. It may know of
+    // records from an earlier time: the partition left it by CLOSE and came back.
+    let known = part.map_or(link.start_offset, |part| part.end_offset);
+    let found_end = known.max(link.start_offset);
     // The last owner's link has no end yet. What it had above the floor is in the log, for such
     // slots are never collected; if nothing is, it ended at the floor, however little is left.
     let end = link.end_offset.unwrap_or_else(|| found_end.max(floor));
@@ -71,7 +106,8 @@ fn follow(
     let extents = part.into_iter().flat_map(|part| &part.extents);
     // The first may begin below the floor: log starts lie anywhere in a block.
     let mut first = next > link.start_offset;
-    for extent in extents.filter(|extent| extent.last_offset >= floor) {
+    let needed_from = floor.max(link.start_offset);
+    for extent in extents.filter(|extent| extent.last_offset >= needed_from) {
         let follows = extent.base_offset == next || (first && extent.base_offset < next);
         if !follows {
             return damaged(format!("offset {next} is followed by {}", extent.base_offset));

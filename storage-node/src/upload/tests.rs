@@ -13,7 +13,9 @@ async fn uploader(fixture: &Fixture) -> Uploader {
     let writer =
         SeqLogWriter::create(fixture.store.clone(), Family::Data, fixture.log, &open).await;
     let front = Arc::clone(&fixture.front) as _;
-    Uploader::new(writer.unwrap(), Arc::clone(&fixture.cache), front, Arc::default())
+    let (_nobody, leaving) = tokio::sync::mpsc::channel(1);
+    let leaving = Leaving::new(leaving, Arc::default());
+    Uploader::new(writer.unwrap(), Arc::clone(&fixture.cache), front, Arc::default(), leaving)
 }
 
 fn large(bytes: usize) -> Bytes {

@@ -28,11 +28,11 @@ use crate::harness::{Client, Cluster, PATIENCE, TestNode, batch, error, sequence
 const PRODUCER: (i64, i16) = (4000, 0);
 
 /// The values of some numbers, as [`cold_values`] reads them.
-fn numbers(upto: i32) -> Vec<String> {
+pub(crate) fn numbers(upto: i32) -> Vec<String> {
     (0..upto).map(|number| number.to_string()).collect()
 }
 
-async fn produce(client: &Client, topic: TopicId, numbers: std::ops::Range<i32>) {
+pub(crate) async fn produce(client: &Client, topic: TopicId, numbers: std::ops::Range<i32>) {
     for number in numbers {
         let records = sequenced(PRODUCER, number, &[&number.to_string()]);
         assert_eq!(client.acked(topic, 0, records).await, i64::from(number));
@@ -40,7 +40,7 @@ async fn produce(client: &Client, topic: TopicId, numbers: std::ops::Range<i32>)
 }
 
 impl Cluster {
-    async fn set_state(&self, node: i32, state: NodeState) {
+    pub(crate) async fn set_state(&self, node: i32, state: NodeState) {
         let record = NodeRecord { state, ..self.node_record(node).await };
         let put = Txn::new().put(Key::Node(NodeId(node)), record.encode());
         assert!(self.metadata.txn(put).await.expect("memory answers").is_committed());
@@ -48,14 +48,20 @@ impl Cluster {
     }
 
     /// What a survivor is asked, given the volume as it is now.
-    async fn ending(&self, dead: i32) -> EndIncarnationRequest {
+    pub(crate) async fn ending(&self, dead: i32) -> EndIncarnationRequest {
         let image = self.crash(dead).wal.path;
         let log_id = self.node_record(dead).await.log_id;
         EndIncarnationRequest { log_id, front: format!("shared-disk:{}", image.display()) }
     }
 
     /// Fails `dead` over to `heir`, as control does.
-    async fn fail_over(&self, dead: i32, heir: &TestNode, to: i32, topic: TopicId) -> i32 {
+    pub(crate) async fn fail_over(
+        &self,
+        dead: i32,
+        heir: &TestNode,
+        to: i32,
+        topic: TopicId,
+    ) -> i32 {
         self.set_state(dead, NodeState::Fenced).await;
         let request = self.ending(dead).await;
         assert_eq!(end(&heir.client, request).await, ErrorCode::None);
@@ -71,7 +77,7 @@ impl Cluster {
     }
 }
 
-async fn end(client: &Client, request: EndIncarnationRequest) -> ErrorCode {
+pub(crate) async fn end(client: &Client, request: EndIncarnationRequest) -> ErrorCode {
     match client.start(Request::EndIncarnation(request)).await {
         Response::EndIncarnation(answer) => {
             error(i16::try_from(answer.error_code).expect("a Kafka code"))

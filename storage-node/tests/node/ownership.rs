@@ -101,35 +101,6 @@ async fn restarts_without_records_leave_no_trace_in_the_manifest() {
 }
 
 #[tokio::test]
-async fn a_partition_moves_to_another_node_only_after_its_owner_ended() {
-    let cluster = Cluster::new().await;
-    let topic = cluster.topic(1, 1, &[]).await;
-    let first = cluster.start(cluster.config(1)).await;
-    first.serving(&cluster, topic, 0).await;
-    let second = cluster.start(cluster.config(2)).await;
-    let producer = (4000, 0);
-    first.client.acked(topic, 0, sequenced(producer, 0, &["a"])).await;
-
-    // Moved by mistake: the owner lives, so the other cannot have it (R2).
-    cluster.assign(topic, 0, 2, 1).await;
-    let wanted = vec![OpenPartition::new(PartitionId::new(TENANT, topic, 0))];
-    let request = Request::OpenPartitions(OpenPartitionsRequest { partitions: wanted });
-    let Response::OpenPartitions(answer) = second.client.start(request).await else {
-        panic!("another answer");
-    };
-    assert_eq!(answer.error_codes, [i32::from(ErrorCode::NotLeaderOrFollower.code())]);
-    assert_eq!(first.client.acked(topic, 0, sequenced(producer, 1, &["b"])).await, 1);
-
-    first.stop().await.unwrap();
-    assert_eq!(second.serving(&cluster, topic, 0).await, 1);
-    assert_eq!(second.client.acked(topic, 0, sequenced(producer, 1, &["b"])).await, 1);
-    assert_eq!(second.client.acked(topic, 0, sequenced(producer, 2, &["c"])).await, 2);
-    let plan = second.client.plan(topic, 0, 0).await;
-    assert_eq!(plan.end_offset, 2, "the other node's records can be planned for");
-    second.stop().await.unwrap();
-}
-
-#[tokio::test]
 async fn a_node_whose_log_was_lost_does_not_pretend_to_be_whole() {
     let cluster = Cluster::new().await;
     let topic = cluster.topic(1, 1, &[]).await;

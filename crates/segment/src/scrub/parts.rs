@@ -105,10 +105,10 @@ impl<'a> Parts<'a> {
     /// Whether every claim finds what it needs, whatever else is gone: what lies below the floor
     /// of its manifest may have been collected (R32).
     pub(super) fn satisfy_claims(&self) -> bool {
-        self.claims.iter().all(|claim| {
+        self.claims.iter().enumerate().all(|(position, claim)| {
             let link = &claim.link;
             let from = claim.needed_from.max(link.start_offset);
-            match (self.parts.get(&claim.partition), link.end_offset) {
+            match (self.part(position), link.end_offset) {
                 (Some(part), Some(end)) => {
                     from >= end || (part.whole_from <= from && part.end == end)
                 }

@@ -12,7 +12,7 @@ fn log(incarnation: u64) -> LogId {
 
 fn link(incarnation: u64, start_offset: i64, end_offset: Option<i64>) -> Link {
     let epoch = i32::try_from(incarnation).unwrap();
-    Link { epoch, log: log(incarnation), first_slot: 1, start_offset, end_offset }
+    Link { epoch, log: log(incarnation), first_slot: 1, start_offset, end_offset, close_slot: None }
 }
 
 fn extent(base_offset: i64, last_offset: i64) -> Extent {

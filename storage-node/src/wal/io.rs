@@ -85,6 +85,20 @@ impl FileIo {
         }
     }
 
+    /// Opens the file for reading only and without its lock: its writer may be paused and hold that
+    /// for ever. For readers that something else protects from its late writes (R4).
+    pub fn open_unlocked(path: &Path) -> io::Result<Self> {
+        // Direct, so that what another machine wrote is not hidden by this one's page cache.
+        let flags = i32::try_from(OFlags::DIRECT.bits()).expect("open flags fit into a C int");
+        let direct = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let file = match direct {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => File::open(path)?,
+            opened => opened?,
+        };
+        let size = file.metadata()?.len();
+        Ok(Self { file, size, durability: Durability::OfWrite })
+    }
+
     /// Fails with `InvalidInput` (EINVAL) where direct I/O is not to be had: some file systems
     /// refuse it at open, others at the first read.
     fn open_direct(path: &Path) -> io::Result<Self> {

@@ -26,7 +26,7 @@ use segment::StoreError;
 use super::block::decode_entries;
 use super::buffer::AlignedBuffer;
 use super::cursor::{Cursor, Place};
-use super::io::WalIo;
+use super::io::{FileIo, WalIo};
 use super::layout::{ALIGN, Position, Ring};
 use super::superblock::{SUPERBLOCK_BYTES, Superblock};
 use super::{LoggedEntry, Lsn, SealedChunk, file};
@@ -113,7 +113,7 @@ impl From<io::Error> for RecoverError {
 
 /// The log an earlier incarnation left behind, checked from start to end.
 ///
-/// Holds the lock on the file until it is dropped.
+/// Holds the lock on the file until it is dropped, unless it is a shared one.
 pub struct Recovered {
     io: Arc<dyn WalIo>,
     ring: Ring,
@@ -127,6 +127,15 @@ pub struct Recovered {
 /// Blocks: reads the used part of the ring, and looks through the rest.
 pub fn recover(path: &Path) -> Result<Option<Recovered>, RecoverError> {
     file::open(path)?.map(|io| recover_from(Arc::new(io))).transpose()
+}
+
+/// The same for a file whose writer may still hold it: a paused process keeps its lock. Only after
+/// that writer's promise has run out (R4); what it may still write was never acknowledged.
+pub(super) fn recover_unlocked(path: &Path) -> Result<Option<Recovered>, RecoverError> {
+    match FileIo::open_unlocked(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => recover_from(Arc::new(opened?)).map(Some),
+    }
 }
 
 /// Reads the log behind `io`.

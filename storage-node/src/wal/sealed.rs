@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use segment::{LogId, Store};
 
 use super::object::SealedObject;
-use super::recover::{RecoverError, Recovered, recover};
+use super::recover::{RecoverError, Recovered, recover, recover_unlocked};
 use super::{FrontDescriptor, Lsn, SealedChunk};
 
 /// A log that has an end. Nothing below `end` changes and nothing is added, whatever its writer
@@ -36,7 +36,8 @@ pub trait SealedFront: Send + Sync {
 ///
 /// `None`: there is no such log, so nothing was ever acknowledged in it, or the volume is not
 /// attached here; the data log tells which. For a shared disk the caller has waited until the node's
-/// promise cannot hold any more (R4): holding the file keeps out only processes of this machine.
+/// promise cannot hold any more (R4), and the file is read without its lock, which a paused process of
+/// this machine would keep.
 pub async fn open_sealed(
     descriptor: &FrontDescriptor,
     log: LogId,
@@ -44,8 +45,12 @@ pub async fn open_sealed(
 ) -> Result<Option<Arc<dyn SealedFront>>, RecoverError> {
     match descriptor {
         FrontDescriptor::Disk { path } | FrontDescriptor::SharedDisk { path } => {
-            let path = path.clone();
-            let found = tokio::task::spawn_blocking(move || recover(&path)).await;
+            let (path, shared) =
+                (path.clone(), matches!(descriptor, FrontDescriptor::SharedDisk { .. }));
+            let found = tokio::task::spawn_blocking(move || {
+                if shared { recover_unlocked(&path) } else { recover(&path) }
+            })
+            .await;
             let Some(found) = found.expect("reading a log does not panic")? else {
                 return Ok(None);
             };

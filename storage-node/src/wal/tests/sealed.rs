@@ -26,12 +26,13 @@ async fn a_file_is_opened_for_the_incarnation_that_wrote_it_and_for_no_other() {
     let config = DiskFrontConfig::new(&path, 1 << 20);
     let front = DiskFront::open(&config, &log.to_string(), None, Arc::new(NoPromise)).unwrap();
     let expected = write_blocks(&front, &[100, 60_000, 3000]);
-    let shared = FrontDescriptor::SharedDisk { path };
-    let locked = open_sealed(&shared, log, &store).await.err();
+    let own = FrontDescriptor::Disk { path: path.clone() };
+    let locked = open_sealed(&own, log, &store).await.err();
     assert!(matches!(locked, Some(RecoverError::Locked)), "its writer is here: {locked:?}");
-    drop(front);
-
+    // A writer that is paused keeps its lock for ever; its promise does not last (R4).
+    let shared = FrontDescriptor::SharedDisk { path };
     let sealed = open_sealed(&shared, log, &store).await.unwrap().expect("the file is there");
+    drop(front);
     let last = expected.last().unwrap().lsn;
     assert_eq!((sealed.start(), sealed.end()), (Lsn(0), last.end));
     let chunk = sealed.read_sealed(expected[1].lsn.start, 1).await.unwrap();

@@ -2,7 +2,9 @@
 
 mod ack_floor;
 mod base;
+mod partitions;
 mod peak_produce;
+mod s3_cost;
 
 use anyhow::{Result, bail};
 
@@ -24,10 +26,8 @@ const LATER: &[&str] = &[
     "elastic",
     "gateway-overhead",
     "tls",
-    "partitions",
     "connections",
     "failover",
-    "s3-cost",
     "tail-consume",
     "small-requests",
     "noisy-tenant",
@@ -39,10 +39,12 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "peak-produce" => peak_produce::run(options),
         "ack-floor" => ack_floor::run(options),
         "base-100" => base::run(name, 100.0, 16, options),
+        "s3-cost" | "cost" => s3_cost::run(options),
+        "partitions" | "partitions-10k" => partitions::run(),
         "base-500" => base::run(name, 500.0, 64, options),
         _ if LATER.contains(&name) => bail!("scenario `{name}` is not built yet"),
         _ => bail!(
-            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500; later: {}",
+            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, s3-cost, partitions; later: {}",
             LATER.join(", ")
         ),
     }

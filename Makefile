@@ -53,7 +53,7 @@ bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
 	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
 
-chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|object SECONDS=n SEED=n)
+chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|shared-disk|object SECONDS=n SEED=n)
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-chaos
 	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED))

@@ -46,6 +46,8 @@ pub struct Spec {
 pub enum FrontKind {
     /// A file of the node's own machine: its partitions wait for its restart.
     Disk,
+    /// A file on a volume that other nodes reach at the same path: here, the same machine's.
+    SharedDisk,
     /// The object store: any node takes over.
     Object,
 }
@@ -55,6 +57,7 @@ impl FrontKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
+            Self::SharedDisk => "shared-disk",
             Self::Object => "object",
         }
     }
@@ -267,8 +270,10 @@ fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
 
 fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {
     let Addresses { id, address, dir, .. } = role;
+    let path = format!("path = \"{}\"", dir.join("wal").display());
     let front = match spec.front {
-        FrontKind::Disk => format!("path = \"{}\"", dir.join("wal").display()),
+        FrontKind::Disk => path,
+        FrontKind::SharedDisk => format!("{path}\nshared = true"),
         FrontKind::Object => "kind = \"object\"".to_owned(),
     };
     format!(

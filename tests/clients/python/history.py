@@ -7,7 +7,7 @@
 Every value is unique and carries its CRC: 4 digits worker, 16 digits sequence, 8 hexadecimal digits
 CRC-32 of worker, sequence and payload, then the payload. A history has one event per line:
 
-    a PARTITION OFFSET WORKER SEQUENCE SENT_MS ACKED_MS         acknowledged
+    a PARTITION OFFSET WORKER SEQUENCE SENT_MS ACKED_MS         acknowledged; OFFSET is -1 when unknown
     f WORKER SEQUENCE ERROR                                     given up by the client
     e ERROR                                                     told to the application
     r PARTITION OFFSET WORKER SEQUENCE                          read
@@ -82,7 +82,10 @@ def produce(bootstrap, topic, partitions, worker, rate, log):
     def delivered(sequence, sent_ms, error, message):
         if error is None:
             acked_ms = int(time.time() * 1000)
-            history.write("a", message.partition(), message.offset(), worker, sequence, sent_ms, acked_ms)
+            # No offset: the client was told that a repeated batch is older than the last five, so it
+            # knows that the record is there, and not where.
+            offset = -1 if message.offset() is None else message.offset()
+            history.write("a", message.partition(), offset, worker, sequence, sent_ms, acked_ms)
         else:
             history.write("f", worker, sequence, error.name())
 

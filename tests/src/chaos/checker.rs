@@ -142,6 +142,7 @@ fn check_ack(ack: &Ack, places: &Places, findings: &mut Findings) {
         return;
     }
     match places.by_value.get(&ack.value) {
+        Some((partition, _)) if ack.offset < 0 && *partition == ack.partition => {}
         Some(place) => {
             findings.moved += 1;
             findings.example(|| format!("{ack:?} is at {place:?}"));

@@ -23,7 +23,7 @@ pub struct Value {
 pub struct Ack {
     /// Where.
     pub partition: u32,
-    /// The offset that the acknowledgement names.
+    /// The offset that the acknowledgement names; -1 if it only says that the record is there.
     pub offset: i64,
     /// Which record.
     pub value: Value,

@@ -61,6 +61,7 @@ impl Report {
             "pauses": done.pauses,
             "exits": done.exits,
             "acked": history.acks.len(),
+            "acked_without_offset": history.acks.iter().filter(|ack| ack.offset < 0).count(),
             "scrub_findings": scrub.len(),
             "first_ack_ms": times_of(""),
             "first_ack_ms_kill": times_of("kill"),

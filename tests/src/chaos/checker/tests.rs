@@ -72,6 +72,18 @@ fn an_acknowledgement_with_a_wrong_offset_is_found() {
 }
 
 #[test]
+fn an_acknowledgement_without_an_offset_still_promises_the_record() {
+    let mut history = sound();
+    history.acks[3].offset = -1;
+    assert!(check(&history).is_clean());
+    history.acks[3].value = value(9);
+    history.sent.insert(1, 10);
+    assert_eq!(counted(&history), [("lost", 1)]);
+    history.acks[3] = Ack { partition: 1, ..ack(-1, 3) };
+    assert_eq!(check(&history).moved, 1);
+}
+
+#[test]
 fn a_duplicate_is_found() {
     let history =
         reading(sound(), vec![read(0, 0), read(1, 1), read(2, 2), read(3, 3), read(4, 1)]);

@@ -3,12 +3,14 @@
 //! - [`Clock`]: the wall clock, which tests and simulation can set;
 //! - [`Net`]: the network, which a simulation can be;
 //! - [`Drain`]: every task hangs on one, and shutdown waits for it;
+//! - [`mutation`]: deliberate mistakes, in builds for that purpose only;
 //! - [`admin`]: the HTTP listener for metrics, liveness and readiness.
 #![forbid(unsafe_code)]
 
 pub mod admin;
 mod clock;
 mod drain;
+pub mod mutation;
 pub mod net;
 
 pub use clock::Clock;

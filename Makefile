@@ -8,7 +8,7 @@ KAFKA ?= 127.0.0.1:9092
 HTTP ?= 127.0.0.1:9644
 SECONDS_ARG = $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
-.PHONY: help dev test lint unit e2e s3-faults real-input fuzz-smoke bench chaos compat drill doc fmt clean
+.PHONY: help dev test lint unit sim e2e s3-faults real-input fuzz-smoke bench chaos compat drill doc fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,10 @@ lint: ## formatting, clippy with warnings denied
 unit: ## unit, property, conformance and tidy tests
 	@tests/scripts/setup build clients
 	@tests/scripts/run-tests unit
+
+sim: ## seeds of the deterministic simulation (SEEDS=n FIRST_SEED=n)
+	@tests/scripts/setup build clients
+	@SIM_SEEDS=$(or $(SEEDS),200) SIM_FIRST_SEED=$(or $(FIRST_SEED),1) tests/scripts/run-tests sim
 
 e2e: ## real processes, real etcd and S3 server, real clients
 	@tests/scripts/setup build clients

@@ -234,6 +234,7 @@ impl Opener {
         };
         tracing::info!(
             partition = %id,
+            log = %self.log,
             epoch = opened.epoch,
             log_start = opened.log_start,
             log_end = opened.log_end,

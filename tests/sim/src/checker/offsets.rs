@@ -1,0 +1,134 @@
+//! Offsets and values: each belongs to the other, once and for all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Class, Findings, finally};
+use crate::history::{Event, Reader, Value};
+
+pub(super) fn check(history: &[Event], found: &mut Findings) {
+    let ledger = Ledger::of(history, found);
+    ledger.duplicates(found);
+    ledger.phantoms(found);
+    let last = finally(history);
+    losses(history, &last, found);
+    holes(history, &last, found);
+    order(&last, found);
+}
+
+/// What anybody was ever told about offsets and values.
+#[derive(Default)]
+struct Ledger {
+    by_value: BTreeMap<Value, BTreeSet<(i32, i64)>>,
+    sent: BTreeSet<Value>,
+    refused: BTreeSet<Value>,
+}
+
+impl Ledger {
+    fn of(history: &[Event], found: &mut Findings) -> Self {
+        let mut ledger = Self::default();
+        let mut by_offset: BTreeMap<(i32, i64), Value> = BTreeMap::new();
+        let mut reported = BTreeSet::new();
+        let mut tell = |ledger: &mut Self, at: (i32, i64), value: Value, how: &str| {
+            ledger.by_value.entry(value).or_default().insert(at);
+            let known = *by_offset.entry(at).or_insert(value);
+            if known != value && reported.insert((at, value)) {
+                let (partition, offset) = at;
+                let what =
+                    format!("partition {partition} offset {offset}: {known}, then {value} {how}");
+                found.add(Class::Reused, what);
+            }
+        };
+        for event in history {
+            match event {
+                Event::Sent { values, .. } => ledger.sent.extend(values),
+                Event::Refused { values, .. } => ledger.refused.extend(values),
+                Event::Acked { values, partition, base_offset: Some(base) } => {
+                    for (offset, value) in (*base..).zip(values) {
+                        tell(&mut ledger, (*partition, offset), *value, "acknowledged");
+                    }
+                }
+                Event::Read { partition, offset, value, .. } => {
+                    tell(&mut ledger, (*partition, *offset), *value, "read");
+                }
+                _ => {}
+            }
+        }
+        ledger
+    }
+
+    fn duplicates(&self, found: &mut Findings) {
+        for (value, places) in self.by_value.iter().filter(|(_, places)| places.len() > 1) {
+            found.add(Class::Duplicated, format!("value {value} at {places:?}"));
+        }
+    }
+
+    fn phantoms(&self, found: &mut Findings) {
+        for (value, places) in &self.by_value {
+            if self.refused.contains(value) {
+                found.add(Class::Phantom, format!("refused value {value} at {places:?}"));
+            } else if !self.sent.contains(value) {
+                found.add(Class::Phantom, format!("value {value} at {places:?} was never sent"));
+            }
+        }
+    }
+}
+
+type Last = BTreeMap<(i32, i64), (Value, i32)>;
+
+/// Whatever was acknowledged, or seen by anybody, is there at the end.
+fn losses(history: &[Event], last: &Last, found: &mut Findings) {
+    let there: BTreeSet<Value> = last.values().map(|(value, _)| *value).collect();
+    let mut missing = BTreeMap::new();
+    for event in history {
+        match event {
+            Event::Acked { values, partition, base_offset } => {
+                for value in values.iter().filter(|value| !there.contains(value)) {
+                    let at = base_offset.unwrap_or(-1);
+                    missing.insert(*value, format!("acknowledged in {partition} near {at}"));
+                }
+            }
+            Event::Read { partition, offset, value, .. } if !there.contains(value) => {
+                missing.insert(*value, format!("read in {partition} at {offset}"));
+            }
+            _ => {}
+        }
+    }
+    for (value, how) in missing {
+        found.add(Class::Lost, format!("value {value}, {how}"));
+    }
+}
+
+/// From the log start to the high watermark no offset is left out (D6).
+fn holes(history: &[Event], last: &Last, found: &mut Findings) {
+    for event in history {
+        if let Event::Marks { reader: Reader::FINAL, partition, high_watermark, log_start } = event
+        {
+            let missing: Vec<i64> = (*log_start..*high_watermark)
+                .filter(|offset| !last.contains_key(&(*partition, *offset)))
+                .collect();
+            if let (Some(first), Some(end)) = (missing.first(), missing.last()) {
+                let count = missing.len();
+                let what = format!("partition {partition}: {count} offsets from {first} to {end}");
+                found.add(Class::Gap, what);
+            }
+        }
+    }
+}
+
+/// Along the offsets a producer's numbers and the epochs go up.
+fn order(last: &Last, found: &mut Findings) {
+    let mut newest: BTreeMap<(i32, u32), Value> = BTreeMap::new();
+    let mut epochs: BTreeMap<i32, i32> = BTreeMap::new();
+    for (&(partition, offset), &(value, epoch)) in last {
+        let before = newest.insert((partition, value.producer), value);
+        if let Some(before) = before.filter(|before| before.number > value.number) {
+            let what = format!("partition {partition} offset {offset}: {value} after {before}");
+            found.add(Class::Reordered, what);
+        }
+        let before = epochs.insert(partition, epoch);
+        if let Some(before) = before.filter(|before| *before > epoch) {
+            let what = format!("partition {partition} offset {offset}: {epoch} after {before}");
+            found.add(Class::EpochBack, what);
+        }
+    }
+}

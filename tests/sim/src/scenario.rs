@@ -1,0 +1,179 @@
+//! What one seed is about: how large the cluster is, who loads it, and what may break.
+//!
+//! Swarm testing: each seed switches on a random part of the faults, so that no fault hides behind
+//! another; a quarter of the seeds breaks nothing, because the worst bugs of comparable systems
+//! showed in healthy clusters.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use rand::seq::SliceRandom as _;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The topic that the workload writes to.
+pub const TOPIC: &str = "sim";
+
+/// What may break in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A process dies and is started again.
+    Crash,
+    /// Hosts do not reach each other; what they send is lost.
+    Partition,
+    /// What hosts send each other arrives much later, all at once.
+    Hold,
+    /// A host does not reach the object store.
+    StoreCut,
+    /// The object store refuses, forgets to answer, applies late or twice.
+    StoreErrors,
+    /// The object store is slow.
+    StoreSlow,
+    /// A host does not reach the metadata store.
+    MetadataCut,
+    /// The metadata store fails, loses answers, breaks watches and leases.
+    MetadataErrors,
+    /// Wall clocks jump by up to an hour.
+    Clock,
+}
+
+const ALL: [Fault; 8] = [
+    Fault::Partition,
+    Fault::Hold,
+    Fault::StoreCut,
+    Fault::StoreErrors,
+    Fault::StoreSlow,
+    Fault::MetadataCut,
+    Fault::MetadataErrors,
+    Fault::Clock,
+];
+
+/// One producer of the workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Producer {
+    /// Its number.
+    pub id: u32,
+    /// Where it writes to.
+    pub partition: i32,
+    /// Whether it is idempotent: it tries again until it knows.
+    pub idempotent: bool,
+    /// Batches under way.
+    pub window: usize,
+    /// Records per batch, at most.
+    pub records_max: u64,
+}
+
+/// A seed's run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The seed.
+    pub seed: u64,
+    /// Control processes.
+    pub controls: i32,
+    /// Storage nodes.
+    pub nodes: i32,
+    /// Gateways.
+    pub gateways: i32,
+    /// Partitions of the topic.
+    pub partitions: i32,
+    /// Partitions of the groups' state.
+    pub group_partitions: i32,
+    /// Who writes.
+    pub producers: Vec<Producer>,
+    /// How many read at the tail.
+    pub readers: u32,
+    /// How many groups commit.
+    pub groups: u32,
+    /// Pause between two batches of a producer.
+    pub pace: Duration,
+    /// What may break.
+    pub faults: Vec<Fault>,
+    /// How long there is load and trouble.
+    pub load: Duration,
+    /// Slowest message between two hosts.
+    pub latency_max: Duration,
+    /// Uploads begin at least this often.
+    pub upload_interval: Duration,
+    /// Memory for recent batches per node; little of it makes readers cold.
+    pub cache: ByteSize,
+    /// Where disk fronts keep their files, if this run has any.
+    pub folder: PathBuf,
+}
+
+// === impl Scenario ===
+
+impl Scenario {
+    /// What the seed stands for.
+    pub fn of(seed: u64, folder: PathBuf) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let quiet = rng.random_bool(0.25);
+        let mut faults = ALL.to_vec();
+        faults.shuffle(&mut rng);
+        faults.truncate(if quiet { 0 } else { rng.random_range(1..=5) });
+        faults.sort_unstable();
+        let partitions = rng.random_range(2..=6);
+        let producers = (1..=rng.random_range(2..=5)).map(|id| {
+            let idempotent = rng.random_bool(0.7);
+            Producer {
+                id,
+                partition: rng.random_range(0..partitions),
+                idempotent,
+                window: if idempotent { rng.random_range(1..=5) } else { 1 },
+                records_max: rng.random_range(1..=5),
+            }
+        });
+        Self {
+            seed,
+            producers: producers.collect(),
+            controls: rng.random_range(1..=2),
+            nodes: 3,
+            gateways: rng.random_range(1..=2),
+            partitions,
+            group_partitions: rng.random_range(1..=2),
+            readers: rng.random_range(1..=2),
+            groups: rng.random_range(1..=2),
+            pace: Duration::from_millis(rng.random_range(20..=250)),
+            faults,
+            load: Duration::from_secs(rng.random_range(20..=40)),
+            latency_max: Duration::from_millis(rng.random_range(2..=20)),
+            upload_interval: Duration::from_millis(rng.random_range(300..=4_000)),
+            cache: if rng.random_bool(0.3) { ByteSize::kib(1) } else { ByteSize::mib(4) },
+            folder,
+        }
+    }
+
+    /// The configuration of a storage node.
+    pub(crate) fn node_config(&self, number: i32) -> storage_node::Config {
+        let wal = self.folder.join(format!("node-{number}.wal"));
+        let mut config = storage_node::Config::new(number, wal);
+        config.wal.size = ByteSize::mib(8);
+        config.upload.size = ByteSize::mib(1);
+        config.cache_size = self.cache;
+        config.upload.interval = self.upload_interval;
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_seeds_breaks_nothing_and_each_fault_is_common() {
+        let scenarios: Vec<_> = (0..1_000).map(|seed| Scenario::of(seed, PathBuf::new())).collect();
+        let quiet = scenarios.iter().filter(|scenario| scenario.faults.is_empty()).count();
+        assert!((200..300).contains(&quiet), "{quiet}");
+        for fault in ALL {
+            let count = scenarios.iter().filter(|it| it.faults.contains(&fault)).count();
+            assert!(count > 150, "{fault:?} in {count}");
+        }
+    }
+
+    #[test]
+    fn a_seed_always_means_the_same() {
+        let say = |seed| format!("{:?}", Scenario::of(seed, PathBuf::new()));
+        assert_eq!(say(7), say(7));
+        assert_ne!(say(7), say(8));
+    }
+}

@@ -1,0 +1,98 @@
+//! The roles, started as the binary's subcommands start them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Result;
+use bytesize::ByteSize;
+use hop::Role;
+use process::Drain;
+
+use super::{HOP_PORT, Host, KAFKA_PORT, Kind, Place};
+
+/// Runs a host's role until it cannot go on.
+pub(super) async fn run(place: &Place, host: &Host) -> Result<()> {
+    match host.kind {
+        Kind::Control => control(place, host.number).await,
+        Kind::Node => node(place, host.number).await,
+        Kind::Reader => reader(place, host.number).await,
+        Kind::Gateway => gateway(place, host.number).await,
+    }
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
+}
+
+async fn control(place: &Place, number: i32) -> Result<()> {
+    let drain = Drain::new();
+    let mut config = control::Config::new(format!("control-{number}"));
+    config.listen = any(HOP_PORT);
+    config.advertised = Some(place.address());
+    config.group_state_partitions = place.world.scenario.group_partitions;
+    let (store, metadata) = (place.store("control"), place.metadata());
+    control::bootstrap(&config, &place.clock(), &*metadata, &store).await?;
+    let member = place.join(Role::Control, &drain).await?;
+    let deps = control::Deps {
+        clock: place.clock(),
+        metadata: member.metadata,
+        view: member.view,
+        store,
+        peers: member.peers,
+    };
+    control::run(config, deps, drain).await?;
+    Ok(())
+}
+
+async fn node(place: &Place, number: i32) -> Result<()> {
+    let drain = Drain::new();
+    let member = place.join(Role::StorageNode, &drain).await?;
+    let scenario = &place.world.scenario;
+    let mut config = scenario.node_config(number);
+    config.listen = any(HOP_PORT).to_string();
+    config.advertised_address = Some(place.address());
+    config.groups.initial_rebalance_delay = Duration::ZERO;
+    let deps = storage_node::Deps {
+        clock: place.clock(),
+        metadata: member.metadata,
+        view: member.view,
+        store: place.store("storage-node"),
+        peers: member.peers,
+    };
+    storage_node::run(config, deps, drain).await?;
+    Ok(())
+}
+
+async fn reader(place: &Place, number: i32) -> Result<()> {
+    let drain = Drain::new();
+    let member = place.join(Role::ColdReader, &drain).await?;
+    let mut config = cold_reader::Config::new(number);
+    config.listen = any(HOP_PORT);
+    config.advertised = Some(place.address());
+    config.cache = ByteSize::mib(4);
+    let deps = cold_reader::Deps {
+        net: member.peers.net().clone(),
+        clock: place.clock(),
+        metadata: member.metadata,
+        view: member.view,
+        store: place.store("cold-reader"),
+    };
+    cold_reader::run(config, deps, drain).await?;
+    Ok(())
+}
+
+async fn gateway(place: &Place, number: i32) -> Result<()> {
+    let drain = Drain::new();
+    let member = place.join(Role::Gateway, &drain).await?;
+    let mut config = gateway::Config::new(number);
+    config.listener.bind = any(KAFKA_PORT).to_string();
+    config.listener.advertised_host = Some(place.host.clone());
+    let deps = gateway::Deps {
+        clock: place.clock(),
+        metadata: member.metadata,
+        view: member.view,
+        peers: member.peers,
+    };
+    gateway::run(config, deps, drain).await?;
+    Ok(())
+}

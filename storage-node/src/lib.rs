@@ -71,7 +71,7 @@ mod fixture;
 #[cfg(test)]
 mod zombie;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, WalKind};
 pub use groups::GroupsConfig;
 pub use node::Node;
 pub use role::{Deps, NodeError, NodeHandle, run, start};

@@ -64,11 +64,14 @@ impl Health {
 // === impl Watchdog ===
 
 impl Watchdog {
-    /// Starts the thread.
+    /// Starts the thread. A simulated host has one thread only, and is never suspended.
     pub(crate) fn start(watched: Watched, health: &Health) -> Self {
         let shared = Arc::clone(&health.0);
         let (tell, suspended) = watch::channel(None);
         let seen = Arc::clone(&shared);
+        if watched.clock.is_simulated() {
+            return Self { shared, suspended, thread: None };
+        }
         let thread = thread::Builder::new()
             .name("watchdog".to_owned())
             .spawn(move || watch(&watched, &seen, &tell))

@@ -68,6 +68,12 @@ impl Clock {
         }
     }
 
+    /// Whether time is a simulation's. Its hosts have one thread: another would run outside of it,
+    /// and no two runs would be the same.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.0, Source::Other(..))
+    }
+
     /// Moves a manual clock, and every clone of it, forward.
     ///
     /// # Panics

@@ -23,13 +23,10 @@ fn main() -> ExitCode {
     }
     panics::watch();
     tracing_subscriber::registry().with(TraceLayer(trace.clone())).init();
-    let folder = std::env::temp_dir().join(format!("thermocline-sim-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
     seed_everything(seed);
     let clocks = SimClocksGuard::init();
-    let outcome = run(seed, folder.clone(), trace.clone());
+    let outcome = run(seed, trace.clone());
     drop(clocks);
-    drop(std::fs::remove_dir_all(folder));
     report(seed, &outcome, &trace)
 }
 

@@ -6,7 +6,6 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -53,8 +52,8 @@ pub struct Outcome {
 }
 
 /// Runs a seed to its end.
-pub fn run(seed: u64, folder: PathBuf, trace: Trace) -> Outcome {
-    let scenario = Arc::new(Scenario::of(seed, folder));
+pub fn run(seed: u64, trace: Trace) -> Outcome {
+    let scenario = Arc::new(Scenario::of(seed));
     trace.line_at(Duration::ZERO, format_args!("{scenario:?}"));
     let mut sim = Builder::new()
         .rng_seed(seed)

@@ -4,13 +4,13 @@
 //! another; a quarter of the seeds breaks nothing, because the worst bugs of comparable systems
 //! showed in healthy clusters.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use storage_node::WalKind;
 
 /// The topic that the workload writes to.
 pub const TOPIC: &str = "sim";
@@ -38,7 +38,8 @@ pub enum Fault {
     Clock,
 }
 
-const ALL: [Fault; 8] = [
+const ALL: [Fault; 9] = [
+    Fault::Crash,
     Fault::Partition,
     Fault::Hold,
     Fault::StoreCut,
@@ -97,15 +98,17 @@ pub struct Scenario {
     pub upload_interval: Duration,
     /// Memory for recent batches per node; little of it makes readers cold.
     pub cache: ByteSize,
-    /// Where disk fronts keep their files, if this run has any.
-    pub folder: PathBuf,
+    /// The least time between two writes of the front.
+    pub wal_window: Duration,
+    /// Writes of the front in flight.
+    pub wal_in_flight: usize,
 }
 
 // === impl Scenario ===
 
 impl Scenario {
     /// What the seed stands for.
-    pub fn of(seed: u64, folder: PathBuf) -> Self {
+    pub fn of(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let quiet = rng.random_bool(0.25);
         let mut faults = ALL.to_vec();
@@ -139,14 +142,17 @@ impl Scenario {
             latency_max: Duration::from_millis(rng.random_range(2..=20)),
             upload_interval: Duration::from_millis(rng.random_range(300..=4_000)),
             cache: if rng.random_bool(0.3) { ByteSize::kib(1) } else { ByteSize::mib(4) },
-            folder,
+            wal_window: Duration::from_millis(rng.random_range(10..=60)),
+            wal_in_flight: rng.random_range(1..=4),
         }
     }
 
     /// The configuration of a storage node.
     pub(crate) fn node_config(&self, number: i32) -> storage_node::Config {
-        let wal = self.folder.join(format!("node-{number}.wal"));
-        let mut config = storage_node::Config::new(number, wal);
+        let mut config = storage_node::Config::new(number, "");
+        config.wal.kind = WalKind::Object;
+        config.wal.object.window = self.wal_window;
+        config.wal.object.in_flight = self.wal_in_flight;
         config.wal.size = ByteSize::mib(8);
         config.upload.size = ByteSize::mib(1);
         config.cache_size = self.cache;
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_seeds_breaks_nothing_and_each_fault_is_common() {
-        let scenarios: Vec<_> = (0..1_000).map(|seed| Scenario::of(seed, PathBuf::new())).collect();
+        let scenarios: Vec<_> = (0..1_000).map(|seed| Scenario::of(seed)).collect();
         let quiet = scenarios.iter().filter(|scenario| scenario.faults.is_empty()).count();
         assert!((200..300).contains(&quiet), "{quiet}");
         for fault in ALL {
@@ -172,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_seed_always_means_the_same() {
-        let say = |seed| format!("{:?}", Scenario::of(seed, PathBuf::new()));
+        let say = |seed| format!("{:?}", Scenario::of(seed));
         assert_eq!(say(7), say(7));
         assert_ne!(say(7), say(8));
     }

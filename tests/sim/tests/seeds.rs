@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 
 /// Seeds of a run that nobody asked for in particular: a smoke test.
 const SEEDS: u64 = 4;
+/// Seeds that are run twice.
+const META_SEEDS: Range<u64> = 1..4;
 /// Failures that are shown in full.
 const SHOWN_MAX: usize = 3;
 
@@ -75,4 +77,14 @@ fn no_seed_shows_an_anomaly() {
         })
     });
     assert_none(&failures, count);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let failures = each(META_SEEDS, |seed| {
+        let (first, second) = (simulate(seed), simulate(seed));
+        let same = first.stdout == second.stdout;
+        (!same).then(|| format!("{}\n{}", text(&first), text(&second)))
+    });
+    assert_none(&failures, META_SEEDS.end - META_SEEDS.start);
 }

@@ -130,8 +130,11 @@ impl Pass {
             return;
         }
         let (high_watermark, log_start) = (answer.high_watermark, answer.log_start);
-        load.history.add(Event::Marks { reader, partition, high_watermark, log_start });
-        self.marks.insert(partition, high_watermark);
+        // Negative: not known to the gateway yet, and no client takes it for an offset.
+        if high_watermark >= 0 {
+            load.history.add(Event::Marks { reader, partition, high_watermark, log_start });
+            self.marks.insert(partition, high_watermark);
+        }
         for view in batch::batches(&answer.records) {
             let view = view.expect("whole batches");
             view.verify().expect("a batch as it was produced (D8)");

@@ -173,8 +173,12 @@ async fn live(
         }
         // What is on its way to the disk must have arrived before anybody reads the log again.
         serving.finish().await;
-        if end != End::Reload {
-            break;
+        match end {
+            End::Stopped => break,
+            // A proof may fail because the store is away. If the log is another's now, loading says
+            // so; else the shard is still nobody's but ours, and nobody else would serve it.
+            End::Lost => continue,
+            End::Reload => {}
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY_MAX) => {}

@@ -70,7 +70,9 @@ pub(super) async fn fetch(client: &mut Client, group: u32) -> bool {
     let Some(answer) = client.ask(FETCH, &request).await else { return false };
     let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
     let Some(partition) = partitions.into_iter().next() else { return false };
-    if answer.error_code != 0 || partition.error_code != 0 {
+    let codes = (answer.error_code, partition.error_code);
+    if codes != (0, 0) {
+        client.load.trace.line(format_args!("group {group} fetch: {codes:?}"));
         return false;
     }
     let offset = partition.committed_offset;

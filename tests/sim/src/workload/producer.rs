@@ -150,6 +150,8 @@ pub async fn probe(load: &Load, partition: i32) {
     let batch = sequence.batch(&plan, 1);
     load.history.add(Event::Sent { values: batch.values.clone(), partition });
     let mut unacked = VecDeque::from([batch]);
+    // Over a new connection everything that is not known is sent first.
+    client.connection = None;
     while !unacked.is_empty() {
         if settle_first(&mut client, &plan, &mut unacked).await.is_err() {
             client.back_off().await;

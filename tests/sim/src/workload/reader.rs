@@ -98,6 +98,16 @@ impl Pass {
             self.take(&client.load, &answer);
         }
         if failed {
+            let codes: Vec<i16> = answer
+                .responses
+                .iter()
+                .flat_map(|topic| &topic.partitions)
+                .map(|data| data.error_code)
+                .collect();
+            client
+                .load
+                .trace
+                .line(format_args!("{:?} fetch: {} {codes:?}", self.reader, answer.error_code));
             sleep(Duration::from_millis(50)).await;
         }
     }

@@ -38,7 +38,10 @@ impl Guard {
 
     /// Applies a transaction if this leader still leads. Returns its revision.
     pub(crate) async fn commit(&self, txn: Txn) -> Result<i64, GuardError> {
-        let guarded = txn.when_created(Key::Leader, self.term);
+        let guarded = match process::mutation::on("R11") {
+            true => txn,
+            false => txn.when_created(Key::Leader, self.term),
+        };
         match self.metadata.txn(guarded).await? {
             TxnOutcome::Committed { revision } => Ok(revision),
             TxnOutcome::Conflict => Err(self.conflict().await?),

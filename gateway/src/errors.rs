@@ -11,7 +11,8 @@ use protocol::response::ClientResponse;
 
 /// A produce: not delivered is definite, anything else may have been appended.
 pub(crate) fn of_write(error: &HopError) -> ErrorCode {
-    if error.is_definite() { ErrorCode::NotLeaderOrFollower } else { ErrorCode::RequestTimedOut }
+    let definite = error.is_definite() || process::mutation::on("R44");
+    if definite { ErrorCode::NotLeaderOrFollower } else { ErrorCode::RequestTimedOut }
 }
 
 /// A read from a partition: harmless to repeat, on whoever the owner is by then.

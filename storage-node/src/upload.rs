@@ -186,6 +186,9 @@ impl Uploader {
             None => {
                 let Some(cut) = self.cache.cut(OBJECT_BYTES_MAX) else { return Ok(false) };
                 let (payload, upload) = build(cut)?;
+                if process::mutation::on("R25") {
+                    self.front.trim(upload.lsn.end);
+                }
                 self.undecided = Some(Undecided::Upload(upload));
                 self.writer.append(SlotKind::Data, payload).await
             }

@@ -30,7 +30,7 @@ impl Reservation {
             return None;
         }
         let first = (i64::from(generation) << PRODUCER_ID_COUNTER_BITS) | self.next;
-        self.next += PRODUCER_IDS_PER_BLOCK;
+        self.next += if process::mutation::on("R43") { 0 } else { PRODUCER_IDS_PER_BLOCK };
         let count = i32::try_from(PRODUCER_IDS_PER_BLOCK).expect("a block is small");
         Some(AllocateProducerIdsResponse { error_code: 0, first, count })
     }

@@ -116,7 +116,7 @@ impl ClusterView {
     /// A topic by id, if it is this tenant's (R56: another tenant's is as good as none).
     pub fn topic_by_id(&self, tenant: TenantId, id: TopicId) -> Option<Arc<Topic>> {
         let topic = self.inner.state.read().topics.get(&id).cloned()?;
-        (topic.record.tenant == tenant).then_some(topic)
+        (topic.record.tenant == tenant || process::mutation::on("R56")).then_some(topic)
     }
 
     /// A tenant's topics in name order.

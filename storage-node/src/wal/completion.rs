@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
+use process::mutation;
 
 use super::PromiseState;
 use super::assemble::{Block, Placed};
@@ -46,7 +47,11 @@ pub(super) enum Outcome {
 
 impl Completion {
     fn take_next(&mut self) -> Option<Outcome> {
-        let outcome = self.waiting.remove(&self.next)?;
+        let next = match mutation::on("R15") {
+            true => *self.waiting.keys().next()?,
+            false => self.next,
+        };
+        let outcome = self.waiting.remove(&next)?;
         self.next += 1;
         Some(outcome)
     }
@@ -109,6 +114,7 @@ impl Engine {
         loop {
             match self.promise.state() {
                 PromiseState::Held => return true,
+                _ if mutation::on("R4") => return true,
                 PromiseState::Lost => {
                     self.poison("the promise to be the only owner was lost");
                     return false;

@@ -106,6 +106,9 @@ impl Engine {
                 self.meter.wrote(bytes, block.entries.len(), started.elapsed());
                 self.complete(sequence, Outcome::Written(block));
             }
+            Err(_) if process::mutation::on("R68") => {
+                self.complete(sequence, Outcome::Written(block))
+            }
             Err(error) => {
                 self.poison_by(&error);
                 self.complete(sequence, Outcome::Failed(block));

@@ -79,7 +79,7 @@ impl Pending {
             .calls
             .remove(&answer.correlation)
             .ok_or(Mismatch::Unknown { correlation: answer.correlation })?;
-        if answer.echoes(&waiting.head) {
+        if answer.echoes(&waiting.head) || process::mutation::on("R46") {
             Ok(waiting)
         } else {
             let request = waiting.head;

@@ -158,7 +158,7 @@ pub fn verify_block(
         return Err(BlockError::Long { have, want });
     }
     let actual = crc32c::crc32c_append(crc32c::crc32c(&head[..CRC_AT]), &bytes[BLOCK_HEADER_LEN..]);
-    if actual != crc {
+    if actual != crc && !process::mutation::on("R27") {
         return Err(BlockError::Crc);
     }
     if header.partition != partition {

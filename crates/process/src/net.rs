@@ -2,7 +2,7 @@
 //!
 //! Everything that listens or connects does so through a [`Net`]. On the machine's own network
 //! that is tokio's TCP, one predictable branch away; a simulation brings a [`Network`] of its own
-//! and runs the very same code (ADR 0009).
+//! and runs the very same code (ADR 0015).
 //!
 //! ```text
 //! Net ──listen──► Listener ──accept──► Stream ──into_split──► ReadHalf, WriteHalf

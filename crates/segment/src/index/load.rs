@@ -2,11 +2,8 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-<<<<<<< HEAD
-use protocol::ids::PartitionId;
-=======
 use process::mutation;
->>>>>>> 542db4b (Make room for twenty deliberate mistakes)
+use protocol::ids::PartitionId;
 
 use super::{IndexSnapshot, PartitionIndex, wire};
 use crate::keys::{self, Family, Key};

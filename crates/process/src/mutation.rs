@@ -2,8 +2,7 @@
 //!
 //! Where a rule is upheld the code asks `mutation::on("R13")` whether to break it. Without the
 //! feature `mutations`, which no build that anybody runs has, the answer is `false` at compile
-//! time and the mistake is not in the binary (ADR 0014). `make mutations` makes the mistakes one
-//! after the other and writes `docs/mutations.md`.
+//! time and the mistake is not in the binary (ADR 0014). `docs/mutations.md` lists them.
 
 /// Whether the rule is to be broken. Never, in a build without mutations.
 #[cfg(not(feature = "mutations"))]

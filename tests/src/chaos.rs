@@ -33,6 +33,21 @@ const TOPIC: &str = "chaos";
 /// Load before the first fault and after the last repair: both must be unremarkable.
 const CALM: Duration = Duration::from_secs(5);
 
+/// Records are rewritten within seconds, and what is not needed goes within a minute: the owner that
+/// is paused in the middle of a commit is paused for less than that.
+const COMPACTOR: &str = r#"
+interval = "1s"
+object_min = "4MiB"
+own_object_from = "1MiB"
+max_age = "3s"
+merge_objects = 4
+lease = "10s"
+[compactor.gc]
+interval = "3s"
+grace = "5s"
+orphan_age = "60s"
+"#;
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -50,7 +65,8 @@ pub struct Options {
 
 /// Runs the nemesis against a new cluster below `dir`, and judges.
 pub fn run(dir: &Path, options: &Options) -> Result<Report> {
-    let spec = Spec { front: options.front, ..Spec::default() };
+    let compactor = Some(COMPACTOR.to_owned());
+    let spec = Spec { front: options.front, compactor, ..Spec::default() };
     let mut cluster = Cluster::start(dir, &spec)?;
     let bootstrap = cluster.bootstrap();
     Client::Python.create_topic(&bootstrap, TOPIC, options.partitions)?;

@@ -132,13 +132,22 @@ impl SeqLogReader {
 
     /// All slots from `from` to the end of the log; of an ended log, those that are left.
     pub async fn scan(&self, from: u64) -> Result<Scan, ReadError> {
+        let scan = self.scan_to_hole(from).await?;
+        match scan.tail {
+            Tail::Hole(hole) => self.scan_behind_hole(hole, scan.slots).await,
+            Tail::End(..) => Ok(scan),
+        }
+    }
+
+    /// All slots from `from` to END or the first hole, whatever lies behind that.
+    pub(super) async fn scan_to_hole(&self, from: u64) -> Result<Scan, ReadError> {
         let mut slots = Vec::new();
         let mut headers = futures::stream::iter(from..)
             .map(|slot| async move { (slot, self.header(slot).await) })
             .buffered(SCAN_IN_FLIGHT);
         while let Some((slot, header)) = headers.next().await {
             match header? {
-                None => return self.scan_behind_hole(slot, slots).await,
+                None => return Ok(Scan { slots, tail: Tail::Hole(slot) }),
                 Some(header) if header.kind == SlotKind::End => {
                     let tail = Tail::End(slot, self.end_record(slot).await?);
                     return Ok(Scan { slots, tail });

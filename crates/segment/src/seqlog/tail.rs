@@ -44,7 +44,7 @@ impl SeqLogReader {
                 low = low.max((slot + 1).saturating_sub(slack));
             }
         }
-        let scan = self.scan(low.saturating_sub(slack)).await?;
+        let scan = self.scan_to_hole(low.saturating_sub(slack)).await?;
         if let Tail::Hole(slot) = scan.tail
             && self.was_made(slot).await?
         {

@@ -137,7 +137,8 @@ pub struct UploadConfig {
     /// memory and a longer recovery. Default: 5 s.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// As soon as this much waits, it is uploaded. Default: 8 MiB.
+    /// As soon as this much waits, it is uploaded. Larger costs fewer PUTs per GiB; a PUT is at most
+    /// 32 MiB. Default: 24 MiB.
     pub size: ByteSize,
     /// Longest pause between attempts while the object store fails. Default: 10 s.
     #[serde(with = "humantime_serde")]
@@ -265,7 +266,7 @@ impl Default for UploadConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(5),
-            size: ByteSize::mib(8),
+            size: ByteSize::mib(24),
             backoff_max: Duration::from_secs(10),
         }
     }

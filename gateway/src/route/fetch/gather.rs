@@ -235,8 +235,10 @@ impl Gather {
                 metrics::cold_read_left();
             }
             let (bytes, served_by) = (part.bytes(), part.served_by());
-            let known =
-                part.place.as_ref().and_then(|place| context.core.tides.of(place.partition));
+            // What nobody answered in time keeps its offsets unknown (-1). A remembered high watermark
+            // may be old, and a client that stands at it would take it for the end of the log.
+            let known = part.answer.as_ref().and(part.place.as_ref());
+            let known = known.and_then(|place| context.core.tides.of(place.partition));
             let Part { asked, answer, taken_from, .. } = part;
             let mut answer = answer.unwrap_or_else(|| FetchPartition::new(asked.index));
             let says_offsets = [ErrorCode::None, ErrorCode::OffsetOutOfRange]

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use crate::limits::PRODUCE_HOLD_MAX;
+
 /// The gateway's configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,11 @@ pub struct Config {
     /// How long requests in flight may take to finish when the gateway stops. Default: 10 s.
     #[serde(default = "default_drain", with = "humantime_serde")]
     pub drain_timeout: Duration,
+    /// How long produces to a storage node's partitions wait after the node went or came back,
+    /// rather than be refused and wait in their clients' back-off. Most takeovers end within the
+    /// default. Everything else on the connection waits with them. Default: 1 s; at most 5 s.
+    #[serde(default = "default_produce_hold", with = "humantime_serde")]
+    pub produce_hold: Duration,
     /// Bounds on what clients may do to this process.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -139,6 +146,7 @@ impl Config {
             auto_create_topics: true,
             lease: default_lease(),
             drain_timeout: default_drain(),
+            produce_hold: default_produce_hold(),
             limits: LimitsConfig::default(),
             fetch: FetchConfig::default(),
         }
@@ -149,6 +157,7 @@ impl Config {
         let limits = &self.limits;
         require(self.broker_id >= 0, "broker_id", "must not be negative")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
+        require(self.produce_hold <= PRODUCE_HOLD_MAX, "produce_hold", "must be at most 5s")?;
         require(limits.connections > 0, "limits.connections", "must be at least 1")?;
         require(limits.requests_in_flight > 0, "limits.requests_in_flight", "must be at least 1")?;
         require(
@@ -219,6 +228,10 @@ fn yes() -> bool {
 
 fn default_lease() -> Duration {
     Duration::from_secs(10)
+}
+
+fn default_produce_hold() -> Duration {
+    Duration::from_secs(1)
 }
 
 fn default_drain() -> Duration {

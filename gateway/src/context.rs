@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hop::{Call, HopError, HopHeader};
 use metadata::ClusterView;
-use metadata::model::{GatewayRecord, NodeRecord};
+use metadata::model::{GatewayRecord, NodeRecord, NodeState};
 use process::{Clock, Drain};
 use protocol::StrBytes;
 use protocol::ids::{PartitionId, TenantId};
@@ -22,6 +22,7 @@ use crate::route::cold::ColdReads;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
+use crate::takeover::Takeovers;
 use crate::upstream::Upstream;
 
 /// The parts of one gateway that all its connections share.
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) drain: Drain,
     pub(crate) upstream: Upstream,
+    pub(crate) takeovers: Takeovers,
     pub(crate) quotas: Arc<dyn Quotas>,
     /// Memory for requests under way (R61).
     pub(crate) request_memory: Budget,
@@ -58,6 +60,14 @@ pub(crate) struct Context {
     pub(crate) trace_id: u64,
 }
 
+/// A node, and the epoch in which it has a partition.
+pub(crate) type Owner = (Arc<NodeRecord>, i32);
+
+/// Whether an owner's incarnation is not over.
+pub(crate) fn is_live((node, _): &Owner) -> bool {
+    node.state == NodeState::Live
+}
+
 // === impl Core ===
 
 impl Core {
@@ -73,9 +83,10 @@ impl Core {
         gateways
     }
 
-    /// The owner of a partition and the epoch of its assignment.
-    pub(crate) fn owner(&self, partition: PartitionId) -> Option<(Arc<NodeRecord>, i32)> {
-        self.view.owner(partition)
+    /// The owner of a partition and the epoch of its assignment. `None` also while its incarnation
+    /// is over and nobody has taken its place: asking it would be waiting in vain.
+    pub(crate) fn owner(&self, partition: PartitionId) -> Option<Owner> {
+        self.view.owner(partition).filter(is_live)
     }
 
     /// A number that joins the log lines of one request over processes.

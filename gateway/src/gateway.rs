@@ -25,6 +25,7 @@ use crate::route::cold::ColdReads;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
+use crate::takeover::{Follower, Takeovers};
 use crate::upstream::Upstream;
 use crate::{accept, metrics, stack};
 
@@ -114,11 +115,15 @@ impl Handle {
 }
 
 fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> Core {
+    let takeovers = Takeovers::new(config.produce_hold);
+    let follower = Follower::new(takeovers.clone(), deps.view.clone(), deps.peers.clone());
+    drop(drain.spawn("gateway takeovers", follower.run(drain.clone())));
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
     Core {
         advertised,
         upstream: Upstream::new(deps.peers, deps.view.clone()),
+        takeovers,
         quotas: Arc::new(Unlimited),
         request_memory: Budget::new(config.limits.request_memory.as_u64()),
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),

@@ -30,6 +30,7 @@ mod context;
 mod route;
 
 mod errors;
+mod takeover;
 mod upstream;
 
 mod lru;

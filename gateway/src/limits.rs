@@ -46,6 +46,10 @@ pub(crate) const FETCH_TURNS: u32 = 3;
 pub(crate) const PRODUCE_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(5), Duration::from_secs(120));
 
+/// The longest that produces may be held while their partition has no owner: what waits longer in a
+/// gateway must be refused (R37).
+pub(crate) const PRODUCE_HOLD_MAX: Duration = Duration::from_secs(5);
+
 /// Bounds of the time an administrative request may take.
 pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(120));

@@ -24,6 +24,10 @@ const CONNECTIONS_REFUSED_TOTAL: &str = "gateway_connections_refused_total";
 const DISCONNECTS_TOTAL: &str = "gateway_disconnects_total";
 /// Cold reads that were not ready when their fetch was answered.
 const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
+/// Storage nodes whose incarnation ended while calls to it may have been under way.
+const NODES_GIVEN_UP_TOTAL: &str = "gateway_nodes_given_up_total";
+/// How long produces waited for partitions whose node had just gone or come back.
+const PRODUCE_HELD_SECONDS: &str = "gateway_produce_held_seconds";
 
 /// Describes every metric, so that they show with unit and text.
 pub(crate) fn describe() {
@@ -36,6 +40,8 @@ pub(crate) fn describe() {
     describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
     describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
+    describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
+    describe_histogram!(PRODUCE_HELD_SECONDS, "time produces waited for a takeover");
 }
 
 /// Where fetched bytes came from.
@@ -114,6 +120,14 @@ fn api_name(api: ApiKey) -> &'static str {
         ApiKey::DescribeCluster => "DescribeCluster",
         _ => "other",
     }
+}
+
+pub(crate) fn node_given_up() {
+    counter!(NODES_GIVEN_UP_TOTAL).increment(1);
+}
+
+pub(crate) fn produce_held(time: Duration) {
+    histogram!(PRODUCE_HELD_SECONDS).record(time.as_secs_f64());
 }
 
 #[cfg(test)]

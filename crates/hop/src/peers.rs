@@ -156,6 +156,18 @@ impl Peer {
         async move { M::answer(answer.await?).ok_or_else(another_question) }
     }
 
+    /// Breaks its connections: calls under way end with [`HopError::Lost`] now. For a peer that is
+    /// known to be over and may be too stuck to say so itself.
+    pub fn disconnect(&self) {
+        self.entry.lanes.iter().for_each(|lane| lane.disconnect());
+    }
+
+    /// Lets the next call connect, however often that failed before. For a peer that is known to
+    /// be back.
+    pub fn end_pause(&self) {
+        self.entry.lanes.iter().for_each(|lane| lane.end_pause());
+    }
+
     fn send(&self, request: HopRequest) -> Sent {
         let local = self.entry.local.read().clone();
         if let Some(handler) = local {

@@ -7,9 +7,10 @@
 //!
 //! The split and the calls happen before [`handle`] returns, so that the order in which a
 //! connection's produces reach a node is the order of its frames (R45). Only if that is not
-//! possible, because a topic must be looked up or a partition has just moved, the connection waits
-//! (see [`order`]). Nothing is ever sent twice (R37).
+//! possible, because a topic must be looked up or a partition is on its way to another owner, the
+//! connection waits (see [`order`]). Nothing is ever sent twice (R37).
 
+mod hold;
 pub(super) mod order;
 mod split;
 
@@ -41,28 +42,32 @@ pub(super) fn handle(context: Context, request: ProduceRequest, order: &mut Orde
         return ready(finish(acks, refuse_all(request, error))).boxed();
     }
     let split = Split::new(&context, request);
-    let waits_for = order.waits_for(&split);
-    if !split.has_unknown_topics() && waits_for.is_empty() {
-        let answer = dispatch(&context, split, order.tracker());
+    let tracker = order.tracker();
+    if split.is_complete() && tracker.moved(&split).is_empty() {
+        let answer = dispatch(&context, split, tracker);
         return async move { finish(acks, answer.await) }.boxed();
     }
     // What was sent before stays before, what comes after waits at the gate.
     let gate = order.close_gate();
-    let tracker = order.tracker();
     async move {
-        let mut split = split;
-        if split.has_unknown_topics() {
-            if let Err(error) = context.catalogue.refresh().await {
-                errors::of_lookup(&error);
-            }
-            split = split.again(&context);
-        }
-        tracker.settled(waits_for).await;
+        let split = complete(&context, split).await;
+        tracker.settled(tracker.moved(&split)).await;
         let answer = dispatch(&context, split, tracker);
         drop(gate);
         finish(acks, answer.await)
     }
     .boxed()
+}
+
+/// Finds a place for what has none yet, or gives it up.
+async fn complete(context: &Context, mut split: Split) -> Split {
+    if split.has_unknown_topics() {
+        if let Err(error) = context.catalogue.refresh().await {
+            errors::of_lookup(&error);
+        }
+        split = split.look_up_again(context);
+    }
+    hold::until_served(context, split).await
 }
 
 /// What is wrong with the request as a whole.

@@ -17,4 +17,5 @@ mod hostile;
 mod metadata;
 mod pipelining;
 mod produce;
+mod takeover;
 mod versions;

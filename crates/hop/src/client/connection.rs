@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connect,
-    lane::{Identity, Lane, Outgoing},
+    lane::{Identity, Lane, Outgoing, Tenure},
     pending::{Mismatch, Pending},
 };
 use crate::{
@@ -40,6 +40,8 @@ enum ConnectionError {
     Closed,
     #[error("cannot write")]
     Write,
+    #[error("this process gave the peer up")]
+    GivenUp,
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     #[error("answer cannot be read: {0}")]
@@ -48,11 +50,17 @@ enum ConnectionError {
     Kind(Kind),
 }
 
-/// Connects and serves the lane's queue until the connection ends.
-pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>) {
+/// Connects and serves the lane's queue until the connection ends, or it is given up.
+pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, tenure: Tenure) {
     let Identity { net, role, secret, .. } = &lane.identity;
-    match connect::establish(net, &lane.address, secret, *role).await {
-        Ok((read_half, write_half)) => converse(lane, queue, read_half, write_half).await,
+    let connecting = connect::establish(net, &lane.address, secret, *role);
+    let Some(connected) = tenure.given_up.run_until_cancelled(connecting).await else {
+        return refuse(queue).await;
+    };
+    match connected {
+        Ok((read, write)) => {
+            converse(Arc::new(Shared::new(lane, tenure)), queue, read, write).await;
+        }
         Err(error) => {
             let failures = lane.failed();
             error.report(&lane.address, failures);
@@ -73,7 +81,8 @@ async fn refuse(mut queue: mpsc::Receiver<Outgoing>) {
 struct Shared {
     lane: Arc<Lane>,
     pending: Pending,
-    /// Ends the connection.
+    tenure: Tenure,
+    /// Ends the connection; comes with the lane's giving it up.
     stop: CancellationToken,
     /// Ends the writing; comes with `stop`, or before it when the peer goes away.
     stop_writing: CancellationToken,
@@ -82,18 +91,18 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(lane: Arc<Lane>) -> Self {
-        let stop = CancellationToken::new();
+    fn new(lane: Arc<Lane>, tenure: Tenure) -> Self {
+        let stop = tenure.given_up.child_token();
         let stop_writing = stop.child_token();
         let retired = AtomicBool::new(false);
-        Self { lane, pending: Pending::default(), stop, stop_writing, retired }
+        Self { lane, pending: Pending::default(), tenure, stop, stop_writing, retired }
     }
 
     /// No more requests on this connection. The lane hears it first: a call that comes
     /// now gets a new connection rather than a place in a queue that nobody empties.
     fn stop_writing(&self) {
         if !self.retired.swap(true, Ordering::AcqRel) {
-            self.lane.retire();
+            self.lane.retire(&self.tenure);
         }
         self.stop_writing.cancel();
     }
@@ -102,14 +111,18 @@ impl Shared {
         self.stop_writing();
         self.stop.cancel();
     }
+
+    fn why_stopped(&self) -> ConnectionError {
+        let given_up = self.tenure.given_up.is_cancelled();
+        if given_up { ConnectionError::GivenUp } else { ConnectionError::Write }
+    }
 }
 
-async fn converse<R, W>(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, read: R, write: W)
+async fn converse<R, W>(shared: Arc<Shared>, queue: mpsc::Receiver<Outgoing>, read: R, write: W)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let shared = Arc::new(Shared::new(lane));
     let writing = write_requests(Arc::clone(&shared), queue, write);
     let writer = shared.lane.identity.drain.spawn("hop writer", writing);
     let mut heard = false;
@@ -226,7 +239,7 @@ where
             return Ok(());
         }
         let filled = tokio::select! {
-            () = shared.stop.cancelled() => return Err(ConnectionError::Write),
+            () = shared.stop.cancelled() => return Err(shared.why_stopped()),
             () = &mut draining, if !drain.is_draining() => continue,
             filled = tokio::time::timeout(SILENCE_MAX, frames.fill()) => filled,
         };

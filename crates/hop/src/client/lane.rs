@@ -18,6 +18,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, mpsc::error::TrySendError, oneshot},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{connection, pending::Reply};
 use crate::{
@@ -59,10 +60,21 @@ pub(crate) struct Lane {
 struct State {
     /// To the connection's writer, if there is or will be one.
     queue: Option<mpsc::Sender<Outgoing>>,
+    /// The newest connection, which may be over already.
+    newest: Tenure,
     /// Connections that failed in a row.
     failures: u32,
     /// The end of the pause after the last failure.
     retry_at: Option<Instant>,
+}
+
+/// One connection's time on its lane.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tenure {
+    /// Which of the lane's connections it is.
+    number: u64,
+    /// The lane's word that nobody waits for the peer any more.
+    pub(super) given_up: CancellationToken,
 }
 
 /// A request that waits to be written.
@@ -140,14 +152,33 @@ impl Lane {
         let (queue, outgoings) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
         queue.try_send(outgoing).map_err(|_| HopError::Overloaded)?;
         state.queue = Some(queue);
-        let connection = connection::run(Arc::clone(self), outgoings);
+        let number = state.newest.number + 1;
+        state.newest = Tenure { number, given_up: CancellationToken::new() };
+        let connection = connection::run(Arc::clone(self), outgoings, state.newest.clone());
         self.identity.drain.spawn("hop connection", connection);
         Ok(())
     }
 
+    /// Gives up the connection, with what is under way on it.
+    pub(crate) fn disconnect(&self) {
+        let mut state = self.state.lock();
+        state.queue = None;
+        state.newest.given_up.cancel();
+    }
+
+    /// Ends the pause after a failure: the next call connects.
+    pub(crate) fn end_pause(&self) {
+        let mut state = self.state.lock();
+        (state.failures, state.retry_at) = (0, None);
+    }
+
     /// Connected → no connection. The connection that calls this takes no more requests.
-    pub(super) fn retire(&self) {
-        self.state.lock().queue = None;
+    pub(super) fn retire(&self, tenure: &Tenure) {
+        let mut state = self.state.lock();
+        // Its successor keeps its queue.
+        if state.newest.number == tenure.number {
+            state.queue = None;
+        }
     }
 
     /// Connecting → paused.
@@ -160,9 +191,7 @@ impl Lane {
 
     /// Connecting → connected: the peer has answered something.
     pub(super) fn succeeded(&self) {
-        let mut state = self.state.lock();
-        state.failures = 0;
-        state.retry_at = None;
+        self.end_pause();
     }
 
     /// Whether nothing is queued or under way.

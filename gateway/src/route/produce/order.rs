@@ -1,12 +1,14 @@
 //! Keeps the produces of one connection in order where sending them at once would not (R45).
 //!
 //! Usually nothing is needed: a produce is in its lane before the next frame is read, and a lane
-//! keeps its order. Two cases break that, and both close the *gate*, the readiness of the
+//! keeps its order. Three cases break that, and all close the *gate*, the readiness of the
 //! connection's stack, until the produce in question is in its lane:
 //!
 //! - a topic is unknown and must be looked up first: the next produce would overtake;
 //! - a partition has moved while a produce to its old owner is under way: the new owner could
-//!   append first. The produce waits for the old owner's answer.
+//!   append first. The produce waits for the old owner's answer;
+//! - a partition's node has just gone or come back: the produce waits for it to serve again (see
+//!   [`super::hold`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,16 +68,6 @@ impl Order {
         open
     }
 
-    /// The partitions that moved while produces to their old owner are under way.
-    pub(super) fn waits_for(&self, split: &Split) -> Vec<PartitionId> {
-        let under_way = self.under_way.0.partitions.lock();
-        let moved = split.routes().filter(|(partition, owner, epoch)| {
-            let before = under_way.get(partition);
-            before.is_some_and(|before| (before.owner, before.epoch) != (*owner, *epoch))
-        });
-        moved.map(|(partition, ..)| partition).collect()
-    }
-
     /// Lets no further request in until the gate is dropped.
     pub(super) fn close_gate(&mut self) -> Gate {
         let (sender, receiver) = oneshot::channel();
@@ -91,6 +83,16 @@ impl Order {
 // === impl UnderWay ===
 
 impl UnderWay {
+    /// The partitions that moved while produces to their old owner are under way.
+    pub(super) fn moved(&self, split: &Split) -> Vec<PartitionId> {
+        let under_way = self.0.partitions.lock();
+        let moved = split.routes().filter(|(partition, owner, epoch)| {
+            let before = under_way.get(partition);
+            before.is_some_and(|before| (before.owner, before.epoch) != (*owner, *epoch))
+        });
+        moved.map(|(partition, ..)| partition).collect()
+    }
+
     /// Counts produces in until the result is dropped.
     pub(super) fn begin(&self, owner: NodeId, partitions: Vec<(PartitionId, i32)>) -> Sent {
         let mut under_way = self.0.partitions.lock();

@@ -10,10 +10,11 @@ use protocol::ids::{NodeId, PartitionId, TopicId};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use protocol::messages::{ProduceRequest, ProduceResponse};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{TOPIC_ID_FROM, failed};
-use crate::context::Context;
+use crate::context::{Context, Owner, is_live};
 
 /// What goes where, and the answer as far as it is known already.
 pub(super) struct Split {
@@ -23,8 +24,18 @@ pub(super) struct Split {
     pub(super) response: ProduceResponse,
     /// Topics that this gateway has not heard of, with their places in the response.
     unknown: Vec<(usize, TopicProduceData)>,
+    /// Partitions whose node has just gone or come back.
+    held: Vec<Held>,
     acks: i16,
     timeout_ms: i32,
+}
+
+/// A partition that waits for an owner that serves.
+struct Held {
+    id: PartitionId,
+    slot: Slot,
+    data: PartitionProduceData,
+    until: Instant,
 }
 
 /// One owner's part.
@@ -62,12 +73,17 @@ impl Split {
                 .with_partition_responses(places.collect())
         });
         let response = ProduceResponse::default().with_responses(skeleton.collect());
-        let mut split =
-            Self { shares: Vec::new(), response, unknown: Vec::new(), acks, timeout_ms };
+        let (shares, unknown, held) = (Vec::new(), Vec::new(), Vec::new());
+        let mut split = Self { shares, response, unknown, held, acks, timeout_ms };
         for (at, topic) in topic_data.into_iter().enumerate() {
             split.add(context, at, topic);
         }
         split
+    }
+
+    /// Whether everything has its place: in a share, or refused in the response.
+    pub(super) fn is_complete(&self) -> bool {
+        self.unknown.is_empty() && self.held.is_empty()
     }
 
     /// Whether the view must be refreshed before these topics can be said not to exist.
@@ -77,9 +93,29 @@ impl Split {
 
     /// Looks the unknown topics up again. Those still unknown stay so marked in the response, and
     /// nothing of them is sent.
-    pub(super) fn again(mut self, context: &Context) -> Self {
+    pub(super) fn look_up_again(mut self, context: &Context) -> Self {
         for (at, topic) in std::mem::take(&mut self.unknown) {
             self.add(context, at, topic);
+        }
+        self
+    }
+
+    /// The partitions that wait for an owner that serves.
+    pub(super) fn held(&self) -> impl Iterator<Item = PartitionId> {
+        self.held.iter().map(|held| held.id)
+    }
+
+    /// Until when they wait; `None` if there are none.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.iter().map(|held| held.until).max()
+    }
+
+    /// Gives the partitions that waited to the owners they have now. Those without one are refused.
+    pub(super) fn release(mut self, context: &Context) -> Self {
+        for Held { id, slot, data, .. } in std::mem::take(&mut self.held) {
+            if let Err(error) = self.route(context.core.owner(id), id, slot, data) {
+                slot.of(&mut self.response).error_code = error.code();
+            }
         }
         self
     }
@@ -117,13 +153,29 @@ impl Split {
         context: &Context,
         topic: &Arc<Topic>,
         slot: Slot,
-        mut data: PartitionProduceData,
+        data: PartitionProduceData,
     ) -> Result<(), ErrorCode> {
         let id = context
             .catalogue
             .partition(topic, data.index)
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let (node, epoch) = context.core.owner(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let owner = context.core.view.owner(id);
+        let held = |(node, _): &Owner| context.core.takeovers.held_until(node);
+        if let Some(until) = owner.as_ref().and_then(held) {
+            self.held.push(Held { id, slot, data, until });
+            return Ok(());
+        }
+        self.route(owner.filter(is_live), id, slot, data)
+    }
+
+    fn route(
+        &mut self,
+        owner: Option<Owner>,
+        id: PartitionId,
+        slot: Slot,
+        mut data: PartitionProduceData,
+    ) -> Result<(), ErrorCode> {
+        let (node, epoch) = owner.ok_or(ErrorCode::NotLeaderOrFollower)?;
         if self.shares.iter().any(|share| share.slots.has(id)) {
             // Two batches for one partition have no order within one request.
             return Err(ErrorCode::InvalidRequest);

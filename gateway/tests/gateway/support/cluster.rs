@@ -151,6 +151,24 @@ impl Cluster {
         .await;
     }
 
+    /// Changes a node's record, and waits until `gateway` has seen it.
+    pub(crate) async fn change_node(
+        &self,
+        gateway: &Gateway,
+        number: i32,
+        state: NodeState,
+        incarnation: u64,
+    ) {
+        let log_id = format!("{number}-1-{incarnation}-0000000000000001");
+        let record = NodeRecord { state, incarnation, log_id, ..self.node_record(number) };
+        let txn = Txn::new().put(Key::Node(NodeId(number)), record.encode());
+        assert!(self.store.txn(txn).await.unwrap().is_committed());
+        eventually("the change is seen", || {
+            gateway.view.node(NodeId(number)).is_some_and(|seen| *seen == record)
+        })
+        .await;
+    }
+
     async fn write_records(&self) {
         let group_state_topic = self.group_state_topic;
         let cluster = ClusterRecord {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::internal::{PlanRequest, PlanResponse};
+use hop::internal::{OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse};
 use hop::{Handler, HopRequest, Request, Response, expected_epoch};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
@@ -53,6 +53,7 @@ pub(crate) enum Seen {
     Produce { partition: PartitionId, epoch: Option<i32>, records: Bytes },
     Fetch { partitions: Vec<(PartitionId, i64)>, wait_ms: i32, min_bytes: i32 },
     Plan { partition: PartitionId, offset: i64 },
+    Open { partitions: Vec<PartitionId> },
 }
 
 impl FakeNode {
@@ -178,6 +179,15 @@ impl FakeNode {
         FetchResponse { topics: topics.collect(), ..FetchResponse::default() }
     }
 
+    /// Serves what is assigned to it, whatever that is.
+    fn open(&self, request: OpenPartitionsRequest) -> BoxFuture<'static, Response> {
+        let partitions = request.partitions.iter().map(|open| open.partition().unwrap());
+        let partitions: Vec<_> = partitions.collect();
+        let error_codes = vec![0; partitions.len()];
+        self.seen.lock().push(Seen::Open { partitions });
+        ready(Response::OpenPartitions(OpenPartitionsResponse { error_codes }))
+    }
+
     /// The token of a plan is the partition, in the clear.
     fn plan(&self, tenant: TenantId, request: &PlanRequest) -> PlanResponse {
         let partition = request.partition(tenant).unwrap();
@@ -279,6 +289,7 @@ impl Handler for NodeHandler {
             Request::OffsetForLeaderEpoch(request) => {
                 ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))
             }
+            Request::OpenPartitions(request) => node.open(request),
             request => ready(node.groups.answer(request)),
         }
     }

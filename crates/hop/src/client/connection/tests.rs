@@ -37,10 +37,10 @@ fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, H
     queue.try_send(outgoing).map_err(drop).unwrap();
 
     let (near, far) = duplex(64 * 1024);
-    let of_lane = Arc::clone(&lane);
+    let shared = Arc::new(Shared::new(Arc::clone(&lane), Tenure::default()));
     drain.spawn("hop connection", async move {
         let (read, write) = tokio::io::split(near);
-        converse(of_lane, outgoings, read, write).await;
+        converse(shared, outgoings, read, write).await;
         drop(queue);
     });
     (lane, far, answer)

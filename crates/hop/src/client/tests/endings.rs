@@ -129,3 +129,41 @@ async fn a_request_that_failed_inside_costs_only_itself() {
     assert!(matches!(refused, Err(HopError::Protocol(_))), "{refused:?}");
     assert_eq!(answered.await, Ok(answer(3)));
 }
+
+#[tokio::test]
+async fn a_peer_that_is_given_up_loses_what_it_took_and_may_be_called_again() {
+    let (caller, stage) = stage().await;
+    let sent = caller.heartbeat(1, 10);
+    let mut stuck = stage.connection().await;
+    let _ = stuck.heartbeat().await;
+    caller.peer.disconnect();
+    let again = caller.heartbeat(1, 20);
+    assert_eq!(sent.await, Err(HopError::Lost), "it may have done it");
+
+    let mut successor = stage.connection().await;
+    let (head, generation) = successor.heartbeat().await;
+    assert_eq!(generation, 20);
+    // The end of the old connection takes nothing from the new one.
+    assert!(stuck.frame().await.is_none());
+    let third = caller.heartbeat(1, 30);
+    let (next, generation) = successor.heartbeat().await;
+    assert_eq!(generation, 30);
+    successor.answer(head, 3).await;
+    successor.answer(next, 4).await;
+    assert_eq!((again.await, third.await), (Ok(answer(3)), Ok(answer(4))));
+}
+
+#[tokio::test]
+async fn a_peer_that_is_known_to_be_back_is_not_paused_for() {
+    let (caller, stage) = stage().await;
+    let unsent = caller.heartbeat(1, 10);
+    drop(stage.listener.accept().await.unwrap());
+    assert_eq!(unsent.await, Err(HopError::Unreachable));
+
+    caller.peer.end_pause();
+    let sent = caller.heartbeat(1, 20);
+    let mut connection = stage.connection().await;
+    let (head, _) = connection.heartbeat().await;
+    connection.answer(head, 3).await;
+    assert_eq!(sent.await, Ok(answer(3)));
+}

@@ -48,6 +48,9 @@ grace = "5s"
 orphan_age = "60s"
 "#;
 
+/// More than two nodes a minute are hit here by chance; elsewhere that is a reason to stop evicting.
+const CONTROL: &str = "[control.failover]\nevictions_per_minute = 60\n";
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -66,7 +69,8 @@ pub struct Options {
 /// Runs the nemesis against a new cluster below `dir`, and judges.
 pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let compactor = Some(COMPACTOR.to_owned());
-    let spec = Spec { front: options.front, compactor, ..Spec::default() };
+    let control_lines = CONTROL.to_owned();
+    let spec = Spec { front: options.front, compactor, control_lines, ..Spec::default() };
     let mut cluster = Cluster::start(dir, &spec)?;
     let bootstrap = cluster.bootstrap();
     Client::Python.create_topic(&bootstrap, TOPIC, options.partitions)?;

@@ -37,6 +37,8 @@ pub struct Spec {
     pub upload_interval: String,
     /// More lines of each node's `[storage_node]` table.
     pub node_lines: String,
+    /// More lines of control's `[control]` table.
+    pub control_lines: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
     pub compactor: Option<String>,
 }
@@ -87,6 +89,7 @@ impl Default for Spec {
             wal_size: "64MiB".to_owned(),
             upload_interval: "5s".to_owned(),
             node_lines: String::new(),
+            control_lines: String::new(),
             compactor: None,
         }
     }
@@ -148,7 +151,9 @@ impl Cluster {
             }
         };
         let mut cluster = Self {
-            control: Role::new(dir, "control", 1, |role| control_text(role, &etcd, &store))?,
+            control: Role::new(dir, "control", 1, |role| {
+                control_text(role, &etcd, &store) + &spec.control_lines
+            })?,
             nodes: roles(dir, "storage-node", spec.nodes, |role| {
                 node_text(role, &etcd, &store, spec)
             })?,

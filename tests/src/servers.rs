@@ -133,7 +133,10 @@ impl S3 {
             .arg(format!("-s3.port={}", endpoint.port()))
             .arg(format!("-s3.config={}", config.display()))
             .args(["-s3.port.lance=0", "-s3.port.iceberg=0"])
-            .args(["-volume.max=20", "-master.volumeSizeLimitMB=256"]);
+            // Volumes are made as they are needed. What is deleted is swept every half minute, or a
+            // long run under load would fill the disk with it.
+            .args(["-volume.max=200", "-master.volumeSizeLimitMB=256"])
+            .args(["-master.vacuumIntervalSeconds=30", "-master.garbageThreshold=0.2"]);
         for port in ["master.port", "volume.port", "filer.port"] {
             command.arg(format!("-{port}={}", free_port()?));
         }

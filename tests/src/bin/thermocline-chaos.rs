@@ -34,10 +34,13 @@ struct Arguments {
     /// Partitions of the topic.
     #[arg(long, default_value_t = 12)]
     partitions: u32,
+    /// Keep logs and histories of a good run, too.
+    #[arg(long)]
+    keep: bool,
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { front, seconds, seed, smoke, rate, partitions } = Arguments::parse();
+    let Arguments { front, seconds, seed, smoke, rate, partitions, keep } = Arguments::parse();
     let (seconds, seed) = if smoke {
         (SMOKE_SECONDS, chaos::SMOKE_SEED)
     } else {
@@ -62,9 +65,13 @@ fn main() -> Result<ExitCode> {
     let path = results.join(format!("chaos-{}.json", front.name()));
     fs::write(&path, serde_json::to_string_pretty(&report.json)? + "\n")?;
     eprintln!("{:#}\nwritten to {}", report.json, path.display());
+    if keep {
+        eprintln!("logs are kept in {}", dir.keep().display());
+    } else if !report.wrong.is_empty() {
+        eprintln!("something is wrong; logs are kept in {}", dir.keep().display());
+    }
     if report.wrong.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("chaos: something is wrong; logs are kept in {}", dir.keep().display());
     Ok(ExitCode::FAILURE)
 }

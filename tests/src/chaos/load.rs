@@ -12,6 +12,11 @@ use crate::process::Process;
 
 /// Two producers: what one sees of the other is part of the test.
 const PRODUCERS: u16 = 2;
+/// And one that never has a backlog of its own: how long a partition was away is read from its
+/// acknowledgements. What the others send after a fault waits behind all they sent before.
+pub(super) const PROBE: u16 = PRODUCERS + 1;
+/// Bytes per second and partition of the probe: about five records.
+const PROBE_RATE: u64 = 20_000;
 /// A producer may need this long to learn what became of its last records, a follower to reach the
 /// end, a reader to read everything.
 const FINISH: Duration = Duration::from_secs(600);
@@ -36,10 +41,12 @@ impl Load {
         partitions: u32,
         rate: u64,
     ) -> Result<Self> {
+        let probe_rate = PROBE_RATE * u64::from(partitions);
         let partitions = partitions.to_string();
         let log = |name: &str| history_path(dir, name).display().to_string();
-        let each = (rate / u64::from(PRODUCERS)).to_string();
-        let producers = (1..=PRODUCERS).map(|worker| {
+        let producers = (1..=PROBE).map(|worker| {
+            let rate = if worker == PROBE { probe_rate } else { rate / u64::from(PRODUCERS) };
+            let each = rate.to_string();
             let (name, id) = (format!("producer-{worker}"), worker.to_string());
             let log = log(&name);
             let args = ["produce", bootstrap, topic, &partitions, &id, &each, &log];

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::history::Ack;
+use super::load::PROBE;
 
 /// A fault that took partitions away.
 #[derive(Debug, Clone)]
@@ -17,10 +18,11 @@ pub(super) struct Outage {
 }
 
 /// The time to the first acknowledgement, of every partition of every outage. Only a record that
-/// was sent after the fault counts: an answer that was on its way already proves nothing.
+/// the probe sent after the fault counts: an answer that was on its way already proves nothing, and
+/// neither does the backlog of a client that sends as much as it can.
 pub(super) fn first_acks(outages: &[Outage], acks: &[Ack]) -> Vec<(&'static str, i64)> {
     let mut by_partition: HashMap<u32, Vec<(i64, i64)>> = HashMap::new();
-    for ack in acks {
+    for ack in acks.iter().filter(|ack| ack.value.worker == PROBE) {
         by_partition.entry(ack.partition).or_default().push((ack.sent_ms, ack.acked_ms));
     }
     by_partition.values_mut().for_each(|acks| acks.sort_unstable());
@@ -43,7 +45,7 @@ mod tests {
     use super::*;
 
     fn ack(partition: u32, sent_ms: i64, acked_ms: i64) -> Ack {
-        let value = Value { worker: 0, sequence: 0 };
+        let value = Value { worker: PROBE, sequence: 0 };
         Ack { partition, offset: 0, value, sent_ms, acked_ms }
     }
 
@@ -56,6 +58,7 @@ mod tests {
             ack(3, 1_001, 3_000),
             ack(4, 1_002, 1_010),
             ack(6, 1_002, 9_000),
+            Ack { value: Value { worker: 1, sequence: 0 }, ..ack(4, 1_001, 1_002) },
         ];
         assert_eq!(first_acks(&[outage], &acks), [("kill", 2_000), ("kill", 10)]);
     }

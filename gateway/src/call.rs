@@ -27,14 +27,12 @@ use crate::config::Security;
 use crate::layers::authorisation::Grants;
 
 /// A socket as the listener accepted it.
-#[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
 }
 
 /// A connection whose bytes are what the listener's policy asks for.
-#[derive(Debug)]
 pub(crate) struct Secured {
     pub(crate) stream: Stream,
     pub(crate) client: Arc<Client>,

@@ -115,7 +115,7 @@ impl Stages for Connections {
 
 async fn serve(core: &Arc<Core>, stream: Stream, client: &Arc<Client>) -> Result<(), Disconnect> {
     let limits = &core.config.limits;
-    let (read_half, write_half) = stream.into_split();
+    let (read_half, write_half) = stream.into_inner();
     let (pending_sender, pending) = mpsc::channel(limits.requests_in_flight);
     let shared = Shared {
         requests: Arc::new(Semaphore::new(limits.requests_in_flight)),

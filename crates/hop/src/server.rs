@@ -4,7 +4,7 @@ mod calls;
 mod connection;
 mod responder;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use process::{
     Drain,
@@ -38,8 +38,8 @@ pub async fn serve(
             () = &mut draining => return,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "hop listener cannot accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -57,19 +57,19 @@ pub async fn serve(
         };
         let secret = secret.clone();
         drain.spawn("hop server connection", async move {
-            admit(stream, serving, secret).await;
+            admit(stream, peer, serving, secret).await;
             drop(slot);
         });
     }
 }
 
 /// Serves the stream if its other end proves to be a member.
-async fn admit(mut stream: Stream, serving: connection::Serving, secret: ClusterSecret) {
-    // Frames are gathered here, not in the kernel.
-    let peer = match stream.set_nodelay(true).and_then(|()| stream.peer_addr()) {
-        Ok(peer) => peer,
-        Err(error) => return tracing::debug!(%error, "hop connection gone at once"),
-    };
+async fn admit(
+    mut stream: Stream,
+    peer: SocketAddr,
+    serving: connection::Serving,
+    secret: ClusterSecret,
+) {
     let draining = serving.drain.draining();
     let shaken = tokio::select! {
         () = draining => return,
@@ -78,7 +78,7 @@ async fn admit(mut stream: Stream, serving: connection::Serving, secret: Cluster
     match shaken {
         Ok(role) => {
             tracing::debug!(%peer, ?role, "hop connection accepted");
-            let (read, write) = stream.into_split();
+            let (read, write) = stream.into_inner();
             match connection::serve(serving, read, write).await {
                 Ok(()) => tracing::debug!(%peer, ?role, "hop connection closed"),
                 Err(error) => tracing::info!(%peer, ?role, %error, "hop connection lost"),

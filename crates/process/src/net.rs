@@ -5,17 +5,20 @@
 //! and runs the very same code (ADR 0015).
 //!
 //! ```text
-//! Net ──listen──► Listener ──accept──► Stream ──into_split──► ReadHalf, WriteHalf
+//! Net ──listen──► Listener ──accept──► Stream ──into_inner──► ReadHalf, WriteHalf
 //!  └────connect──────────────────────────▲
 //! ```
 
-mod stream;
-
 use std::{fmt, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-
-pub use self::stream::{Link, ReadHalf, Stream, WriteHalf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Join, join},
+    net::{
+        TcpListener, TcpSocket, TcpStream, lookup_host,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_util::either::Either;
 
 /// Connections that may wait to be accepted (R65): a storm after a failover waits in the kernel
 /// instead of seeing resets. The kernel caps it at `net.core.somaxconn`.
@@ -41,6 +44,25 @@ pub trait Accept: Send + Sync {
     /// The address that was bound.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 }
+
+/// A connection of another network.
+pub struct Link {
+    /// What the other end sends.
+    pub read: Box<dyn AsyncRead + Send + Sync + Unpin>,
+    /// What the other end is sent. Dropping it ends that direction.
+    pub write: Box<dyn AsyncWrite + Send + Sync + Unpin>,
+    /// The other end.
+    pub peer: SocketAddr,
+}
+
+/// A connection; `into_inner` gives each direction on its own.
+pub type Stream = Join<ReadHalf, WriteHalf>;
+
+/// The receiving direction of a connection.
+pub type ReadHalf = Either<OwnedReadHalf, Box<dyn AsyncRead + Send + Sync + Unpin>>;
+
+/// The sending direction of a connection; dropping it ends that direction.
+pub type WriteHalf = Either<OwnedWriteHalf, Box<dyn AsyncWrite + Send + Sync + Unpin>>;
 
 /// The network a process is on; cheap to clone.
 #[derive(Clone)]
@@ -87,9 +109,9 @@ impl Net {
             Kind::System => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                Ok(stream.into())
+                Ok(system(stream))
             }
-            Kind::Other(network) => Ok(network.connect(address).await?.into()),
+            Kind::Other(network) => Ok(other(network.connect(address).await?)),
         }
     }
 }
@@ -122,20 +144,34 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(ACCEPT_QUEUE)
 }
 
+fn system(stream: TcpStream) -> Stream {
+    let (read, write) = stream.into_split();
+    join(Either::Left(read), Either::Left(write))
+}
+
+fn other(link: Link) -> Stream {
+    join(Either::Right(link.read), Either::Right(link.write))
+}
+
 // === impl Listener ===
 
 impl Listener {
-    /// Waits for a connection; says where it comes from.
+    /// Waits for a connection; says where it comes from. Small writes leave at once, as in
+    /// [`Net::connect`].
     pub async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         match &self.0 {
             Listening::System(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok((stream.into(), peer))
+                if let Err(error) = stream.set_nodelay(true) {
+                    // The socket is dead already; its first read will say so.
+                    tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+                }
+                Ok((system(stream), peer))
             }
             Listening::Other(listener) => {
                 let link = listener.accept().await?;
                 let peer = link.peer;
-                Ok((link.into(), peer))
+                Ok((other(link), peer))
             }
         }
     }

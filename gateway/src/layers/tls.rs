@@ -58,10 +58,6 @@ impl<S: Service<Secured>> Service<Accepted> for Tls<S> {
     }
 
     fn call(&mut self, Accepted { stream, peer }: Accepted) -> Self::Future {
-        if let Err(error) = stream.set_nodelay(true) {
-            // The socket is dead already; its first read will say so.
-            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
-        }
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
         // As Kafka's tools show it: Java's rendering of an address.
         let host = format!("/{}", peer.ip().to_canonical()).into();

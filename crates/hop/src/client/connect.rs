@@ -36,7 +36,7 @@ pub(super) async fn establish(
     let mut stream =
         timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| ConnectError::TimedOut)??;
     handshake::connect(&mut stream, secret, role).await?;
-    Ok(stream.into_split())
+    Ok(stream.into_inner())
 }
 
 impl ConnectError {

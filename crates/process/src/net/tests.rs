@@ -51,12 +51,12 @@ async fn talks(net: Net) {
     let (near, far) = tokio::join!(net.connect(&address), listener.accept());
     let (mut near, (far, _)) = (near.unwrap(), far.unwrap());
     near.write_all(b"before the split").await.unwrap();
-    let (mut far_read, mut far_write) = far.into_split();
+    let (mut far_read, mut far_write) = far.into_inner();
     let mut heard = [0; 16];
     far_read.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"before the split");
 
-    let (mut near_read, near_write) = near.into_split();
+    let (mut near_read, near_write) = near.into_inner();
     far_write.write_all(b"answer").await.unwrap();
     far_write.shutdown().await.unwrap();
     let mut answer = Vec::new();

@@ -23,6 +23,7 @@ use super::engine::{Engine, Serial, write_superblock};
 use super::file::{self, Draft};
 use super::io::{FileIo, WalIo};
 use super::layout::{ALIGN, Position, Ring};
+use super::life;
 use super::log::{Bounds, Log};
 use super::metrics::Meter;
 use super::recover::{read_superblock, recover_from};
@@ -228,15 +229,10 @@ impl Front for DiskFront {
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
         Box::pin(async {
-            let mut state = self.engine.state.subscribe();
+            let state = self.engine.state.subscribe();
             self.engine.log.lock().begin_seal();
             self.engine.work.notify_one();
-            let ended = state.wait_for(|state| *state != FrontState::Open).await;
-            match &*ended.expect("the front holds the sender") {
-                FrontState::Sealed(end) => Ok(*end),
-                FrontState::Poisoned(reason) => Err(FrontError::Poisoned(Arc::clone(reason))),
-                FrontState::Open => unreachable!("waited for another state"),
-            }
+            life::ended(state).await
         })
     }
 

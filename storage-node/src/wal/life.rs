@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::{FrontError, FrontState, Lsn};
 
 /// Like [`FrontState`], with the stage between.
@@ -58,5 +60,15 @@ impl Life {
             Self::Sealed => FrontState::Sealed(end),
             Self::Poisoned(reason) => FrontState::Poisoned(Arc::clone(reason)),
         }
+    }
+}
+
+/// Waits until a front that began to seal has ended; says where.
+pub(super) async fn ended(mut state: watch::Receiver<FrontState>) -> Result<Lsn, FrontError> {
+    let ended = state.wait_for(|state| *state != FrontState::Open).await;
+    match &*ended.expect("the front holds the sender") {
+        FrontState::Sealed(end) => Ok(*end),
+        FrontState::Poisoned(reason) => Err(FrontError::Poisoned(Arc::clone(reason))),
+        FrontState::Open => unreachable!("waited for another state"),
     }
 }

@@ -37,6 +37,7 @@ use self::engine::{Engine, Shared};
 use self::proof::Proofs;
 use self::queue::{Bounds, Queue};
 pub(crate) use self::sealed::SealedObject;
+use super::life;
 use super::metrics::Meter;
 use super::{
     Entry, Front, FrontDescriptor, FrontError, FrontState, FrontUsage, Lsn, LsnRange, NotProven,
@@ -159,15 +160,10 @@ impl Front for ObjectFront {
 
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
         Box::pin(async {
-            let mut state = self.shared.state.subscribe();
+            let state = self.shared.state.subscribe();
             self.shared.queue.lock().begin_seal();
             self.shared.work.notify_one();
-            let ended = state.wait_for(|state| *state != FrontState::Open).await;
-            match &*ended.expect("the front holds the sender") {
-                FrontState::Sealed(end) => Ok(*end),
-                FrontState::Poisoned(reason) => Err(FrontError::Poisoned(Arc::clone(reason))),
-                FrontState::Open => unreachable!("waited for another state"),
-            }
+            life::ended(state).await
         })
     }
 

@@ -1,7 +1,7 @@
 //! One shard: the coordinator of one internal partition, as a task.
 //!
 //! ```text
-//!            ┌──────────── reload (our bug, never the log's) ────────────┐
+//!            ┌─────── pause: our bug, or no proof of ownership ──────────┐
 //!            ▼                                                           │
 //!   load: replay the log ──► serve: commands, ticks, snapshots ──────────┤
 //!            │ not ours any more        │ not ours any more, or draining │
@@ -14,6 +14,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use coordinator::{Command, Reply, TopicNames};
 use futures::FutureExt;
@@ -21,9 +22,10 @@ use process::{Clock, Drain};
 use protocol::StrBytes;
 use protocol::ids::TenantId;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{INBOX_COMMANDS_MAX, RETRY_MAX};
+use super::limits::{INBOX_COMMANDS_MAX, RETRY_MAX, RETRY_MIN};
 use super::state_log::StateLog;
 
 mod append;
@@ -91,13 +93,18 @@ pub(crate) struct ShardHandle {
 /// How a shard's service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The log is not ours any more.
+    /// No proof that the log is ours: it is another's, or the store is away.
     Lost,
     /// The handle was dropped, or the process drains.
     Stopped,
     /// Memory and log may differ: start over from the log.
     Reload,
 }
+
+/// The pauses between loads of a shard whose proofs fail, none before the first: a load reads all
+/// of the log, and each request would cost another one for as long as the store is away.
+#[derive(Default)]
+struct Pauses(Duration);
 
 // === impl ShardHandle ===
 
@@ -144,6 +151,17 @@ impl Drop for ShardHandle {
     }
 }
 
+// === impl Pauses ===
+
+impl Pauses {
+    /// The next one. Service that lasted `served` shows whether things were well meanwhile.
+    fn next(&mut self, served: Duration) -> Duration {
+        let pause = if served > RETRY_MAX { Duration::ZERO } else { self.0 };
+        self.0 = (pause * 2).clamp(RETRY_MIN, RETRY_MAX);
+        pause
+    }
+}
+
 // === the task ===
 
 async fn live(
@@ -154,12 +172,14 @@ async fn live(
 ) {
     tokio::pin!(ended);
     let set = |next: Status| status.store(next as u8, Ordering::Release);
+    let mut pauses = Pauses::default();
     loop {
         let loaded = tokio::select! {
             loaded = load::load(&parts) => loaded,
             () = &mut ended => None,
         };
         let Some(loaded) = loaded else { break };
+        let began = Instant::now();
         let mut serving = Serving::new(&parts, loaded);
         set(Status::Serving);
         let served = AssertUnwindSafe(serving.run(&mut inbox, ended.as_mut())).catch_unwind().await;
@@ -173,15 +193,18 @@ async fn live(
         }
         // What is on its way to the disk must have arrived before anybody reads the log again.
         serving.finish().await;
-        match end {
+        // Whoever still waits is told to come back, now rather than after the pause.
+        drop(serving);
+        // A proof may fail because the store is away. If the log is another's now, loading says so;
+        // else the shard is still nobody's but ours, and nobody else would serve it. Clients are
+        // told that it loads.
+        let pause = match end {
             End::Stopped => break,
-            // A proof may fail because the store is away. If the log is another's now, loading says
-            // so; else the shard is still nobody's but ours, and nobody else would serve it.
-            End::Lost => continue,
-            End::Reload => {}
-        }
+            End::Lost => pauses.next(began.elapsed()),
+            End::Reload => RETRY_MAX,
+        };
         tokio::select! {
-            () = tokio::time::sleep(RETRY_MAX) => {}
+            () = tokio::time::sleep(pause) => {}
             () = &mut ended => break,
         }
     }

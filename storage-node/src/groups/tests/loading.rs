@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hop::Response;
 use protocol::error::ErrorCode;
+use tokio::time::Instant;
 
 use super::harness::{Host, commit, commit_code, fetch, fetched, heartbeat, join, joined, sync};
 use super::memory_log::{MemoryLog, Mood};
@@ -71,4 +72,27 @@ async fn a_log_that_is_lost_while_loading_is_not_served() {
     host.idle().await;
     let answer = host.call(commit("g", 1)).await;
     assert_eq!(commit_code(&answer), ErrorCode::NotCoordinator);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_ownership_cannot_be_proven_requests_cost_few_loads() {
+    let log = MemoryLog::new();
+    let host = Host::on(&log).await;
+    assert_eq!(host.commit("g", 7).await, ErrorCode::None);
+    let replays = log.replays();
+    log.set(Mood::Unproven);
+    let began = Instant::now();
+    for _ in 0..1_000 {
+        let (code, _) = host.committed("g").await;
+        let retriable = [ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotCoordinator];
+        assert!(retriable.contains(&code), "{code:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(21), "each is answered at once");
+    // At once, after 20 ms, twice that and so on up to two seconds, then one each two seconds.
+    assert!(log.replays() - replays <= 20, "{} loads in 20 s", log.replays() - replays);
+
+    log.set(Mood::Well);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(host.committed("g").await, (ErrorCode::None, 7));
 }

@@ -24,6 +24,8 @@ pub(super) enum Mood {
     Full,
     /// Every append is refused for ever, as a record that is too large would be.
     Refusing,
+    /// The log can be read, and nobody can tell whose it is: the store is away.
+    Unproven,
     /// The log is somebody else's.
     Lost,
 }
@@ -114,7 +116,7 @@ impl StateLog for MemoryLog {
             Mood::Full => return Err(AppendError::Full),
             Mood::Refusing => return Err(AppendError::TooLarge { bytes: 1 }),
             Mood::Lost => return Err(AppendError::Lost(Lost)),
-            Mood::Well | Mood::Held => {}
+            Mood::Well | Mood::Held | Mood::Unproven => {}
         }
         let mut state = self.state.lock();
         let first_offset = state.records.len() as i64;
@@ -130,6 +132,9 @@ impl StateLog for MemoryLog {
     }
 
     fn prove_ownership(&self) -> BoxFuture<'static, Result<(), Lost>> {
+        if *self.mood.borrow() == Mood::Unproven {
+            return std::future::ready(Err(Lost)).boxed();
+        }
         self.settled()
     }
 }

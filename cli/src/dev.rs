@@ -183,7 +183,6 @@ async fn start_reader(process: &Process, member: &Membership, store: &Store) -> 
     config.cache = ByteSize::mib(64);
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
-        clock: process.clock.clone(),
         metadata: Arc::clone(&member.metadata),
         view: member.view.clone(),
         store: store.for_role("cold-reader"),

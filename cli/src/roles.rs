@@ -65,7 +65,6 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
     let rebuilt = member.rebuilt();
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
-        clock: process.clock.clone(),
         metadata: member.metadata,
         view: member.view,
         store,

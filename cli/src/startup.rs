@@ -168,7 +168,6 @@ pub(crate) fn start_compactor(
     let store = store.for_role("compactor");
     let log = store.clone();
     let deps = compactor::Deps {
-        clock: process.clock.clone(),
         view: member.view.clone(),
         store,
         peers: member.peers.clone(),

@@ -1,8 +1,10 @@
 //! A data log with known records, and plans over it, for tests.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
-use process::{Clock, Drain};
+use process::Drain;
 use protocol::batch::BatchBuilder;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::object::ObjectBuilder;
@@ -13,7 +15,6 @@ use crate::config::Config;
 use crate::server::Server;
 
 pub(crate) const SECRET: [u8; 32] = [7; 32];
-pub(crate) const NOW_MS: i64 = 1_000_000;
 
 /// What a test reads from: one log, its batches and extents.
 pub(crate) struct Fixture {
@@ -105,7 +106,8 @@ impl Fixture {
             log_start_offset: 0,
             leader_epoch: 1,
             manifest_version: 1,
-            expires_at_ms: NOW_MS + 60_000,
+            made_at: Duration::ZERO,
+            life: Duration::from_secs(60),
         }
     }
 
@@ -119,14 +121,12 @@ impl Fixture {
         self.plan(index).extents[0].location.key()
     }
 
-    /// A server with these settings, and the clock that its plans expire by.
-    pub(crate) fn server(&self, change: impl FnOnce(&mut Config)) -> (Server, Clock) {
+    /// A server with these settings.
+    pub(crate) fn server(&self, change: impl FnOnce(&mut Config)) -> Server {
         let mut config = Config::new(1);
         config.cache = bytesize::ByteSize::mib(64);
         change(&mut config);
-        let clock = Clock::manual(NOW_MS);
-        let server = Server::new(&config, SECRET, self.store.clone(), clock.clone(), Drain::new());
-        (server, clock)
+        Server::new(&config, SECRET, self.store.clone(), Drain::new())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hop::ClusterSecret;
 use metadata::{ClusterView, MetadataStore};
-use process::{Clock, Drain, Net};
+use process::{Drain, Net};
 use protocol::ids::ReaderId;
 use segment::Store;
 
@@ -17,8 +17,6 @@ use crate::server::Server;
 pub struct Deps {
     /// Where the reader listens.
     pub net: Net,
-    /// Tells when a plan has expired.
-    pub clock: Clock,
     /// Where the reader registers.
     pub metadata: Arc<dyn MetadataStore>,
     /// Holds the cluster's secret; the cluster must exist.
@@ -60,7 +58,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Reader, R
     let listener = deps.net.listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let handler: Arc<dyn hop::Handler> =
-        Arc::new(Server::new(&config, secret, deps.store, deps.clock, drain.clone()));
+        Arc::new(Server::new(&config, secret, deps.store, drain.clone()));
     let serve =
         hop::serve(listener, Arc::clone(&handler), ClusterSecret::new(&secret), drain.clone());
     drain.spawn("cold reader server", serve);

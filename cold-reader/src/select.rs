@@ -89,7 +89,8 @@ mod tests {
             leader_epoch: 1,
             manifest_version: 1,
             start_offset: 0,
-            expires_at_ms: 0,
+            made_at: std::time::Duration::ZERO,
+            life: std::time::Duration::ZERO,
         }
     }
 

@@ -5,12 +5,13 @@
 //! offset is for the partition's owner to say (R6, R31).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hop::internal::{Aborted, ColdFetchRequest, ColdFetchResponse};
 use hop::{HopRequest, Request, Response};
-use process::{Clock, Drain};
+use process::Drain;
 use protocol::ErrorCode;
 use protocol::ids::TenantId;
 use segment::plan::PlanError;
@@ -25,7 +26,6 @@ use crate::metrics;
 pub(crate) struct Server {
     fetcher: Arc<Fetcher>,
     secret: [u8; 32],
-    clock: Clock,
 }
 
 /// Why a fetch has no records.
@@ -40,15 +40,9 @@ enum ServeError {
 }
 
 impl Server {
-    pub(crate) fn new(
-        config: &Config,
-        secret: [u8; 32],
-        store: Store,
-        clock: Clock,
-        drain: Drain,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, secret: [u8; 32], store: Store, drain: Drain) -> Self {
         metrics::describe();
-        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), secret, clock }
+        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), secret }
     }
 
     async fn fetch(self, tenant: TenantId, request: ColdFetchRequest) -> ColdFetchResponse {
@@ -68,7 +62,8 @@ impl Server {
         tenant: TenantId,
         request: &ColdFetchRequest,
     ) -> Result<ColdFetchResponse, ServeError> {
-        let plan = Plan::open(&request.plan, &self.secret, self.clock.now_ms())?;
+        let age = Duration::from_millis(request.plan_age_ms);
+        let plan = Plan::open(&request.plan, &self.secret, age)?;
         // The token is authentic, but it may have been made for somebody else (R36, R56).
         if plan.partition.tenant != tenant {
             return Err(ServeError::Tenant);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use hop::Peers;
 use metadata::ClusterView;
-use process::{Clock, Drain};
+use process::Drain;
 use protocol::ids::TopicId;
 use segment::Store;
 
@@ -23,8 +23,6 @@ pub type DeletedTopics =
 /// What the role needs from its process.
 #[derive(Clone)]
 pub struct Deps {
-    /// Tells when a plan has expired.
-    pub clock: Clock,
     /// Which nodes there are; holds the cluster's secret. The cluster must exist.
     pub view: ClusterView,
     /// Where everything is.

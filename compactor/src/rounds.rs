@@ -7,6 +7,8 @@
 //! In this order (R34): an object is there before a manifest names it. Whatever breaks off in
 //! between leaves objects that nobody names, and work that is offered again when its lease ends.
 
+use std::time::Duration;
+
 use hop::HopHeader;
 use hop::internal::{CommitCompactionRequest, CompactionWorkRequest};
 use metadata::model::{NodeRecord, NodeState};
@@ -130,9 +132,8 @@ impl Rounds {
         };
         let header = HopHeader::internal(TenantId::SYSTEM, WORK_TIMEOUT);
         let answer = self.deps.peers.peer(&node.address).ask(header, request).await?;
-        let now_ms = self.deps.clock.now_ms();
         let units = answer.plans.into_iter().map(|token| {
-            let plan = Plan::open(&token, &secret, now_ms)?;
+            let plan = Plan::open(&token, &secret, Duration::ZERO)?;
             Ok(Unit { token, plan })
         });
         units.collect()

@@ -28,7 +28,7 @@ use crate::partition::{CompactionRules, CompactionWork, Partition, replaced_by};
 
 /// Answers with work of about `budget_bytes`, what waits longest first.
 pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWorkResponse {
-    let (now, now_ms) = (Instant::now(), node.clock().now_ms());
+    let (now, made_at) = (Instant::now(), node.clock().since_boot());
     let rules = CompactionRules {
         bytes_min: request.min_bytes,
         age_max: Duration::from_millis(request.max_age_ms),
@@ -53,7 +53,7 @@ pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWo
             partition.release_compaction();
             continue;
         }
-        plans.push(node.planner().work(&partition, work, now_ms, rules.lease));
+        plans.push(node.planner().work(&partition, work, made_at, rules.lease));
     }
     CompactionWorkResponse { plans }
 }
@@ -107,7 +107,7 @@ struct Offer {
     partition: Arc<Partition>,
     compaction: Compaction,
     clock: Clock,
-    expires_at_ms: i64,
+    expires_at: Duration,
 }
 
 /// Takes the producers of all partitions, and stores those there are under one name.
@@ -141,8 +141,8 @@ async fn snapshot(
 impl Offer {
     /// Whatever the sender says about the partition is in the plan that this cluster sealed (R36).
     fn open(node: &Node, offer: &CompactionOffer) -> Result<Self, ErrorCode> {
-        let now_ms = node.clock().now_ms();
-        let plan = Plan::open(&offer.plan, &node.planner().secret, now_ms)
+        // Of another process it would have another epoch, as each claim has.
+        let plan = Plan::open_own(&offer.plan, &node.planner().secret, node.clock().since_boot())
             .map_err(|_| ErrorCode::InvalidRequest)?;
         let partition = node.partitions().find(plan.partition);
         let partition = partition.filter(|partition| partition.epoch() == plan.leader_epoch);
@@ -153,7 +153,7 @@ impl Offer {
             objects: offer.objects.iter().map(object).collect(),
         };
         let clock = node.clock().clone();
-        Ok(Self { partition, compaction, clock, expires_at_ms: plan.expires_at_ms })
+        Ok(Self { partition, compaction, clock, expires_at: plan.expires_at() })
     }
 
     async fn commit(
@@ -163,7 +163,7 @@ impl Offer {
     ) -> ErrorCode {
         let Some(producers) = producers else { return ErrorCode::NotLeaderOrFollower };
         // Objects that no manifest names are collected some time after the lease (R30).
-        if self.clock.now_ms() >= self.expires_at_ms {
+        if self.clock.since_boot() >= self.expires_at {
             self.partition.release_compaction();
             return ErrorCode::RequestTimedOut;
         }

@@ -101,7 +101,7 @@ impl Node {
         let planner = Planner {
             secret: cluster.secret,
             bytes: config.plan_size.as_u64(),
-            life_ms: i64::try_from(config.plan_life.as_millis()).unwrap_or(i64::MAX),
+            life: config.plan_life,
         };
         Self {
             id: NodeId(config.node_id),

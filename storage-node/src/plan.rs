@@ -22,7 +22,7 @@ pub(crate) struct Planner {
     /// What a plan covers, about.
     pub(crate) bytes: u64,
     /// How long it may be used.
-    pub(crate) life_ms: i64,
+    pub(crate) life: Duration,
 }
 
 /// A partition's uploaded part from some offset on, seen at one instant.
@@ -40,7 +40,7 @@ impl Planner {
         partitions: &Partitions,
         header: &HopHeader,
         request: &PlanRequest,
-        now_ms: i64,
+        now: Duration,
     ) -> PlanResponse {
         let partition = request.partition(header.tenant).and_then(|id| partitions.find(id));
         let Some(partition) = partition else {
@@ -59,7 +59,7 @@ impl Planner {
             Err(code) => return refusal(code),
         };
         metrics::planned();
-        self.answer(&partition, part, request.fetch_offset, now_ms)
+        self.answer(&partition, part, request.fetch_offset, now)
     }
 
     /// A unit of work for a compactor: the same token, for its lease.
@@ -67,11 +67,10 @@ impl Planner {
         &self,
         partition: &Partition,
         work: CompactionWork,
-        now_ms: i64,
+        now: Duration,
         lease: Duration,
     ) -> Bytes {
         let CompactionWork { part, start_offset, end_offset, .. } = work;
-        let lease_ms = i64::try_from(lease.as_millis()).expect("minutes fit");
         let marks = part.marks;
         let plan = Plan {
             partition: partition.id(),
@@ -84,7 +83,8 @@ impl Planner {
             manifest_version: part.manifest_version,
             start_offset,
             end_offset,
-            expires_at_ms: now_ms.saturating_add(lease_ms),
+            made_at: now,
+            life: lease,
         };
         plan.seal(&self.secret)
     }
@@ -96,15 +96,14 @@ impl Planner {
         partition: &Partition,
         part: ColdPart,
         fetch_offset: i64,
-        now_ms: i64,
+        now: Duration,
     ) -> PlanResponse {
         let ColdPart { marks, manifest_version, extents } = part;
-        let expires_at_ms = now_ms.saturating_add(self.life_ms);
         let mut answer = PlanResponse {
             error_code: i32::from(ErrorCode::None.code()),
             start_offset: fetch_offset,
             end_offset: fetch_offset,
-            expires_at_ms,
+            life_ms: u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX),
             ..marked(marks)
         };
         if let Some(last) = extents.last() {
@@ -120,7 +119,8 @@ impl Planner {
                 log_start_offset: marks.log_start,
                 leader_epoch: partition.epoch(),
                 manifest_version,
-                expires_at_ms,
+                made_at: now,
+                life: self.life,
             };
             answer.plan = plan.seal(&self.secret);
         }

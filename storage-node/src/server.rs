@@ -54,9 +54,9 @@ impl Handler for Server {
             }
             .boxed(),
             Request::Plan(request) => async move {
-                let now_ms = node.clock().now_ms();
+                let now = node.clock().since_boot();
                 let planner = node.planner();
-                Response::Plan(planner.plan(node.partitions(), &header, &request, now_ms).await)
+                Response::Plan(planner.plan(node.partitions(), &header, &request, now).await)
             }
             .boxed(),
             Request::JoinGroup(_)

@@ -90,9 +90,9 @@ impl Node {
     }
 
     async fn plan(&self, offset: i64) -> ErrorCode {
-        let planner = Planner { secret: [7; 32], bytes: 1 << 20, life_ms: 60_000 };
+        let planner = Planner { secret: [7; 32], bytes: 1 << 20, life: Duration::from_secs(60) };
         let request = PlanRequest::new(self.fixture.partition.id(), offset);
-        let answer = planner.plan(&self.partitions, &self.header, &request, 0).await;
+        let answer = planner.plan(&self.partitions, &self.header, &request, Duration::ZERO).await;
         ErrorCode::from_code(i16::try_from(answer.error_code).expect("a Kafka code"))
     }
 }

@@ -9,13 +9,13 @@ use hop::{ClusterSecret, HopHeader, Peers, Role};
 use metadata::keys::Key;
 use metadata::model::{ClusterRecord, Record as _};
 use metadata::{ClusterView, MemoryStore, MetadataStore, Txn};
-use process::{Clock, Drain, Net};
+use process::{Drain, Net};
 use protocol::ids::{TenantId, TopicId};
 use segment::Store;
 
 use super::{Deps, RoleError, run, start};
 use crate::config::Config;
-use crate::fixture::{Fixture, NOW_MS, SECRET};
+use crate::fixture::{Fixture, SECRET};
 
 async fn founded() -> MemoryStore {
     let record = ClusterRecord {
@@ -34,7 +34,7 @@ async fn founded() -> MemoryStore {
 async fn deps(metadata: MemoryStore, store: Store, drain: &Drain) -> Deps {
     let metadata: Arc<dyn MetadataStore> = Arc::new(metadata);
     let view = ClusterView::start(Arc::clone(&metadata), drain).await.unwrap();
-    Deps { net: Net::system(), clock: Clock::manual(NOW_MS), metadata, view, store }
+    Deps { net: Net::system(), metadata, view, store }
 }
 
 fn config() -> Config {
@@ -57,7 +57,7 @@ async fn a_gateway_finds_the_reader_and_reads() {
     let peers = Peers::new(Role::Gateway, ClusterSecret::new(&SECRET), drain.clone());
     let header = HopHeader::internal(TenantId::DEFAULT, Duration::from_secs(30));
     let plan = fixture.plan(0).seal(&SECRET);
-    let question = ColdFetchRequest { plan, fetch_offset: 0, max_bytes: i32::MAX };
+    let question = ColdFetchRequest { plan, fetch_offset: 0, max_bytes: i32::MAX, plan_age_ms: 0 };
     let answer = peers.peer(&registered.address).ask(header, question).await.unwrap();
     assert_eq!((answer.error_code, answer.records.concat()), (0, fixture.records(0)));
     assert!(drain.finish(Duration::from_secs(10)).await, "left: {:?}", drain.running());

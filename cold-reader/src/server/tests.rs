@@ -16,7 +16,7 @@ use segment::plan::AbortedTransaction;
 use segment::{Plan, Store, StoreConfig};
 
 use super::Server;
-use crate::fixture::{Batch, Counters, Fixture, NOW_MS, SECRET};
+use crate::fixture::{Batch, Counters, Fixture, SECRET};
 use crate::limits::FAILURE_LIFE;
 
 const GETS: &str = "cold_reader_get_total";
@@ -27,8 +27,19 @@ async fn ask(
     fetch_offset: i64,
     max_bytes: i32,
 ) -> ColdFetchResponse {
+    ask_later(server, token, fetch_offset, max_bytes, 0).await
+}
+
+async fn ask_later(
+    server: &Server,
+    token: Bytes,
+    fetch_offset: i64,
+    max_bytes: i32,
+    plan_age_ms: u64,
+) -> ColdFetchResponse {
     let header = HopHeader::internal(TenantId::DEFAULT, std::time::Duration::from_secs(5));
-    let body = Request::ColdFetch(ColdFetchRequest { plan: token, fetch_offset, max_bytes });
+    let request = ColdFetchRequest { plan: token, fetch_offset, max_bytes, plan_age_ms };
+    let body = Request::ColdFetch(request);
     match server.call(HopRequest { header, body }).await {
         Response::ColdFetch(response) => response,
         other => panic!("answered {}", other.api().name()),
@@ -76,7 +87,7 @@ async fn mixed() -> Fixture {
 async fn a_replay_gives_every_record_as_it_was_stored() {
     let fixture = mixed().await;
     for max_bytes in [1, 5_000, 300_000, i32::MAX] {
-        let (server, _) = fixture.server(|_| {});
+        let server = fixture.server(|_| {});
         for index in 0..3 {
             let read = replay(&server, &fixture.plan(index), max_bytes).await;
             assert!(read == fixture.records(index), "partition {index} by {max_bytes} bytes");
@@ -88,7 +99,7 @@ async fn a_replay_gives_every_record_as_it_was_stored() {
 #[tokio::test]
 async fn an_answer_starts_with_the_batch_of_the_offset_and_keeps_the_limit() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 100), (0, 5, 5, 100), (0, 10, 5, 100)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let one = fixture.batches[0].1.len() as i32;
     for (offset, max_bytes, expected) in
         [(0, 1, 0..1), (7, 1, 1..2), (7, one, 1..2), (4, 2 * one, 0..2), (0, 3 * one - 1, 0..2)]
@@ -103,7 +114,7 @@ async fn an_answer_starts_with_the_batch_of_the_offset_and_keeps_the_limit() {
 #[tokio::test]
 async fn the_answer_repeats_what_the_plan_says_of_the_partition() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let response = fetch(&server, &fixture.plan(0), 0, 1).await;
     assert_eq!(
         (response.high_watermark, response.last_stable_offset, response.log_start_offset),
@@ -116,7 +127,7 @@ async fn the_answer_repeats_what_the_plan_says_of_the_partition() {
 #[tokio::test]
 async fn only_aborted_transactions_among_the_records_are_told() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 10, 10), (0, 10, 10, 10), (0, 20, 10, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let aborted = |first_offset, last_offset| AbortedTransaction {
         producer_id: first_offset,
         first_offset,
@@ -140,7 +151,7 @@ async fn neighbours_are_fetched_together() {
     let large: Vec<Batch> = (0..5).map(|n| (0, n, 1, 1 << 20)).collect();
     let fixture = Fixture::in_memory(&[&large, &[(0, 5, 1, 1 << 20)]]).await;
     assert_eq!(fixture.plan(0).extents.len(), 3);
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     replay(&server, &fixture.plan(0), i32::MAX).await;
     assert_eq!(counters.value(GETS), 2);
     assert_eq!(counters.value("cold_reader_cache_misses_total"), 3);
@@ -153,7 +164,7 @@ async fn a_second_replay_is_served_from_memory() {
     let counters = Counters::new();
     let _counting = counters.install();
     let fixture = mixed().await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     replay(&server, &fixture.plan(1), 10_000).await;
     let first = counters.value(GETS);
     assert!(first > 0);
@@ -166,7 +177,7 @@ async fn a_second_replay_is_served_from_memory() {
 #[tokio::test]
 async fn a_replay_without_room_in_the_cache_is_right() {
     let fixture = mixed().await;
-    let (server, _) = fixture.server(|config| config.cache = ByteSize::b(1));
+    let server = fixture.server(|config| config.cache = ByteSize::b(1));
     let read = replay(&server, &fixture.plan(1), 10_000).await;
     assert!(read == fixture.records(1));
 }
@@ -188,7 +199,7 @@ async fn many_readers_of_one_block_share_one_get() {
     let _counting = counters.install();
     let directory = tempfile::tempdir().unwrap();
     let fixture = on_disk(&directory, &[&[(0, 0, 10, 100)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let plan = fixture.plan(0);
     let responses = join_all((0..20).map(|_| fetch(&server, &plan, 0, 1 << 20))).await;
     assert!(responses.iter().all(|response| response.records.concat() == fixture.records(0)));
@@ -201,7 +212,7 @@ async fn overlapping_reads_do_not_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let large: Vec<Batch> = (0..12).map(|n| (0, n, 1, 2 << 20)).collect();
     let fixture = on_disk(&directory, &[&large]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let plan = fixture.plan(0);
     let fetches = (0..12).rev().map(|offset| fetch(&server, &plan, offset, i32::MAX));
     for (response, offset) in join_all(fetches).await.iter().zip((0..12).rev()) {
@@ -217,7 +228,7 @@ async fn a_load_goes_on_when_its_fetch_is_dropped() {
     let _counting = counters.install();
     let directory = tempfile::tempdir().unwrap();
     let fixture = on_disk(&directory, &[&[(0, 0, 10, 100)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let plan = fixture.plan(0);
     let dropped = fetch(&server, &plan, 0, 1).now_or_never();
     assert!(dropped.is_none(), "a directory does not answer at once");
@@ -235,7 +246,7 @@ async fn a_sequential_reader_is_read_ahead_of() {
     let slots: Vec<&[Batch]> = slots.iter().map(Vec::as_slice).collect();
     let fixture = Fixture::in_memory(&slots).await;
     let plan = fixture.plan(0);
-    let (server, _) = fixture.server(|config| config.readahead = ByteSize::b(350_000));
+    let server = fixture.server(|config| config.readahead = ByteSize::b(350_000));
     for (offset, gets) in [(0, 1), (1, 6), (2, 6), (3, 6), (4, 9)] {
         fetch(&server, &plan, offset, 1).await;
         // What goes on by itself needs its turn.
@@ -244,7 +255,7 @@ async fn a_sequential_reader_is_read_ahead_of() {
         }
         assert_eq!(counters.value(GETS), gets, "after the fetch of offset {offset}");
     }
-    let (server, _) = fixture.server(|config| config.readahead = ByteSize::b(0));
+    let server = fixture.server(|config| config.readahead = ByteSize::b(0));
     for offset in 0..3 {
         fetch(&server, &plan, offset, 1).await;
     }
@@ -255,7 +266,7 @@ async fn a_sequential_reader_is_read_ahead_of() {
 #[tokio::test]
 async fn a_missing_object_is_a_storage_error() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     fixture.store.delete(&fixture.key_of(0)).await.unwrap();
     assert_eq!(error_of(&server, &fixture.plan(0), 0).await, ErrorCode::KafkaStorageError);
 }
@@ -263,7 +274,7 @@ async fn a_missing_object_is_a_storage_error() {
 #[tokio::test]
 async fn a_damaged_block_is_a_storage_error_and_is_not_kept() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let (key, plan) = (fixture.key_of(0), fixture.plan(0));
     let good = fixture.store.get(&key).await.unwrap();
     let mut bad = BytesMut::from(&good[..]);
@@ -282,7 +293,7 @@ async fn a_failure_is_shared_for_a_moment() {
     let counters = Counters::new();
     let _counting = counters.install();
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let (key, plan) = (fixture.key_of(0), fixture.plan(0));
     let object = fixture.store.get(&key).await.unwrap();
     fixture.store.delete(&key).await.unwrap();
@@ -300,7 +311,7 @@ async fn a_failure_is_shared_for_a_moment() {
 #[tokio::test]
 async fn another_partitions_block_is_never_answered() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10), (1, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let wrong = Plan { extents: fixture.plan(1).extents, ..fixture.plan(0) };
     assert_eq!(error_of(&server, &wrong, 0).await, ErrorCode::KafkaStorageError);
     assert_eq!(fetch(&server, &fixture.plan(1), 0, 1).await.error_code, 0);
@@ -310,7 +321,7 @@ async fn another_partitions_block_is_never_answered() {
 #[tokio::test]
 async fn a_plan_that_may_not_be_used_is_refused() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, clock) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let plan = fixture.plan(0);
     let forged = ask(&server, plan.seal(b"another secret"), 0, 1).await;
     assert_eq!(forged.error_code, ErrorCode::InvalidRequest.code());
@@ -320,15 +331,30 @@ async fn a_plan_that_may_not_be_used_is_refused() {
     for offset in [-1, 5, 100] {
         assert_eq!(error_of(&server, &plan, offset).await, ErrorCode::OffsetNotAvailable);
     }
-    clock.advance(std::time::Duration::from_millis((plan.expires_at_ms - NOW_MS) as u64));
-    assert_eq!(error_of(&server, &plan, 0).await, ErrorCode::OffsetNotAvailable);
+}
+
+/// By its age alone: the clocks of the owner and of the reader say nothing about each other's.
+#[tokio::test]
+async fn a_plan_is_refused_once_it_is_too_old() {
+    let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
+    let server = fixture.server(|_| {});
+    let hour = std::time::Duration::from_secs(3_600);
+    for made_at in [std::time::Duration::ZERO, hour] {
+        let plan = Plan { made_at, ..fixture.plan(0) };
+        let life_ms = u64::try_from(plan.life.as_millis()).unwrap();
+        let code = async |plan_age_ms| {
+            ask_later(&server, plan.seal(&SECRET), 0, 1, plan_age_ms).await.error_code
+        };
+        assert_eq!(code(life_ms - 1).await, 0);
+        assert_eq!(code(life_ms).await, ErrorCode::OffsetNotAvailable.code());
+    }
 }
 
 /// A plan whose extents leave a hole where it claims to have records.
 #[tokio::test]
 async fn a_plan_without_a_block_for_the_offset_is_a_storage_error() {
     let fixture = Fixture::in_memory(&[&[(0, 0, 5, 10)]]).await;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     let plan = Plan { extents: Vec::new(), ..fixture.plan(0) };
     assert_eq!(error_of(&server, &plan, 0).await, ErrorCode::KafkaStorageError);
 }

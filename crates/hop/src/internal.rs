@@ -39,9 +39,10 @@ pub struct PlanResponse {
     /// The first offset the plan no longer covers.
     #[prost(int64, tag = "4")]
     pub end_offset: i64,
-    /// When readers stop accepting it, Unix milliseconds.
-    #[prost(int64, tag = "5")]
-    pub expires_at_ms: i64,
+    // 5 was the wall-clock time of its end.
+    /// How long readers accept it, from when it was asked for.
+    #[prost(uint64, tag = "10")]
+    pub life_ms: u64,
     /// The lowest offset the owner serves itself.
     #[prost(int64, tag = "6")]
     pub hot_floor: i64,
@@ -68,6 +69,9 @@ pub struct ColdFetchRequest {
     /// At most about this many bytes, but always one whole batch.
     #[prost(int32, tag = "3")]
     pub max_bytes: i32,
+    /// How long ago the asker asked for the plan, on its own clock (R71).
+    #[prost(uint64, tag = "4")]
+    pub plan_age_ms: u64,
 }
 
 /// What a cold reader read. On the wire the records follow the protobuf part as they are.

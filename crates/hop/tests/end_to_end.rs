@@ -187,7 +187,7 @@ async fn a_request_arrives_whole() {
 async fn records_come_back_joined_from_a_reader() {
     let cluster = Cluster::start().await;
     let plan = Bytes::from(vec![9; 100_000]);
-    let request = ColdFetchRequest { plan, fetch_offset: 0, max_bytes: 0 };
+    let request = ColdFetchRequest { plan, fetch_offset: 0, max_bytes: 0, plan_age_ms: 0 };
     let answer = cluster.peer().ask(header(0), request).await.unwrap();
     assert_eq!(answer.records.iter().map(Bytes::len).sum::<usize>(), 200_000);
     assert!(answer.records.iter().flatten().all(|byte| *byte == 9));

@@ -6,6 +6,10 @@
 //! Never: secrets. The content is readable to whoever carries it; only the MAC
 //! keeps it from being changed.
 //!
+//! How old a plan is, is said by whoever carries it, in time that went by on its own
+//! machine (R71): no two machines' clocks are ever compared. One that would lie about
+//! it can ask the owner for a new plan just as well.
+//!
 //! ```text
 //! token
 //! size field
@@ -16,6 +20,8 @@
 
 mod wire;
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::ids::PartitionId;
@@ -23,7 +29,7 @@ use protocol::ids::PartitionId;
 use crate::extent::Extent;
 
 /// A plan expires at the latest after this; the garbage collector waits longer (R31).
-pub const PLAN_LIFE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+pub const PLAN_LIFE_MAX: Duration = Duration::from_secs(600);
 
 const VERSION: u8 = 1;
 const MAC_LEN: usize = 32;
@@ -54,8 +60,10 @@ pub struct Plan {
     pub start_offset: i64,
     /// The offset after the last that it serves.
     pub end_offset: i64,
-    /// Unix milliseconds after which it serves nothing.
-    pub expires_at_ms: i64,
+    /// When it was made, on the clock of its maker's process: nobody else can tell its age by it.
+    pub made_at: Duration,
+    /// How old it may become.
+    pub life: Duration,
 }
 
 /// An aborted transaction of the partition.
@@ -103,8 +111,24 @@ impl Plan {
         token.freeze()
     }
 
-    /// The plan in a token, if it is authentic and not expired at `now_ms`.
-    pub fn open(token: &[u8], secret: &[u8], now_ms: i64) -> Result<Self, PlanError> {
+    /// The plan in a token, if it is authentic and `age` is not too old.
+    pub fn open(token: &[u8], secret: &[u8], age: Duration) -> Result<Self, PlanError> {
+        let plan = Self::verified(token, secret)?;
+        if age < plan.life { Ok(plan) } else { Err(PlanError::Expired) }
+    }
+
+    /// The plan in a token that this process made, if it is not too old at `now`.
+    pub fn open_own(token: &[u8], secret: &[u8], now: Duration) -> Result<Self, PlanError> {
+        let plan = Self::verified(token, secret)?;
+        if now < plan.expires_at() { Ok(plan) } else { Err(PlanError::Expired) }
+    }
+
+    /// When it expires, on the clock of its maker's process.
+    pub fn expires_at(&self) -> Duration {
+        self.made_at.saturating_add(self.life)
+    }
+
+    fn verified(token: &[u8], secret: &[u8]) -> Result<Self, PlanError> {
         let at = token.len().checked_sub(MAC_LEN).ok_or(PlanError::Forged)?;
         let (signed, tag) = token.split_at(at);
         verify(secret, signed, tag)
@@ -113,8 +137,7 @@ impl Plan {
         if version != VERSION {
             return Err(PlanError::Version);
         }
-        let plan = wire::decode(message).ok_or(PlanError::Version)?;
-        if now_ms >= plan.expires_at_ms { Err(PlanError::Expired) } else { Ok(plan) }
+        wire::decode(message).ok_or(PlanError::Version)
     }
 }
 

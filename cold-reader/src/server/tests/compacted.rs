@@ -26,7 +26,7 @@ async fn a_replay_crosses_packs_objects_and_slots() {
     let fixture = compacted().await;
     let counters = Counters::new();
     let _guard = counters.install();
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     for max_bytes in [1, 100_000, i32::MAX] {
         for index in 0..2 {
             let read = replay(&server, &fixture.plan(index), max_bytes).await;
@@ -43,7 +43,7 @@ async fn an_object_that_is_gone_is_an_error_for_its_offsets_only() {
         let fixture = compacted().await;
         let plan = fixture.plan(0);
         fixture.store.delete(&plan.extents[gone].location.key()).await.unwrap();
-        let (server, _) = fixture.server(|config| config.readahead = bytesize::ByteSize::b(0));
+        let server = fixture.server(|config| config.readahead = bytesize::ByteSize::b(0));
         let offset = plan.extents[gone].base_offset;
         assert_eq!(error_of(&server, &plan, offset).await, ErrorCode::KafkaStorageError);
         let intact = plan.extents[1 - gone].base_offset;
@@ -57,6 +57,6 @@ async fn a_run_that_its_object_does_not_hold_is_an_error() {
     let fixture = compacted().await;
     let mut plan = fixture.plan(0);
     plan.extents[0].last_offset = 10;
-    let (server, _) = fixture.server(|_| {});
+    let server = fixture.server(|_| {});
     assert_eq!(error_of(&server, &plan, 0).await, ErrorCode::KafkaStorageError);
 }

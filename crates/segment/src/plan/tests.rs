@@ -1,5 +1,7 @@
 //! Plans: read by whoever carries them, changed by nobody (R36).
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
@@ -60,7 +62,8 @@ fn plan(extents: Vec<Extent>, aborted: Vec<(i64, i64, i64)>) -> Plan {
         manifest_version: 7,
         start_offset: 20,
         end_offset: 80,
-        expires_at_ms: 1_000,
+        made_at: Duration::from_secs(5),
+        life: Duration::from_secs(1),
     }
 }
 
@@ -68,12 +71,12 @@ proptest! {
     #[test]
     fn plans_round_trip(extents in vec(extent(), 0..20), aborted in vec(any::<(i64, i64, i64)>(), 0..5)) {
         let plan = plan(extents, aborted);
-        prop_assert_eq!(Plan::open(&plan.seal(SECRET), SECRET, 999), Ok(plan));
+        prop_assert_eq!(Plan::open(&plan.seal(SECRET), SECRET, Duration::from_millis(999)), Ok(plan));
     }
 
     #[test]
     fn any_bytes_are_refused(bytes in any::<Vec<u8>>()) {
-        prop_assert_eq!(Plan::open(&bytes, SECRET, 0), Err(PlanError::Forged));
+        prop_assert_eq!(Plan::open(&bytes, SECRET, Duration::ZERO), Err(PlanError::Forged));
     }
 }
 
@@ -83,22 +86,35 @@ fn a_changed_token_is_refused() {
     for position in 0..token.len() {
         let mut bytes = token.to_vec();
         bytes[position] ^= 1;
-        assert_eq!(Plan::open(&bytes, SECRET, 0), Err(PlanError::Forged), "byte {position}");
-        assert_eq!(Plan::open(&token[..position], SECRET, 0), Err(PlanError::Forged));
+        assert_eq!(
+            Plan::open(&bytes, SECRET, Duration::ZERO),
+            Err(PlanError::Forged),
+            "byte {position}"
+        );
+        assert_eq!(Plan::open(&token[..position], SECRET, Duration::ZERO), Err(PlanError::Forged));
     }
 }
 
 #[test]
 fn another_clusters_plan_is_refused() {
     let token = plan(Vec::new(), Vec::new()).seal(b"another secret");
-    assert_eq!(Plan::open(&token, SECRET, 0), Err(PlanError::Forged));
+    assert_eq!(Plan::open(&token, SECRET, Duration::ZERO), Err(PlanError::Forged));
 }
 
 #[test]
 fn a_plan_expires() {
     let token = plan(Vec::new(), Vec::new()).seal(SECRET);
-    assert!(Plan::open(&token, SECRET, 999).is_ok());
-    assert_eq!(Plan::open(&token, SECRET, 1_000), Err(PlanError::Expired));
+    assert!(Plan::open(&token, SECRET, Duration::from_millis(999)).is_ok());
+    assert_eq!(Plan::open(&token, SECRET, Duration::from_secs(1)), Err(PlanError::Expired));
+}
+
+/// Only its maker may compare its clock with the time in it.
+#[test]
+fn a_plan_expires_for_its_maker_by_its_own_clock() {
+    let token = plan(Vec::new(), Vec::new()).seal(SECRET);
+    let open = |now_ms| Plan::open_own(&token, SECRET, Duration::from_millis(now_ms));
+    assert!(open(5_999).is_ok());
+    assert_eq!(open(6_000), Err(PlanError::Expired));
 }
 
 /// A plan of many small extents mostly repeats a few logs: 24 bytes a piece are not repeated.

@@ -4,6 +4,8 @@
 //! A plan of a few hundred extents mostly names a handful of logs, so each
 //! extent points into a table of them.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use prost::Message;
 use protocol::ids::{PartitionId, TenantId, TopicId};
@@ -41,8 +43,11 @@ struct PlanMessage {
     start_offset: i64,
     #[prost(int64, tag = "13")]
     end_offset: i64,
-    #[prost(int64, tag = "14")]
-    expires_at_ms: i64,
+    // 14 was the wall-clock time of its end.
+    #[prost(uint64, tag = "15")]
+    made_at_ms: u64,
+    #[prost(uint64, tag = "16")]
+    life_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -106,7 +111,8 @@ pub(super) fn encode(plan: &Plan, out: &mut BytesMut) {
         manifest_version: plan.manifest_version,
         start_offset: plan.start_offset,
         end_offset: plan.end_offset,
-        expires_at_ms: plan.expires_at_ms,
+        made_at_ms: millis(plan.made_at),
+        life_ms: millis(plan.life),
     };
     message.encode(out).expect("a BytesMut grows");
 }
@@ -138,7 +144,8 @@ pub(super) fn decode(message: &[u8]) -> Option<Plan> {
         manifest_version: message.manifest_version,
         start_offset: message.start_offset,
         end_offset: message.end_offset,
-        expires_at_ms: message.expires_at_ms,
+        made_at: Duration::from_millis(message.made_at_ms),
+        life: Duration::from_millis(message.life_ms),
     })
 }
 
@@ -180,6 +187,10 @@ impl ExtentMessage {
             max_timestamp: self.max_timestamp,
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Extents come log after log, so the wanted one is mostly the last of the table.

@@ -2,6 +2,7 @@
 //! per that much (R35).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hop::internal::PlanResponse;
@@ -14,8 +15,8 @@ use crate::lru::Lru;
 
 /// Plans of one partition that are kept: as many consumers as may replay it at different places.
 const PER_PARTITION: usize = 4;
-/// A plan this close to its end may be refused by a reader whose clock is ahead.
-const EXPIRY_MARGIN_MS: i64 = 5_000;
+/// A plan this close to its end may be refused by a reader that is asked late.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
 /// What an owner said about a range of offsets that it no longer holds.
 #[derive(Debug)]
@@ -25,7 +26,10 @@ pub(super) struct Plan {
     /// Of the owner that made it. It stays true whoever owns the partition later (R31).
     start_offset: i64,
     end_offset: i64,
-    expires_at_ms: i64,
+    /// When it was asked for, so that it is never taken for younger than it is. Time since boot, as
+    /// all of `now` here: a wall clock may jump, and the owner's may be another (R71).
+    asked_at: Duration,
+    life: Duration,
 }
 
 /// The plans of this gateway.
@@ -39,10 +43,10 @@ type Key = (PartitionId, bool);
 
 impl Plans {
     /// A plan that covers what is wanted.
-    pub(super) fn find(&self, want: &Want, now_ms: i64) -> Option<Arc<Plan>> {
+    pub(super) fn find(&self, want: &Want, now: Duration) -> Option<Arc<Plan>> {
         let mut plans = self.0.lock();
         let of_partition = plans.get(&key(want))?;
-        of_partition.retain(|plan| plan.is_good(now_ms));
+        of_partition.retain(|plan| plan.is_good(now));
         of_partition.iter().find(|plan| plan.covers(want.offset)).cloned()
     }
 
@@ -82,12 +86,13 @@ fn key(want: &Want) -> Key {
 // === impl Plan ===
 
 impl Plan {
-    pub(super) fn new(response: &PlanResponse) -> Self {
+    pub(super) fn new(response: &PlanResponse, asked_at: Duration) -> Self {
         Self {
             token: response.plan.clone(),
             start_offset: response.start_offset,
             end_offset: response.end_offset,
-            expires_at_ms: response.expires_at_ms,
+            asked_at,
+            life: Duration::from_millis(response.life_ms),
         }
     }
 
@@ -95,8 +100,12 @@ impl Plan {
         (self.start_offset..self.end_offset).contains(&offset)
     }
 
-    fn is_good(&self, now_ms: i64) -> bool {
-        self.expires_at_ms - EXPIRY_MARGIN_MS > now_ms
+    pub(super) fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.asked_at)
+    }
+
+    fn is_good(&self, now: Duration) -> bool {
+        self.age(now) + EXPIRY_MARGIN < self.life
     }
 }
 
@@ -106,25 +115,31 @@ mod tests {
 
     use super::*;
 
+    const NOW: Duration = Duration::from_secs(1_000);
+    const LIFE: Duration = Duration::from_secs(100);
+
     fn want(index: i32, offset: i64) -> Want {
         let partition = PartitionId::new(TenantId::DEFAULT, TopicId::NIL, index);
         Want { partition, offset, read_committed: false, max_bytes: 1 }
     }
 
     fn plan(start_offset: i64, end_offset: i64) -> Plan {
-        Plan { token: Bytes::new(), start_offset, end_offset, expires_at_ms: 100_000 }
+        Plan { token: Bytes::new(), start_offset, end_offset, asked_at: NOW, life: LIFE }
     }
 
     #[test]
     fn a_plan_serves_the_offsets_it_covers_until_it_expires() {
         let plans = Plans::default();
         plans.add(&want(0, 10), plan(10, 20));
-        assert!(plans.find(&want(0, 19), 0).is_some());
-        assert!(plans.find(&want(0, 9), 0).is_none());
-        assert!(plans.find(&want(0, 20), 0).is_none());
-        assert!(plans.find(&want(1, 15), 0).is_none());
-        assert!(plans.find(&Want { read_committed: true, ..want(0, 15) }, 0).is_none());
-        assert!(plans.find(&want(0, 15), 96_000).is_none(), "too close to its end");
+        assert!(plans.find(&want(0, 19), NOW).is_some());
+        assert!(plans.find(&want(0, 9), NOW).is_none());
+        assert!(plans.find(&want(0, 20), NOW).is_none());
+        assert!(plans.find(&want(1, 15), NOW).is_none());
+        assert!(plans.find(&Want { read_committed: true, ..want(0, 15) }, NOW).is_none());
+        assert!(
+            plans.find(&want(0, 15), NOW + LIFE - EXPIRY_MARGIN).is_none(),
+            "too close to its end"
+        );
     }
 
     #[test]
@@ -133,8 +148,8 @@ mod tests {
         let refused = plans.add(&want(0, 10), plan(10, 20));
         plans.add(&want(0, 20), plan(20, 30));
         plans.forget(&want(0, 10), &refused);
-        assert!(plans.find(&want(0, 10), 0).is_none());
-        assert!(plans.find(&want(0, 20), 0).is_some());
+        assert!(plans.find(&want(0, 10), NOW).is_none());
+        assert!(plans.find(&want(0, 20), NOW).is_some());
     }
 
     #[test]
@@ -143,12 +158,12 @@ mod tests {
         for start in 0..10 {
             plans.add(&want(0, start), plan(start, start + 1));
         }
-        assert!(plans.find(&want(0, 5), 0).is_none());
-        assert!(plans.find(&want(0, 9), 0).is_some());
+        assert!(plans.find(&want(0, 5), NOW).is_none());
+        assert!(plans.find(&want(0, 9), NOW).is_some());
         for index in 1..=i32::try_from(PLANS_MAX).unwrap() {
             plans.add(&want(index, 0), plan(0, 1));
         }
         assert_eq!(plans.0.lock().len(), PLANS_MAX / PER_PARTITION);
-        assert!(plans.find(&want(0, 9), 0).is_none());
+        assert!(plans.find(&want(0, 9), NOW).is_none());
     }
 }

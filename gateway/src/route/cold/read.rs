@@ -48,7 +48,7 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
 
 /// A plan that covers what is wanted: a known one, or a new one from the owner.
 async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>, NoPlan> {
-    if let Some(plan) = plans.find(&want, context.core.clock.now_ms()) {
+    if let Some(plan) = plans.find(&want, context.core.clock.since_boot()) {
         return Ok(plan);
     }
     let Some((node, epoch)) = context.core.owner(want.partition) else {
@@ -57,6 +57,7 @@ async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>,
     let mut question = PlanRequest::new(want.partition, want.offset);
     question.read_committed = want.read_committed;
     question.max_bytes = PLAN_BYTES;
+    let asked_at = context.core.clock.since_boot();
     let answer = context.ask(&node.address, CALL_TIMEOUT, question).await;
     let answer = answer.map_err(|error| NoPlan::Error(failed(want, errors::of_read(&error))))?;
     let said = said(want, &answer);
@@ -67,7 +68,7 @@ async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>,
     if answer.plan.is_empty() || (0..=want.offset).contains(&answer.hot_floor) {
         return Err(NoPlan::Hot);
     }
-    Ok(plans.add(&want, Plan::new(&answer)))
+    Ok(plans.add(&want, Plan::new(&answer, asked_at)))
 }
 
 /// Asks the reader that likely has the blocks cached; if it is away, the next one.
@@ -87,6 +88,8 @@ async fn read_along(
             plan: plan.token.clone(),
             fetch_offset: want.offset,
             max_bytes: want.max_bytes,
+            plan_age_ms: u64::try_from(plan.age(context.core.clock.since_boot()).as_millis())
+                .unwrap_or(u64::MAX),
         };
         match context.ask(&reader.address, CALL_TIMEOUT, question).await {
             Ok(answer) => return Ok(answer),

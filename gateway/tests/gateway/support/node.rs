@@ -201,7 +201,7 @@ impl FakeNode {
             plan: Bytes::from(format!("{}/{}/{}", tenant.0, partition.topic, partition.index)),
             start_offset: request.fetch_offset,
             end_offset: log.hot_floor,
-            expires_at_ms: i64::MAX,
+            life_ms: u64::MAX,
             hot_floor: log.hot_floor,
             high_watermark: log.next,
             last_stable_offset: log.next,

@@ -72,7 +72,6 @@ async fn reader(place: &Place, number: i32) -> Result<()> {
     config.cache = ByteSize::mib(4);
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
-        clock: place.clock(),
         metadata: member.metadata,
         view: member.view,
         store: place.store("cold-reader"),

@@ -194,7 +194,7 @@ fn plan() -> (Request, Response) {
         plan: Bytes::from_static(b"sealed"),
         start_offset: 77,
         end_offset: 90,
-        expires_at_ms: 1_700_000_000_000,
+        life_ms: 300_000,
         hot_floor: 95,
         high_watermark: 100,
         last_stable_offset: 99,
@@ -208,6 +208,7 @@ fn cold_fetch() -> Request {
         plan: Bytes::from_static(b"sealed"),
         fetch_offset: 77,
         max_bytes: 1 << 20,
+        plan_age_ms: 1_500,
     })
 }
 

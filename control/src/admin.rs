@@ -12,9 +12,13 @@ use std::collections::HashMap;
 
 use protocol::{ErrorCode, StrBytes};
 
-/// Bounds that the operator sets.
+use crate::front_choice::Offered;
+
+/// Bounds that the operator sets, by configuration or by the nodes there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
+    /// The fronts that a topic may ask for.
+    pub(crate) offered: Offered,
     pub(crate) default_partitions: i32,
     pub(crate) partitions_per_topic_max: i32,
     pub(crate) partitions_max: usize,

@@ -19,6 +19,7 @@ use metadata::{
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 
 use crate::{
+    front_choice::FrontChoice,
     guard::{Guard, GuardError},
     limits::{ASSIGNMENTS_PER_TXN, OWN_VIEW_WAIT},
     placement::{NodeLoad, place},
@@ -31,6 +32,8 @@ pub(crate) type Assigned = (NodeId, PartitionId);
 pub(crate) struct Assigner {
     guard: Guard,
     view: ClusterView,
+    /// For topics that ask for none.
+    default_front: FrontChoice,
 }
 
 /// A partition that needs a node, and what must still hold when it gets one.
@@ -55,8 +58,8 @@ struct Vacancies {
 struct EndedNodes(HashMap<NodeId, Option<i64>>);
 
 impl Assigner {
-    pub(crate) fn new(guard: Guard, view: ClusterView) -> Self {
-        Self { guard, view }
+    pub(crate) fn new(guard: Guard, view: ClusterView, default_front: FrontChoice) -> Self {
+        Self { guard, view, default_front }
     }
 
     /// Assigns whatever the view shows as vacant.
@@ -67,13 +70,14 @@ impl Assigner {
         self.assign(&ids).await
     }
 
-    /// Assigns the vacant partitions of these topics. Without a live node they stay vacant.
+    /// Assigns the vacant partitions of these topics. Without a live node that has the topic's
+    /// front they stay vacant: another front would be another promise.
     pub(crate) async fn assign(
         &self,
         topics: &[(TenantId, TopicId)],
     ) -> Result<Vec<Assigned>, GuardError> {
         let mut assigned = Vec::new();
-        if topics.is_empty() || self.loads().is_empty() {
+        if topics.is_empty() || self.loads(FrontChoice::Any).is_empty() {
             return Ok(assigned);
         }
         let mut ended = EndedNodes::default();
@@ -102,11 +106,11 @@ impl Assigner {
         owners.into_iter().any(|node| is_vacant(&node.map(|node| Assignment { node, epoch: 0 })))
     }
 
-    /// Live nodes and how much they have.
-    fn loads(&self) -> Vec<NodeLoad> {
+    /// Live nodes with this front and how much they have.
+    fn loads(&self, front: FrontChoice) -> Vec<NodeLoad> {
         let nodes = self.view.nodes();
-        let live =
-            nodes.iter().map(|record| record.node).filter(|&node| self.view.node_is_up(node));
+        let suitable = nodes.iter().filter(|record| front.suits(&record.front));
+        let live = suitable.map(|record| record.node).filter(|&node| self.view.node_is_up(node));
         let load = |node| NodeLoad { node, partitions: self.view.assigned_to(node).len() };
         live.map(load).collect()
     }
@@ -163,8 +167,11 @@ impl Assigner {
         partitions: &[Vacancy],
     ) -> Result<Vec<Assigned>, GuardError> {
         let TopicRecord { tenant, id, .. } = vacancies.topic;
-        let nodes = place(&self.loads(), partitions.len());
+        let front = FrontChoice::asked(&vacancies.topic.configs).unwrap_or(self.default_front);
+        let nodes = place(&self.loads(front), partitions.len());
         if nodes.is_empty() {
+            let waiting = partitions.len();
+            tracing::warn!(topic = %id, ?front, waiting, "no live node has the topic's front");
             return Ok(Vec::new());
         }
         let mut txn = Txn::new().when_created(Key::Topic(tenant, id), vacancies.created_at);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
-use crate::failover::FailoverConfig;
+use crate::{failover::FailoverConfig, front_choice::FrontChoice};
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
 /// addresses: whichever leads applies its own.
@@ -35,6 +35,10 @@ pub struct Config {
     /// over more nodes. Default: 50.
     #[serde(default = "default_group_state_partitions")]
     pub group_state_partitions: i32,
+    /// Which nodes get the partitions of topics that set no `thermocline.front`: those with a
+    /// `disk` front, with an `object` front, or `any`. Default: `any`.
+    #[serde(default)]
+    pub default_front: FrontChoice,
     /// The most partitions one topic may have. Default: 10000.
     #[serde(default = "default_partitions_per_topic_max")]
     pub partitions_per_topic_max: i32,
@@ -64,6 +68,7 @@ impl Config {
             lease: default_lease(),
             default_partitions: default_partitions(),
             group_state_partitions: default_group_state_partitions(),
+            default_front: FrontChoice::default(),
             partitions_per_topic_max: default_partitions_per_topic_max(),
             partitions_max: default_partitions_max(),
             open_wait: default_open_wait(),

@@ -40,6 +40,7 @@ mod meta_log;
 mod assign;
 mod copies;
 mod failover;
+mod front_choice;
 mod opening;
 
 mod limits;
@@ -49,6 +50,7 @@ pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};
 pub use deleted_topics::deleted_topics;
 pub use failover::FailoverConfig;
+pub use front_choice::FrontChoice;
 pub use meta_log::{MetaLogError, record::RecordError};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use role::{Control, Deps, RoleError, run, start};

@@ -34,6 +34,7 @@ use crate::{
     catalogue::Catalogue,
     command::Command,
     copies::Copies,
+    front_choice::Offered,
     guard::{Guard, GuardError},
     limits::RECONCILE_PAUSE,
     meta_log::{MetaLog, MetaLogError, MetaRecord},
@@ -128,7 +129,7 @@ impl Term {
         metrics::repaired(repaired);
         tracing::info!(term, slots, topics = catalogue.topic_count(), repaired, "control leads");
         let term = Self {
-            assigner: Assigner::new(guard, parts.view.clone()),
+            assigner: Assigner::new(guard, parts.view.clone(), parts.config.default_front),
             parts,
             log,
             catalogue,
@@ -276,7 +277,9 @@ impl Term {
 
     fn bounds(&self) -> Bounds {
         let config = &self.parts.config;
+        let nodes = self.parts.view.nodes();
         Bounds {
+            offered: Offered::by(nodes.iter().map(|node| node.front.as_str())),
             default_partitions: config.default_partitions,
             partitions_per_topic_max: config.partitions_per_topic_max,
             partitions_max: config.partitions_max,

@@ -23,6 +23,7 @@ use protocol::{
 use super::{Bounds, Refusal, check_growth, duplicates};
 use crate::{
     catalogue::{Catalogue, name},
+    front_choice::FrontChoice,
     limits::PARTITIONS_PER_REQUEST_MAX,
 };
 
@@ -147,7 +148,23 @@ fn plan_topic(
         );
         return Err(Refusal::new(ErrorCode::PolicyViolation, text));
     }
-    Ok((partitions, configs(topic)?))
+    let configs = configs(topic)?;
+    check_front(bounds, &configs)?;
+    Ok((partitions, configs))
+}
+
+/// A front that no node has would leave the partitions without a node, and nobody would know why.
+fn check_front(bounds: Bounds, configs: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    match FrontChoice::asked(configs) {
+        Some(asked) if !bounds.offered.has(asked) => {
+            let text = format!(
+                "No storage node of this cluster has the front that thermocline.front asks for \
+                 ({asked:?})."
+            );
+            Err(Refusal::new(ErrorCode::InvalidConfig, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_name(

@@ -1,4 +1,5 @@
-//! Every topic config of Kafka 4.x: name, type, default, legal values and what it does here.
+//! Every topic config of Kafka 4.x, and our own `thermocline.front`: name, type, default, legal
+//! values and what it does here.
 //!
 //! One table serves both sides: control validates what CreateTopics sets, gateways answer
 //! DescribeConfigs. Kafka refuses unknown names and so do we; a config that is accepted and has

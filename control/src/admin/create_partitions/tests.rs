@@ -9,11 +9,15 @@ use protocol::{
 };
 
 use super::*;
-use crate::meta_log::MetaRecord;
+use crate::{front_choice::Offered, meta_log::MetaRecord};
 
 const TENANT: TenantId = TenantId(1);
-const BOUNDS: Bounds =
-    Bounds { default_partitions: 1, partitions_per_topic_max: 50, partitions_max: 60 };
+const BOUNDS: Bounds = Bounds {
+    offered: Offered { disk: true, object: false },
+    default_partitions: 1,
+    partitions_per_topic_max: 50,
+    partitions_max: 60,
+};
 
 fn record(name: &str, internal: bool) -> TopicRecord {
     TopicRecord {

@@ -6,11 +6,15 @@ use protocol::messages::{
 };
 
 use super::*;
-use crate::meta_log::MetaRecord;
+use crate::{front_choice::Offered, meta_log::MetaRecord};
 
 const TENANT: TenantId = TenantId(1);
-const BOUNDS: Bounds =
-    Bounds { default_partitions: 3, partitions_per_topic_max: 100, partitions_max: 120 };
+const BOUNDS: Bounds = Bounds {
+    offered: Offered { disk: true, object: false },
+    default_partitions: 3,
+    partitions_per_topic_max: 100,
+    partitions_max: 120,
+};
 
 fn topic(name: &str) -> CreatableTopic {
     CreatableTopic::default()

@@ -26,7 +26,8 @@ use protocol::{
     ids::{NodeId, PartitionId, TenantId},
     messages::{
         CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, TopicName,
-        create_partitions_request::CreatePartitionsTopic, create_topics_request::CreatableTopic,
+        create_partitions_request::CreatePartitionsTopic,
+        create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_topics_request::DeleteTopicState,
     },
 };
@@ -58,6 +59,7 @@ pub(super) struct Process {
 pub(super) struct Node {
     pub(super) id: NodeId,
     address: String,
+    front: String,
     lease: LeaseId,
     opened: Mutex<BTreeSet<PartitionId>>,
     stubborn: AtomicBool,
@@ -103,10 +105,16 @@ impl<M: MetadataStore> Cluster<M> {
 
     /// A live node.
     pub(super) async fn node(&self, id: i32) -> Arc<Node> {
+        self.node_with(id, "").await
+    }
+
+    /// A live node with this front.
+    pub(super) async fn node_with(&self, id: i32, front: &str) -> Arc<Node> {
         let lease = self.metadata.grant_lease(100 * SOON).await.unwrap();
         let node = Arc::new(Node {
             id: NodeId(id),
             address: format!("node-{id}:1"),
+            front: front.to_owned(),
             lease,
             opened: Mutex::default(),
             stubborn: AtomicBool::new(false),
@@ -126,7 +134,7 @@ impl<M: MetadataStore> Cluster<M> {
             state,
             address: node.address.clone(),
             zone: String::new(),
-            front: String::new(),
+            front: node.front.clone(),
         };
         let txn = Txn::new().put(Key::Node(node.id), record.encode()).put_leased(
             Key::NodeLive(node.id),
@@ -189,10 +197,21 @@ impl Process {
 
     /// Creates one topic of `partitions`.
     pub(super) async fn create(&self, name: &str, partitions: i32) -> ErrorCode {
+        self.create_with(name, partitions, Vec::new()).await
+    }
+
+    /// Creates one topic with configs.
+    pub(super) async fn create_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: Vec<CreatableTopicConfig>,
+    ) -> ErrorCode {
         let topic = CreatableTopic::default()
             .with_name(topic_name(name))
             .with_num_partitions(partitions)
-            .with_replication_factor(-1);
+            .with_replication_factor(-1)
+            .with_configs(configs);
         let request =
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
         match self.call(Request::CreateTopics(request)).await {

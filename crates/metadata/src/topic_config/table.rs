@@ -9,7 +9,7 @@ use super::{
 /// `i64::MAX`, Kafka's "never".
 const NEVER: &str = "9223372036854775807";
 
-/// Every topic config of Kafka 4.x, in name order.
+/// Every topic config of Kafka 4.x and our own, in name order.
 pub const TOPIC_CONFIGS: &[TopicConfig] = &[
     row(
         "cleanup.policy",
@@ -237,6 +237,14 @@ pub const TOPIC_CONFIGS: &[TopicConfig] = &[
         "604800000",
         AtLeast(1),
         "Accepted, without effect: records reach the object store within seconds.",
+    ),
+    row(
+        "thermocline.front",
+        String,
+        "default",
+        OneOf(&["default", "disk", "object"]),
+        "Where records are durable before they are acknowledged: on a node's disk, or on the object \
+         store. `default` is what the cluster says. Partitions go to nodes that have it.",
     ),
     row(
         "unclean.leader.election.enable",

@@ -42,6 +42,9 @@ A request for any of these closes the connection, as Kafka does for an API that 
 - Brokers in Metadata are gateways, and any gateway serves any partition.
 - Replication factors 1 to 3 are accepted and kept as one copy: durability comes from the
   write-ahead front and the object store.
+- One more topic config, `thermocline.front`: `disk` or `object` puts the topic's partitions on
+  nodes that acknowledge from there, `default` leaves that to the cluster. It is set at creation;
+  a front that no node has is refused with INVALID_CONFIG.
 - Retention and DeleteRecords remove whole blocks of records; as in Kafka both limits say how much
   is kept at least. Records whose timestamps lie in the future go with those appended after them.
 - `cleanup.policy=compact` is accepted and keeps such a topic from retention and DeleteRecords;

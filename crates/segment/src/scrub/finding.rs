@@ -103,8 +103,17 @@ pub enum Defect {
     #[error("epoch history does not say that epoch {epoch} starts at offset {start}")]
     History { epoch: i32, start: i64 },
     /// A closed link of a log that its owner may still write.
-    #[error("link of epoch {epoch} is closed, but log {log} has neither END nor CLOSE")]
+    #[error("link of epoch {epoch} is closed by END, but log {log} has none")]
     NotEnded { epoch: i32, log: LogId },
+    /// A closed link of a log in which its owner may still write the partition's records.
+    #[error("link of epoch {epoch} is closed by slot {slot} of log {log}, which is no CLOSE")]
+    NotClosed { epoch: i32, log: LogId, slot: u64 },
+    /// The CLOSE is another partition's, or ends another epoch, or elsewhere.
+    #[error(
+        "link of epoch {epoch} is not what slot {slot} of log {log} closes: epoch {close_epoch} \
+         at offset {close_end}"
+    )]
+    OtherClose { epoch: i32, log: LogId, slot: u64, close_epoch: i32, close_end: i64 },
     /// The log's first record of the partition is not where the link starts.
     #[error("link of epoch {epoch} starts at offset {link}, its records in log {log} at {found}")]
     LinkStart { epoch: i32, log: LogId, link: i64, found: i64 },
@@ -200,6 +209,8 @@ impl Defect {
             | Self::Manifest(_)
             | Self::History { .. }
             | Self::NotEnded { .. }
+            | Self::NotClosed { .. }
+            | Self::OtherClose { .. }
             | Self::LinkStart { .. }
             | Self::LinkEnd { .. }
             | Self::IndexEnd { .. }
@@ -230,6 +241,8 @@ impl Defect {
             self,
             Self::BeyondLog { .. }
                 | Self::NotEnded { .. }
+                | Self::NotClosed { .. }
+                | Self::OtherClose { .. }
                 | Self::LinkStart { .. }
                 | Self::LinkEnd { .. }
                 | Self::IndexBlocks { .. }

@@ -1,6 +1,8 @@
 //! A log at its end, against what others say about it: the links of manifests
 //! and the index that END names.
 
+use std::collections::BTreeMap;
+
 use super::finding::Defect;
 use super::ledger::Claim;
 use super::parts::{Part, Parts};
@@ -9,6 +11,7 @@ use crate::extent::Location;
 use crate::index::IndexSnapshot;
 use crate::keys::{self, Key};
 use crate::log_id::LogId;
+use crate::seqlog::CloseRecord;
 
 /// How far a log goes.
 #[derive(Debug, Clone, Copy)]
@@ -16,29 +19,60 @@ pub(super) struct Reach {
     pub(super) log: LogId,
     /// END's slot, or the first hole.
     pub(super) stop: u64,
-    /// It carries END or a CLOSE, so links to it may be closed.
-    pub(super) closed: bool,
+    /// It carries END, so links to it may be closed without a CLOSE of their own.
+    pub(super) ended: bool,
 }
 
+/// The CLOSE records of a log, by slot.
+pub(super) type Closes = BTreeMap<u64, CloseRecord>;
+
 /// S2 and S3: each link finds its records in the log, all of them, and no others.
-pub(super) fn check_links(reach: Reach, claims: &[Claim], parts: &Parts<'_>, tally: &mut Tally) {
+pub(super) fn check_links(
+    reach: Reach,
+    closes: &Closes,
+    claims: &[Claim],
+    parts: &Parts<'_>,
+    tally: &mut Tally,
+) {
     for (position, claim) in claims.iter().enumerate() {
-        if let Some(defect) = check_link(reach, claim, parts.part(position), parts.is_blind()) {
+        let blind = parts.is_blind();
+        let defect = check_close(reach, closes, claim, blind)
+            .or_else(|| check_link(reach, claim, parts.part(position), blind));
+        if let Some(defect) = defect {
             tally.finding(keys::manifest(&claim.partition), Some(claim.partition), defect);
         }
     }
 }
 
+/// R2: what closed the link is in the log: the CLOSE that the link names, and it says the same as
+/// the link, or END.
+fn check_close(reach: Reach, closes: &Closes, claim: &Claim, blind: bool) -> Option<Defect> {
+    let (log, epoch) = (reach.log, claim.link.epoch);
+    let end = claim.link.end_offset?;
+    let Some(slot) = claim.link.close_slot else {
+        // What could not be read may have been END.
+        return (!reach.ended && !blind).then_some(Defect::NotEnded { epoch, log });
+    };
+    let Some(close) = closes.get(&slot) else {
+        return (!blind).then_some(Defect::NotClosed { epoch, log, slot });
+    };
+    let same = close.partition() == Some(claim.partition)
+        && (close.epoch, close.end_offset) == (epoch, end);
+    (!same).then_some(Defect::OtherClose {
+        epoch,
+        log,
+        slot,
+        close_epoch: close.epoch,
+        close_end: close.end_offset,
+    })
+}
+
 fn check_link(reach: Reach, claim: &Claim, part: Option<&Part>, blind: bool) -> Option<Defect> {
-    let Reach { log, stop, closed } = reach;
+    let Reach { log, stop, .. } = reach;
     let link = &claim.link;
     let epoch = link.epoch;
     if link.first_slot > stop && !blind {
         return Some(Defect::BeyondLog { log, slot: link.first_slot, stop });
-    }
-    // What could not be read may have been END.
-    if link.end_offset.is_some() && !closed && !blind {
-        return Some(Defect::NotEnded { epoch, log });
     }
     let Some(part) = part else {
         let (link_end, found) = (link.end_offset?, link.start_offset);

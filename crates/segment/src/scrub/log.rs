@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use super::ScrubError;
 use super::finding::Defect;
 use super::ledger::{Claim, Stray};
-use super::links::{Reach, check_index, check_links};
+use super::links::{Closes, Reach, check_index, check_links};
 use super::parts::Parts;
 use super::report::{Note, Tally};
 use super::segment::Segment;
@@ -63,7 +63,7 @@ pub(super) async fn scrub_log(source: &Source<'_>, job: Job) -> Result<Outcome, 
         walk.step(slot, content?);
     }
     // END was there when the manifest was read, whatever the listing says (R20).
-    while walk.must_have_end() {
+    while walk.must_go_on() {
         match slots.content(walk.next).await? {
             Content::Missing => break,
             content => walk.step(walk.next, content),
@@ -124,7 +124,8 @@ struct Walk<'a> {
     /// The slot before was missing: one finding for all of a gap.
     in_gap: bool,
     end: Option<u64>,
-    closed: bool,
+    /// By slot: how partitions left the log that went on.
+    closes: Closes,
     /// The part of the front that is covered so far; `None` after a blind spot.
     covered: Option<u64>,
     /// Slots after END: the first, and how many.
@@ -144,16 +145,18 @@ impl<'a> Walk<'a> {
             next: 0,
             in_gap: false,
             end: None,
-            closed: false,
+            closes: Closes::new(),
             covered: Some(0),
             dead: None,
             gaps: Vec::new(),
         }
     }
 
-    fn must_have_end(&self) -> bool {
-        let closed = self.job.claims.iter().any(|claim| claim.link.end_offset.is_some());
-        closed && self.end.is_none() && !self.closed
+    /// Whether a closed link names a CLOSE, or means an END, that was not come to.
+    fn must_go_on(&self) -> bool {
+        let closed = self.job.claims.iter().filter(|claim| claim.link.end_offset.is_some());
+        let mut ends = closed.map(|claim| claim.link.close_slot);
+        self.end.is_none() && ends.any(|end| end.is_none_or(|slot| slot >= self.next))
     }
 
     fn step(&mut self, slot: u64, content: Content) {
@@ -178,7 +181,7 @@ impl<'a> Walk<'a> {
             Content::Damaged(defect) => self.unreadable(slot, defect),
             Content::Open if slot > 0 => self.finding(slot, Defect::LateOpen),
             Content::Open | Content::Other(_) => {}
-            Content::Close => self.closed = true,
+            Content::Close(record) => drop(self.closes.insert(slot, record)),
             Content::Segment(segment) => self.segment(slot, &segment),
             Content::End(end) => self.ended(slot, &end),
         }
@@ -240,7 +243,7 @@ impl<'a> Walk<'a> {
     }
 
     fn ended(&mut self, slot: u64, end: &EndRecord) {
-        (self.end, self.closed) = (Some(slot), true);
+        self.end = Some(slot);
         // Only data logs cover a front.
         let covered = self.covered.filter(|_| self.job.family == Family::Data);
         if let Some(covered) = covered.filter(|covered| *covered < end.lsn) {
@@ -255,8 +258,9 @@ impl<'a> Walk<'a> {
             self.tally.note(Note::AfterEnd { log, first, count });
         }
         self.report_gaps();
-        let reach = Reach { log, stop: self.end.unwrap_or(self.next), closed: self.closed };
-        check_links(reach, &self.job.claims, &self.parts, &mut self.tally);
+        let (stop, ended) = (self.end.unwrap_or(self.next), self.end.is_some());
+        let reach = Reach { log, stop, ended };
+        check_links(reach, &self.closes, &self.job.claims, &self.parts, &mut self.tally);
         if let (Some(key), Some(index)) = (&index_key, self.index) {
             check_index(key, reach, index, &self.job.claims, &self.parts, &mut self.tally);
         }
@@ -276,7 +280,7 @@ impl Content {
             Self::Missing | Self::Damaged(_) => None,
             Self::Open => Some(SlotKind::Open),
             Self::End(_) => Some(SlotKind::End),
-            Self::Close => Some(SlotKind::Close),
+            Self::Close(_) => Some(SlotKind::Close),
             Self::Segment(_) => Some(SlotKind::Data),
             Self::Other(kind) => Some(*kind),
         }

@@ -7,7 +7,7 @@ use super::segment::{Offsets, Segment, read_segment};
 use super::source::{Fault, Source};
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
-use crate::seqlog::{EndRecord, HEADER_LEN, SeqLogReader, SlotHeader, SlotKind};
+use crate::seqlog::{CloseRecord, EndRecord, HEADER_LEN, SeqLogReader, SlotHeader, SlotKind};
 
 /// A gap in a listing is looked into this far, because listings may lag (R20).
 /// More slots in a row are not late, they are gone.
@@ -20,7 +20,7 @@ pub(super) enum Content {
     Damaged(Defect),
     Open,
     End(EndRecord),
-    Close,
+    Close(CloseRecord),
     /// DATA of a data log.
     Segment(Segment),
     /// Intact, and nothing to look into.
@@ -90,7 +90,7 @@ impl<'a> SlotReader<'a> {
         match slot.header.kind {
             SlotKind::Open => slot.open().map(|_| Content::Open).ok_or_else(|| unreadable().into()),
             SlotKind::End => slot.end().map(Content::End).ok_or_else(|| unreadable().into()),
-            SlotKind::Close => Ok(Content::Close),
+            SlotKind::Close => slot.close().map(Content::Close).ok_or_else(|| unreadable().into()),
             kind => Ok(Content::Other(kind)),
         }
     }

@@ -105,6 +105,14 @@ pub(super) async fn claim(store: &Store, index: i32, end_offset: i64) {
     commit(store, &first.claimed(2, B, 1, end_offset).unwrap(), Some(&version)).await;
 }
 
+/// The same after a CLOSE in slot `close`.
+pub(super) async fn claim_after_close(store: &Store, index: i32, end_offset: i64, close: u64) {
+    let first = Manifest::create(partition(index), 1, A, 1);
+    let (first, version) = commit(store, &first, None).await;
+    let next = first.claimed_after_close(2, B, 1, end_offset, close).unwrap();
+    commit(store, &next, Some(&version)).await;
+}
+
 /// Partition 3: offsets 0..10 are compacted, `B` has the rest.
 pub(super) async fn compacted(store: &Store) -> Key {
     let (payload, footer) = segment(&[(3, 0, 4, 1), (3, 6, 4, 1)], 0..0);

@@ -14,7 +14,7 @@ use crate::scrub::ledger::Ledger;
 use crate::scrub::report::Tally;
 use crate::scrub::source::Source;
 use crate::scrub::{Counts, Defect, Depth, Note, ScrubOptions, ScrubReport, look_again, scrub};
-use crate::seqlog::{EndRecord, SlotKind, place_end};
+use crate::seqlog::{CloseRecord, EndRecord, SlotKind, place_end};
 use crate::store::{Store, StoreConfig};
 
 #[tokio::test]
@@ -147,10 +147,11 @@ async fn a_link_may_be_closed_by_close() {
     let store = Store::memory("test");
     let mut a = Log::open(&store, A).await;
     a.append(&[(0, 0, 5, 1)]).await;
-    let close = vec![Bytes::from_static(b"close")];
-    a.writer.append(SlotKind::Close, close).await.unwrap();
+    a.writer.close(&CloseRecord::new(partition(0), 1, 5, None)).await.unwrap();
+    a.append(&[(1, 0, 5, 1)]).await;
+    commit(&store, &Manifest::create(partition(1), 1, A, 1), None).await;
     Log::open(&store, B).await;
-    super::bucket::claim(&store, 0, 5).await;
+    super::bucket::claim_after_close(&store, 0, 5, 2).await;
     assert_eq!(findings(&store).await, []);
 }
 

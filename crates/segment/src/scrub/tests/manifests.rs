@@ -1,10 +1,13 @@
 //! Broken manifests: for themselves, and against their logs.
 
-use super::bucket::{A, B, Log, bucket, claim, commit, edit, edit_manifest, log, partition, slot};
+use super::bucket::{
+    A, B, Log, bucket, claim, claim_after_close, commit, edit, edit_manifest, log, partition, slot,
+};
 use super::{finding, findings, quick_findings};
 use crate::keys::{self, Key};
 use crate::manifest::{InvalidManifest, Manifest};
 use crate::scrub::{Defect, Finding};
+use crate::seqlog::CloseRecord;
 use crate::store::Store;
 
 fn key(index: i32) -> Key {
@@ -122,6 +125,51 @@ async fn a_closed_link_of_a_live_log_is_found() {
     let store = Store::memory("test");
     let mut a = Log::open(&store, A).await;
     a.append(&[(0, 0, 10, 1)]).await;
+    Log::open(&store, B).await;
+    claim(&store, 0, 10).await;
+    assert_eq!(findings(&store).await, of_manifest(Defect::NotEnded { epoch: 1, log: A }));
+}
+
+/// One partition's CLOSE lets go of that partition alone (R2).
+#[tokio::test]
+async fn a_link_that_its_close_does_not_bear_out_is_found() {
+    let close_of = |index, epoch, end_offset| async move {
+        let store = Store::memory("test");
+        let mut a = Log::open(&store, A).await;
+        a.append(&[(0, 0, 10, 1)]).await;
+        let close = CloseRecord::new(partition(index), epoch, end_offset, None);
+        a.writer.close(&close).await.unwrap();
+        Log::open(&store, B).await;
+        claim_after_close(&store, 0, 10, 2).await;
+        findings(&store).await
+    };
+    let other = |close_epoch, close_end| {
+        of_manifest(Defect::OtherClose { epoch: 1, log: A, slot: 2, close_epoch, close_end })
+    };
+    assert_eq!(close_of(0, 1, 10).await, []);
+    assert_eq!(close_of(7, 1, 10).await, other(1, 10));
+    assert_eq!(close_of(0, 3, 10).await, other(3, 10));
+    assert_eq!(close_of(0, 1, 9).await, other(1, 9));
+}
+
+#[tokio::test]
+async fn a_close_that_is_not_there_is_found() {
+    let store = Store::memory("test");
+    let mut a = Log::open(&store, A).await;
+    a.append(&[(0, 0, 10, 1)]).await;
+    a.writer.close(&CloseRecord::new(partition(0), 1, 10, None)).await.unwrap();
+    Log::open(&store, B).await;
+    claim_after_close(&store, 0, 10, 1).await;
+    let wrong = Defect::NotClosed { epoch: 1, log: A, slot: 1 };
+    assert_eq!(findings(&store).await, of_manifest(wrong));
+}
+
+#[tokio::test]
+async fn anothers_close_does_not_end_a_log() {
+    let store = Store::memory("test");
+    let mut a = Log::open(&store, A).await;
+    a.append(&[(0, 0, 10, 1)]).await;
+    a.writer.close(&CloseRecord::new(partition(7), 1, 0, None)).await.unwrap();
     Log::open(&store, B).await;
     claim(&store, 0, 10).await;
     assert_eq!(findings(&store).await, of_manifest(Defect::NotEnded { epoch: 1, log: A }));

@@ -82,6 +82,7 @@ impl Server {
             high_watermark: plan.high_watermark,
             last_stable_offset: plan.last_stable_offset,
             log_start_offset: plan.log_start_offset,
+            next_offset: records.next_offset,
             aborted: aborted
                 .map(|aborted| Aborted {
                     producer_id: aborted.producer_id,

@@ -122,6 +122,10 @@ pub struct FetchConfig {
     /// Memory for cold reads that were not ready when their fetch was answered; they wait here
     /// for the next one. Default: 64 MiB.
     pub cold_memory: ByteSize,
+    /// A consumer that catches up goes on reading from cold readers over this many percent of what
+    /// its node has in memory. More gives it a longer lead over the node's eviction, less takes it
+    /// to the node sooner. Default: 25.
+    pub seam_percent: u8,
 }
 
 /// A configuration that cannot work: which key, and why.
@@ -174,7 +178,9 @@ impl Config {
             self.fetch.response_size.as_u64() <= i32::MAX as u64,
             "fetch.response_size",
             "must be below 2GiB",
-        )
+        )?;
+        // At 100 a consumer that came from below would never get hot while records come in.
+        require(self.fetch.seam_percent <= 75, "fetch.seam_percent", "must be at most 75")
     }
 }
 
@@ -218,6 +224,7 @@ impl Default for FetchConfig {
             session_idle: Duration::from_secs(2 * 60),
             response_size: ByteSize::mib(64),
             cold_memory: ByteSize::mib(64),
+            seam_percent: 25,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::takeover::Takeovers;
+use crate::route::tier::Policy;
 use crate::upstream::Upstream;
 
 /// The parts of one gateway that all its connections share.
@@ -87,6 +88,11 @@ impl Core {
     /// is over and nobody has taken its place: asking it would be waiting in vain.
     pub(crate) fn owner(&self, partition: PartitionId) -> Option<Owner> {
         self.view.owner(partition).filter(is_live)
+    }
+
+    /// How the tier of a fetch is chosen.
+    pub(crate) fn tier_policy(&self) -> Policy {
+        Policy { seam_percent: self.config.fetch.seam_percent }
     }
 
     /// A number that joins the log lines of one request over processes.

@@ -79,6 +79,10 @@ pub(crate) const LEADER_PAUSE: Duration = Duration::from_millis(100);
 /// forgotten and learned again by one refused fetch each.
 pub(crate) const TIDES_MAX: usize = 200_000;
 
+/// Places where cold reads ended that are remembered, to know who comes from below at the seam: one
+/// per consumer and partition that catches up, of about 100 bytes.
+pub(crate) const COLD_ENDS_MAX: usize = 16_384;
+
 /// Plans remembered, over all partitions. Each is a few KiB and covers tens of megabytes.
 pub(crate) const PLANS_MAX: usize = 4_096;
 

@@ -85,6 +85,8 @@ pub struct ColdFetchResponse {
     pub last_stable_offset: i64,
     /// As in the plan.
     pub log_start_offset: i64,
+    /// The offset after the last record.
+    pub next_offset: i64,
     /// Aborted transactions that touch the records.
     pub aborted: Vec<Aborted>,
     /// Whole record batches in offset order, in as many pieces as they came in.

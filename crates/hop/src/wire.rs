@@ -132,6 +132,8 @@ struct ColdFetchHead {
     log_start_offset: i64,
     #[prost(message, repeated, tag = "5")]
     aborted: Vec<Aborted>,
+    #[prost(int64, tag = "6")]
+    next_offset: i64,
 }
 
 impl Wire for ColdFetchResponse {
@@ -143,6 +145,7 @@ impl Wire for ColdFetchResponse {
             last_stable_offset: self.last_stable_offset,
             log_start_offset: self.log_start_offset,
             aborted: self.aborted.clone(),
+            next_offset: self.next_offset,
         };
         let length = head.encoded_len();
         let prefix = u32::try_from(length).map_err(|_| EncodeError::FrameTooLong { length })?;
@@ -167,6 +170,7 @@ impl Wire for ColdFetchResponse {
             high_watermark: head.high_watermark,
             last_stable_offset: head.last_stable_offset,
             log_start_offset: head.log_start_offset,
+            next_offset: head.next_offset,
             aborted: head.aborted,
             records: if body.is_empty() { Vec::new() } else { vec![body] },
         })

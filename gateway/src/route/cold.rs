@@ -12,6 +12,9 @@
 //! ```
 //!
 //! Results that nobody takes are bounded in bytes and forgotten after a minute.
+//!
+//! Where a read ended is remembered: a fetch that starts there comes from below, which decides its
+//! tier at the seam. Clients without sessions do not say more about themselves than that.
 
 mod plans;
 mod read;
@@ -27,8 +30,9 @@ use tokio::time::{sleep, timeout};
 
 use self::plans::Plans;
 use crate::context::Context;
-use crate::limits::{COLD_READ_LIFE, COLD_READ_TIMEOUT};
+use crate::limits::{COLD_ENDS_MAX, COLD_READ_LIFE, COLD_READ_TIMEOUT};
 use crate::lru::Lru;
+use crate::route::tier::Tier;
 
 /// What is to be read. Equal wants are one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +47,11 @@ pub(crate) struct Want {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Records, with the offsets that the plan said.
-    Records(FetchPartition),
+    Records {
+        partition: FetchPartition,
+        /// The offset after the last of them.
+        next_offset: i64,
+    },
     /// An error for the client.
     Failed(FetchPartition),
     /// The owner serves this offset itself by now.
@@ -55,6 +63,7 @@ pub(crate) enum Outcome {
 pub(crate) struct ColdReads {
     table: Mutex<Table>,
     plans: Plans,
+    ends: Mutex<Lru<(PartitionId, i64), ()>>,
     bytes_max: usize,
 }
 
@@ -82,7 +91,22 @@ pub(crate) struct Reading(watch::Receiver<Option<Arc<Outcome>>>);
 
 impl ColdReads {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { table: Mutex::default(), plans: Plans::default(), bytes_max }
+        Self { table: Mutex::default(), plans: Plans::default(), ends: Mutex::default(), bytes_max }
+    }
+
+    /// The tier that the last records before `offset` came from, for somebody who fetches there.
+    pub(crate) fn tier_before(&self, partition: PartitionId, offset: i64) -> Tier {
+        let ended_there = self.ends.lock().contains(&(partition, offset));
+        if ended_there { Tier::Cold } else { Tier::Hot }
+    }
+
+    fn ended(&self, partition: PartitionId, next_offset: i64) {
+        let mut ends = self.ends.lock();
+        if ends.len() >= COLD_ENDS_MAX {
+            let oldest = ends.oldest_first().next().map(|(end, ())| *end);
+            oldest.and_then(|end| ends.remove(&end));
+        }
+        ends.insert((partition, next_offset), ());
     }
 
     /// No single read may take more than a part of the memory.
@@ -146,7 +170,10 @@ async fn run(
     let outcome = timeout(COLD_READ_TIMEOUT, read::read(&context, &reads.plans, want)).await;
     let outcome = outcome.unwrap_or_else(|_| failed(want, ErrorCode::KafkaStorageError));
     let kept = match &outcome {
-        Outcome::Records(partition) => Some(partition.records_len()),
+        Outcome::Records { partition, next_offset } => {
+            reads.ended(want.partition, *next_offset);
+            Some(partition.records_len())
+        }
         // Whoever waits gets it; nobody else should.
         Outcome::Failed(_) | Outcome::Hot => None,
     };

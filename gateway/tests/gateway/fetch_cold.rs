@@ -82,6 +82,51 @@ async fn a_slow_cold_read_holds_back_no_hot_partition_and_is_there_for_the_next_
     assert_eq!(cluster.reader.reads_begun(), 1, "the read that was left, not another one");
 }
 
+/// However many bytes the client waits for: the slow partition alone would have them.
+#[tokio::test]
+async fn a_slow_cold_read_does_not_make_hot_partitions_wait_for_more() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    cluster.reader.reads.close();
+    let request = fetch("orders", &[(0, 0), (1, 0)]).with_min_bytes(1 << 20);
+    let request = request.with_max_wait_ms(i32::MAX);
+    let response = gateway.client().await.call(12, request).await;
+    assert_eq!(values(fetched(&response)), [expect(0, ""), expect(1, "h")]);
+}
+
+/// One partition of forty batches of ten records, hot from offset 200 on and uploaded to its end.
+#[tokio::test]
+async fn a_consumer_that_catches_up_stays_cold_over_the_seam() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    for _ in 0..40 {
+        cluster.logs.append(Cluster::partition(topic, 0), &batch(&["v"; 10]));
+    }
+    let partition = Cluster::partition(topic, 0);
+    cluster.logs.change(partition, |log| (log.hot_floor, log.uploaded) = (200, 400));
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    // One batch each. A quarter of what is hot is the seam: 200..250.
+    for offset in (180..300).step_by(10) {
+        let before = cluster.reader.reads_begun();
+        let mut request = fetch("orders", &[(0, offset)]);
+        request.topics[0].partitions[0].partition_max_bytes = 1;
+        let response = client.call(12, request).await;
+        assert_eq!(values(fetched(&response)), [expect(0, &"v".repeat(10))]);
+        let cold = cluster.reader.reads_begun() > before;
+        assert_eq!(cold, offset < 250, "at {offset}");
+        if offset == 250 {
+            // Overtaken by the floor it would be cold again; it has a lead instead.
+            cluster.logs.change(partition, |log| log.hot_floor = 240);
+        }
+    }
+    // Somebody else who starts at the floor is hot at once.
+    let before = cluster.reader.reads_begun();
+    client.call(12, fetch("orders", &[(0, 245)])).await;
+    assert_eq!(cluster.reader.reads_begun(), before);
+}
+
 #[tokio::test]
 async fn a_cold_read_outlives_the_fetch_that_did_not_wait_for_it() {
     let cluster = Cluster::start().await;

@@ -14,7 +14,7 @@ use super::plans::{Plan, Plans};
 use super::{Outcome, Want, failed};
 use crate::context::Context;
 use crate::limits::{CALL_TIMEOUT, PLAN_ATTEMPTS, PLAN_BYTES, READER_ATTEMPTS};
-use crate::route::tier::Tide;
+use crate::route::tier::{self, Tide, Tier};
 use crate::{errors, rendezvous};
 
 /// Why there is no plan to read by.
@@ -33,7 +33,8 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
         };
         match read_along(context, want, &plan).await {
             Ok(answer) if answer.error_code == 0 && !answer.records.is_empty() => {
-                return Outcome::Records(partition(want, answer));
+                let next_offset = answer.next_offset;
+                return Outcome::Records { partition: partition(want, answer), next_offset };
             }
             Ok(answer) => {
                 tracing::debug!(partition = %want.partition, code = answer.error_code, "cold reader refused a plan");
@@ -64,8 +65,12 @@ async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>,
     if said.error_code != 0 {
         return Err(NoPlan::Error(Outcome::Failed(said)));
     }
-    context.core.tides.learn([(want.partition, Tide::of(epoch, &said))]);
-    if answer.plan.is_empty() || (0..=want.offset).contains(&answer.hot_floor) {
+    let tide = Tide::of(epoch, &said);
+    context.core.tides.learn([(want.partition, tide)]);
+    // Whoever asks for a plan was sent here from below, or the owner would have been asked.
+    let policy = context.core.tier_policy();
+    let tier = tier::decide(want.offset, epoch, Some(tide), policy, || Tier::Cold);
+    if answer.plan.is_empty() || tier == Tier::Hot {
         return Err(NoPlan::Hot);
     }
     Ok(plans.add(&want, Plan::new(&answer, asked_at)))

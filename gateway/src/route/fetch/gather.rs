@@ -101,9 +101,16 @@ impl Gather {
         }
     }
 
+    /// While a cold read is under way anything is enough: its partition alone could fill the
+    /// answer, so a broker with all records at hand would not have waited either.
+    fn min_bytes(&self) -> usize {
+        let loading = self.parts.iter().any(Part::awaits_cold);
+        if loading { self.terms.min_bytes.min(1) } else { self.terms.min_bytes }
+    }
+
     fn is_enough(&self) -> bool {
         let bytes: usize = self.parts.iter().map(Part::bytes).sum();
-        bytes >= self.terms.min_bytes
+        bytes >= self.min_bytes()
             || self.parts.is_empty()
             || self.parts.iter().any(Part::has_failed)
     }
@@ -112,7 +119,10 @@ impl Gather {
         for at in 0..self.parts.len() {
             let Some(place) = &self.parts[at].place else { continue };
             let known = self.context.core.tides.of(place.partition);
-            if tier::decide(self.parts[at].asked.fetch_offset, place.epoch, known) == Tier::Cold {
+            let (core, offset) = (&self.context.core, self.parts[at].asked.fetch_offset);
+            let current = || core.cold.tier_before(place.partition, offset);
+            let policy = core.tier_policy();
+            if tier::decide(offset, place.epoch, known, policy, current) == Tier::Cold {
                 self.go_cold(at);
             }
         }
@@ -152,7 +162,8 @@ impl Gather {
     fn ask_owners(&mut self, deadline: Option<Instant>) {
         let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let wait = wait.unwrap_or_default();
-        for (owner, question) in self.owners.questions(&self.parts, &self.terms, wait) {
+        let terms = Terms { min_bytes: self.min_bytes(), ..self.terms };
+        for (owner, question) in self.owners.questions(&self.parts, &terms, wait) {
             let address = self.owners.asking(owner);
             let answer = self.context.ask(address, wait + FETCH_GRACE, question);
             let answered = async move { Event::Answered { owner, answer: answer.await } };
@@ -206,8 +217,8 @@ impl Gather {
     fn take_outcome(&mut self, at: usize, want: Want, outcome: Option<Arc<Outcome>>) {
         let part = &mut self.parts[at];
         match outcome.as_deref() {
-            Some(Outcome::Records(records)) => {
-                part.answer = Some(records.clone());
+            Some(Outcome::Records { partition, .. }) => {
+                part.answer = Some(partition.clone());
                 part.taken_from = Some(want);
             }
             Some(Outcome::Failed(failure)) => part.answer = Some(failure.clone()),

@@ -49,6 +49,8 @@ pub(crate) struct Log {
     pub(crate) start: i64,
     /// The first offset that the owner serves itself.
     pub(crate) hot_floor: i64,
+    /// Below this offset, and below the hot floor, records are in the object store.
+    pub(crate) uploaded: i64,
 }
 
 impl Logs {
@@ -84,6 +86,11 @@ impl Logs {
 }
 
 impl Log {
+    /// The first offset that no plan covers.
+    pub(crate) fn cold_end(&self) -> i64 {
+        self.hot_floor.max(self.uploaded)
+    }
+
     /// Batches from `offset` on, at most about `bytes` but at least one.
     pub(crate) fn read(&self, offset: i64, bytes: usize) -> Vec<Bytes> {
         let mut read: Vec<Bytes> = Vec::new();

@@ -200,7 +200,7 @@ impl FakeNode {
         PlanResponse {
             plan: Bytes::from(format!("{}/{}/{}", tenant.0, partition.topic, partition.index)),
             start_offset: request.fetch_offset,
-            end_offset: log.hot_floor,
+            end_offset: log.cold_end(),
             life_ms: u64::MAX,
             hot_floor: log.hot_floor,
             high_watermark: log.next,

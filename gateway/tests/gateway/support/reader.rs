@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use hop::internal::{ColdFetchRequest, ColdFetchResponse};
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
+use protocol::batch::BatchView;
 use protocol::ids::{PartitionId, TenantId};
 
 use super::gate::Gate;
@@ -54,13 +55,13 @@ impl FakeReader {
         let log = self.logs.of(id);
         let mut records =
             log.read(request.fetch_offset, usize::try_from(request.max_bytes).unwrap());
-        records.retain(|batch| {
-            protocol::batch::BatchView::whole(batch).unwrap().base_offset() < log.hot_floor
-        });
+        records.retain(|batch| BatchView::whole(batch).unwrap().base_offset() < log.cold_end());
+        let last = records.last().map(|batch| BatchView::whole(batch).unwrap().last_offset());
         ColdFetchResponse {
             high_watermark: log.next,
             last_stable_offset: log.next,
             log_start_offset: log.start,
+            next_offset: last.map_or(request.fetch_offset, |last| last + 1),
             records,
             ..ColdFetchResponse::default()
         }

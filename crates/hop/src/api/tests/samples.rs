@@ -218,6 +218,7 @@ fn cold_fetched(records: Bytes) -> Response {
         high_watermark: 100,
         last_stable_offset: 99,
         log_start_offset: 5,
+        next_offset: 90,
         aborted: vec![Aborted { producer_id: 8, first_offset: 80 }],
         records: vec![records],
     })

@@ -180,7 +180,7 @@ async fn start_node(
 async fn start_reader(process: &Process, member: &Membership, store: &Store) -> Result<()> {
     let mut config = cold_reader::Config::new(1);
     config.listen = loopback();
-    config.cache = ByteSize::mib(64);
+    config.memory = ByteSize::mib(64);
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
         metadata: Arc::clone(&member.metadata),

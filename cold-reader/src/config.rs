@@ -23,20 +23,28 @@ pub struct Config {
     /// Zone, for gateways that prefer near readers. Default: none.
     #[serde(default)]
     pub zone: String,
-    /// Memory for blocks that were read. All groups that replay the same records
-    /// share it, so a larger cache saves GETs as long as the groups are no further
-    /// apart than it holds. Default: 512 MiB.
-    #[serde(default = "default_cache")]
-    pub cache: ByteSize,
-    /// How far to read ahead of a sequential consumer. Too little waits for the
-    /// store at every window, too much evicts what others still need. 0 turns it
-    /// off. Default: 16 MiB.
+    /// Memory for blocks: being fetched, cached, and being answered; no more is ever
+    /// taken, and not less than 32 MiB. All groups that replay the same records share
+    /// what is cached, so more saves GETs as long as the groups are no further apart
+    /// than it holds; 16 MiB for each consumer that replays at the same time keeps
+    /// GETs long. Default: 512 MiB.
+    #[serde(default = "default_memory")]
+    pub memory: ByteSize,
+    /// How far to read ahead of a sequential consumer at the most. It begins with
+    /// 8 MiB and takes its share of half of the memory. Too little waits for the store
+    /// at every window, too much evicts what others still need. 0 turns it off.
+    /// Default: 32 MiB.
     #[serde(default = "default_readahead")]
     pub readahead: ByteSize,
-    /// Bytes being fetched from the store at one time, over all consumers: bounds
-    /// the memory beyond the cache. Default: 256 MiB.
+    /// Bytes being fetched from the store at one time, over all consumers: what a
+    /// second of the store's bandwidth is worth, or a tenth. Default: 256 MiB.
     #[serde(default = "default_in_flight")]
     pub in_flight: ByteSize,
+    /// Bytes per second that are read from the store, over all consumers. Uploads and
+    /// compaction come first where they share a link: leave them theirs. Default: as
+    /// many as the store gives.
+    #[serde(default)]
+    pub bandwidth: Option<ByteSize>,
     /// How long the cluster believes in a reader that fell silent. Shorter routes
     /// around a dead reader sooner, longer survives slower metadata stores.
     /// Default: 10 s.
@@ -52,9 +60,10 @@ impl Config {
             listen: default_listen(),
             advertised: None,
             zone: String::new(),
-            cache: default_cache(),
+            memory: default_memory(),
             readahead: default_readahead(),
             in_flight: default_in_flight(),
+            bandwidth: None,
             lease: default_lease(),
         }
     }
@@ -64,12 +73,12 @@ fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9702))
 }
 
-fn default_cache() -> ByteSize {
+fn default_memory() -> ByteSize {
     ByteSize::mib(512)
 }
 
 fn default_readahead() -> ByteSize {
-    ByteSize::mib(16)
+    ByteSize::mib(32)
 }
 
 fn default_in_flight() -> ByteSize {
@@ -86,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_number_is_enough_and_unknown_keys_are_refused() {
-        let config: Config = toml::from_str("reader_id = 3\ncache = \"1GiB\"").unwrap();
-        assert_eq!((config.reader_id, config.cache.as_u64()), (3, 1 << 30));
+        let config: Config = toml::from_str("reader_id = 3\nmemory = \"1GiB\"").unwrap();
+        assert_eq!((config.reader_id, config.memory.as_u64()), (3, 1 << 30));
         assert!(toml::from_str::<Config>("").is_err());
-        assert!(toml::from_str::<Config>("reader_id = 3\ncahce = \"1GiB\"").is_err());
+        assert!(toml::from_str::<Config>("reader_id = 3\nmemroy = \"1GiB\"").is_err());
     }
 }

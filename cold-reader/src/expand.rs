@@ -12,23 +12,34 @@
 
 use std::sync::Arc;
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use segment::object::{Footer, read_footer};
 use segment::store::Op;
 use segment::{Extent, Key, Location, Plan, Store, StoreError};
 
-use crate::limits::{FETCH_EXTENTS_MAX, FOOTERS_MAX};
+use crate::limits::{FETCH_EXTENTS_MAX, FOOTER_BYTES_MAX, FOOTER_ENTRY_BYTES};
 use crate::metrics;
 
 /// Looks up the blocks of runs.
 pub(crate) struct Expander {
     store: Store,
-    footers: Cache<Key, Arc<Footer>>,
+    footers: Cache<Key, Arc<Footer>, FooterWeight>,
+}
+
+#[derive(Clone)]
+struct FooterWeight;
+
+impl Weighter<Key, Arc<Footer>> for FooterWeight {
+    fn weight(&self, _: &Key, footer: &Arc<Footer>) -> u64 {
+        (1 + footer.entries.len() as u64) * FOOTER_ENTRY_BYTES
+    }
 }
 
 impl Expander {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, footers: Cache::new(FOOTERS_MAX) }
+        let items = (FOOTER_BYTES_MAX / (16 * FOOTER_ENTRY_BYTES)) as usize;
+        Self { store, footers: Cache::with_weighter(items, FOOTER_BYTES_MAX, FooterWeight) }
     }
 
     /// The plan from the extent that holds `offset` on, about `bytes` of it, with blocks in the

@@ -1,22 +1,22 @@
 //! One cold fetch: choose blocks, load them, cut out the answer, read ahead.
 //!
 //! ```text
-//! plan ─ expand ─ select ─▶ runs ─ blocks (GET, verify, cache) ─▶ assemble ─▶ records
+//! plan ─ expand ─ select ─▶ blocks (queue, GET, verify, cache) ─▶ assemble ─▶ records
 //!                                                            │
 //!                                    readahead ◀─────────────┘ goes on by itself
 //! ```
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use process::Drain;
 use protocol::batch::BatchError;
 use segment::store::StoreErrorKind;
 use segment::{Plan, Store};
 
 use crate::assemble::{Records, Wanted, assemble};
-use crate::blocks::{Blocks, LoadError};
+use crate::blocks::{Blocks, Budget, LoadError};
 use crate::config::Config;
 use crate::expand::Expander;
-use crate::limits::{FETCH_BYTES_MAX, RUN_BYTES_MAX, RUNS_IN_FLIGHT};
+use crate::fair::Flow;
+use crate::limits::{FETCH_BYTES_MAX, FOOTER_BYTES_MAX, RUN_BYTES_MAX};
 use crate::readahead::Readahead;
 use crate::{metrics, select};
 
@@ -48,18 +48,26 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(config: &Config, store: Store, drain: Drain) -> Self {
-        let (cache, in_flight) = (config.cache.as_u64(), config.in_flight.as_u64());
+        let memory = config.memory.as_u64().saturating_sub(FOOTER_BYTES_MAX);
+        let budget = Budget {
+            memory,
+            in_flight: config.in_flight.as_u64(),
+            bandwidth: config.bandwidth.map(|rate| rate.as_u64()),
+        };
+        let blocks = Blocks::new(store.clone(), budget, drain);
+        let window = config.readahead.as_u64();
         Self {
-            expander: Expander::new(store.clone()),
-            window: config.readahead.as_u64(),
-            blocks: Blocks::new(store, cache, in_flight, drain),
-            readahead: Readahead::new(config.readahead.as_u64()),
+            expander: Expander::new(store),
+            window,
+            readahead: Readahead::new(window, blocks.memory().max()),
+            blocks,
         }
     }
 
     /// Whole batches from the one that holds `offset`: about `max_bytes`, and at least one.
     pub(crate) async fn fetch(
         &self,
+        flow: &Flow,
         plan: &Plan,
         offset: i64,
         max_bytes: usize,
@@ -73,31 +81,24 @@ impl Fetcher {
         let wanted = (max_bytes as u64).saturating_add(self.window).saturating_add(RUN_BYTES_MAX);
         let plan = &self.expander.expand(plan, offset, wanted).await.map_err(LoadError::Store)?;
         let extents = select::serving(plan, offset, max_bytes as u64);
-        let loads = select::runs(extents).map(|run| self.blocks.load(plan.partition, run));
-        let loads = futures::stream::iter(loads.collect::<Vec<_>>());
-        let blocks: Vec<_> = loads.buffered(RUNS_IN_FLIGHT).try_collect().await?;
+        let blocks = self.blocks.fetch(flow, plan.partition, extents).await?;
         let wanted = Wanted { offset, end_offset: plan.end_offset, max_bytes };
-        let records = assemble(&blocks.concat(), wanted)?;
+        let records = assemble(&blocks, wanted)?;
         if records.slices.is_empty() {
             return Err(FetchError::Hole { offset });
         }
-        self.read_ahead(plan, offset, records.next_offset);
+        self.read_ahead(flow, plan, offset, records.next_offset);
         Ok(records)
     }
 
-    /// Loads what a sequential consumer will want next. Nobody waits for it.
-    fn read_ahead(&self, plan: &Plan, from: i64, next: i64) {
-        let extents = self.readahead.served(plan, from, next);
-        if self.blocks.is_busy() {
-            return;
-        }
-        for run in select::runs(extents) {
-            if run.iter().all(|extent| self.blocks.has(extent)) {
-                continue;
-            }
-            metrics::read_ahead(run.iter().map(|extent| u64::from(extent.byte_len)).sum());
-            // Detached: whoever fetches these blocks meets the error, if there is one.
-            drop(self.blocks.start(plan.partition, run));
+    /// Loads what a sequential consumer will want next. Nobody waits for it: whoever fetches these
+    /// blocks meets the error, if there is one.
+    fn read_ahead(&self, flow: &Flow, plan: &Plan, from: i64, next: i64) {
+        let ahead = self.readahead.served(flow, plan, from, next);
+        self.blocks.renew(ahead.pending);
+        if !ahead.load.is_empty() {
+            metrics::read_ahead(ahead.load.iter().map(|extent| u64::from(extent.byte_len)).sum());
+            self.blocks.load_ahead(flow, plan.partition, ahead.load);
         }
     }
 }

@@ -124,7 +124,7 @@ impl Fixture {
     /// A server with these settings.
     pub(crate) fn server(&self, change: impl FnOnce(&mut Config)) -> Server {
         let mut config = Config::new(1);
-        config.cache = bytesize::ByteSize::mib(64);
+        config.memory = bytesize::ByteSize::mib(64);
         change(&mut config);
         Server::new(&config, SECRET, self.store.clone(), Drain::new())
     }

@@ -7,8 +7,9 @@
 //! this crate does not depend on theirs, so that it stays a fact of the build.
 //!
 //! A fetch passes the modules in this order: `server` checks the plan, `fetch`
-//! composes the rest, `expand` finds the blocks of compacted objects, `select` chooses among them, `blocks` loads and keeps them,
-//! `assemble` cuts out the answer, `readahead` looks ahead.
+//! composes the rest, `expand` finds the blocks of compacted objects, `select`
+//! chooses among them, `blocks` loads and keeps them (in `fair` turns, within its
+//! `memory`), `assemble` cuts out the answer, `readahead` looks ahead.
 
 mod config;
 mod limits;
@@ -25,6 +26,14 @@ mod expand;
 mod select;
 
 mod blocks;
+
+mod load;
+
+mod fair;
+
+mod memory;
+
+mod recency;
 
 mod assemble;
 

@@ -2,20 +2,36 @@
 
 use std::time::Duration;
 
-/// Longest ranged GET. Larger ones save little more per request and make others
-/// wait longer for the connection; blocks are cut at 4 MiB, so two fit.
-pub(crate) const RUN_BYTES_MAX: u64 = 8 << 20;
+use segment::object::{BLOCK_BYTES_MAX, BLOCK_HEADER_LEN};
 
-/// Ranged GETs of one fetch at one time: a partition that shares its objects with
-/// a thousand others needs many small ones.
-pub(crate) const RUNS_IN_FLIGHT: usize = 8;
+/// Longest ranged GET: four blocks of full length, 16 MiB. Larger ones save little more per request
+/// and keep their memory longer.
+pub(crate) const RUN_BYTES_MAX: u64 = 4 * (BLOCK_BYTES_MAX + BLOCK_HEADER_LEN) as u64;
+
+/// Read ahead of a consumer that has just turned out to be sequential; doubles from there.
+pub(crate) const WINDOW_START: u64 = RUN_BYTES_MAX / 2;
+
+/// How long a load that nobody waits for goes on. Longer than a consumer waits for one fetch
+/// (`fetch.max.wait.ms`, 500 ms by default) and takes to come back for it, as long as a gateway
+/// keeps asking on its behalf.
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+
+/// How long blocks that were loaded and not read yet stay in memory whatever others want: longer
+/// than a consumer takes from one fetch to the next. Consumers that stopped must not stop others.
+pub(crate) const UNREAD_LIFE: Duration = Duration::from_secs(2);
+
+/// A partition that a flow has not read from for this long has no part in its readahead.
+pub(crate) const STREAM_LIFE: Duration = Duration::from_secs(10);
 
 /// Blocks that one fetch may need, whatever it asks for.
 pub(crate) const FETCH_EXTENTS_MAX: usize = 1024;
 
-/// Footers of compacted objects that are kept: about 130 KiB each at the most, for a pack of a
-/// thousand partitions.
-pub(crate) const FOOTERS_MAX: usize = 512;
+/// Memory for footers of compacted objects: 60 of the largest, which packs of a thousand partitions
+/// have; tens of thousands of those that hold one partition.
+pub(crate) const FOOTER_BYTES_MAX: u64 = 8 << 20;
+
+/// What a footer's entry takes in memory, about.
+pub(crate) const FOOTER_ENTRY_BYTES: u64 = 128;
 
 /// Most that one answer carries beyond its first batch, whatever it asks for:
 /// Kafka's own default for a whole fetch (`fetch.max.bytes`) is 50 MiB.
@@ -31,12 +47,7 @@ pub(crate) const FAILURES_MAX: usize = 4096;
 /// Sequential consumers that are remembered, by partition and next offset.
 pub(crate) const STREAMS_MAX: usize = 16_384;
 
-/// Room that a block takes in the cache beside its bytes.
-pub(crate) const BLOCK_OVERHEAD_BYTES: u64 = 256;
+/// Characters of a client's name that tell flows apart: names are the clients' to choose.
+pub(crate) const FLOW_NAME_MAX: usize = 128;
 
-/// Smallest part of the cache that one shard may have: a shard admits nothing
-/// larger than itself, and must hold several 4 MiB blocks to choose among.
-pub(crate) const CACHE_SHARD_BYTES_MIN: u64 = 64 << 20;
-
-const _: () = assert!(RUN_BYTES_MAX <= CACHE_SHARD_BYTES_MIN);
-const _: () = assert!(RUN_BYTES_MAX >= segment::object::BLOCK_BYTES_MAX as u64);
+const _: () = assert!(RUN_BYTES_MAX >= BLOCK_BYTES_MAX as u64);

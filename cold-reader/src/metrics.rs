@@ -2,7 +2,7 @@
 //!
 //! The handles are not kept: a role may be built before the recorder is installed.
 
-use metrics::counter;
+use metrics::{counter, gauge};
 
 const FETCH_TOTAL: &str = "cold_reader_fetch_total";
 const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
@@ -12,19 +12,25 @@ const GET_BYTES_TOTAL: &str = "cold_reader_get_bytes_total";
 const FOOTERS_TOTAL: &str = "cold_reader_footers_total";
 const CACHE_HITS_TOTAL: &str = "cold_reader_cache_hits_total";
 const CACHE_MISSES_TOTAL: &str = "cold_reader_cache_misses_total";
+const CACHE_EVICTIONS_TOTAL: &str = "cold_reader_cache_evictions_total";
+const LOADS_GIVEN_UP_TOTAL: &str = "cold_reader_loads_given_up_total";
+const MEMORY_BYTES: &str = "cold_reader_memory_bytes";
 const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
 
 /// Registers names and units.
 pub(crate) fn describe() {
-    use metrics::{Unit, describe_counter};
+    use metrics::{Unit, describe_counter, describe_gauge};
     describe_counter!(FETCH_TOTAL, "Cold fetches answered");
     describe_counter!(FETCH_BYTES_TOTAL, Unit::Bytes, "Record bytes answered");
     describe_counter!(FETCH_ERRORS_TOTAL, "Cold fetches that ended in an error, by reason");
     describe_counter!(GET_TOTAL, "Ranged GETs for blocks");
     describe_counter!(GET_BYTES_TOTAL, Unit::Bytes, "Bytes of ranged GETs for blocks");
     describe_counter!(FOOTERS_TOTAL, "Footers of compacted objects read");
-    describe_counter!(CACHE_HITS_TOTAL, "Blocks served without a GET of their own");
-    describe_counter!(CACHE_MISSES_TOTAL, "Blocks that took a GET");
+    describe_counter!(CACHE_HITS_TOTAL, "Blocks that were there, or on their way, when wanted");
+    describe_counter!(CACHE_MISSES_TOTAL, "Blocks that had to be loaded when wanted");
+    describe_counter!(CACHE_EVICTIONS_TOTAL, "GETs whose blocks left the cache");
+    describe_counter!(LOADS_GIVEN_UP_TOTAL, "GETs broken off because nobody wanted them");
+    describe_gauge!(MEMORY_BYTES, Unit::Bytes, "Blocks being fetched, cached, being answered");
     describe_counter!(READAHEAD_BYTES_TOTAL, Unit::Bytes, "Bytes asked for ahead of a consumer");
 }
 
@@ -51,14 +57,25 @@ pub(crate) fn got_footer() {
     counter!(FOOTERS_TOTAL).increment(1);
 }
 
-/// A block was there, or another reader was loading it.
-pub(crate) fn cache_hit() {
-    counter!(CACHE_HITS_TOTAL).increment(1);
+/// Blocks that a fetch wants, by whether they were there or on their way.
+pub(crate) fn looked_up(known: usize, missing: usize) {
+    counter!(CACHE_HITS_TOTAL).increment(known as u64);
+    counter!(CACHE_MISSES_TOTAL).increment(missing as u64);
 }
 
-/// Blocks were not there.
-pub(crate) fn cache_missed(blocks: usize) {
-    counter!(CACHE_MISSES_TOTAL).increment(blocks as u64);
+/// The blocks of one GET left the cache.
+pub(crate) fn evicted() {
+    counter!(CACHE_EVICTIONS_TOTAL).increment(1);
+}
+
+/// Nobody wanted a load any more.
+pub(crate) fn gave_up() {
+    counter!(LOADS_GIVEN_UP_TOTAL).increment(1);
+}
+
+/// Bytes of blocks in memory, wherever they are.
+pub(crate) fn memory(bytes: u64) {
+    gauge!(MEMORY_BYTES).set(bytes as f64);
 }
 
 /// Blocks are being loaded ahead of a consumer.

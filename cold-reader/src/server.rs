@@ -10,15 +10,16 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hop::internal::{Aborted, ColdFetchRequest, ColdFetchResponse};
-use hop::{HopRequest, Request, Response};
+use hop::{HopHeader, HopRequest, Request, Response};
 use process::Drain;
 use protocol::ErrorCode;
-use protocol::ids::TenantId;
 use segment::plan::PlanError;
 use segment::{Plan, Store};
 
 use crate::config::Config;
+use crate::fair::Flow;
 use crate::fetch::{FetchError, Fetcher};
+use crate::limits::FLOW_NAME_MAX;
 use crate::metrics;
 
 /// Answers cold fetches. Cheap to clone.
@@ -45,8 +46,8 @@ impl Server {
         Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), secret }
     }
 
-    async fn fetch(self, tenant: TenantId, request: ColdFetchRequest) -> ColdFetchResponse {
-        match self.serve(tenant, &request).await {
+    async fn fetch(self, flow: Flow, request: ColdFetchRequest) -> ColdFetchResponse {
+        match self.serve(&flow, &request).await {
             Ok(response) => response,
             Err(error) => {
                 metrics::failed(error.reason());
@@ -59,17 +60,17 @@ impl Server {
 
     async fn serve(
         &self,
-        tenant: TenantId,
+        flow: &Flow,
         request: &ColdFetchRequest,
     ) -> Result<ColdFetchResponse, ServeError> {
         let age = Duration::from_millis(request.plan_age_ms);
         let plan = Plan::open(&request.plan, &self.secret, age)?;
         // The token is authentic, but it may have been made for somebody else (R36, R56).
-        if plan.partition.tenant != tenant {
+        if plan.partition.tenant != flow.tenant {
             return Err(ServeError::Tenant);
         }
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
-        let records = self.fetcher.fetch(&plan, request.fetch_offset, max_bytes).await?;
+        let records = self.fetcher.fetch(flow, &plan, request.fetch_offset, max_bytes).await?;
         metrics::fetched(records.bytes);
         // One that ended before the first record would take the same producer's
         // next, committed records with it; one that began after the last says nothing.
@@ -96,10 +97,10 @@ impl Server {
 
 impl hop::Handler for Server {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
-        let tenant = request.header.tenant;
         match request.body {
             Request::ColdFetch(fetch) => {
-                self.clone().fetch(tenant, fetch).map(Response::ColdFetch).boxed()
+                let flow = flow_of(&request.header);
+                self.clone().fetch(flow, fetch).map(Response::ColdFetch).boxed()
             }
             other => {
                 // An answer to another question ends the connection, which is
@@ -111,6 +112,13 @@ impl hop::Handler for Server {
             }
         }
     }
+}
+
+/// Whose share a fetch is from: that of the clients of one tenant with one name on one host.
+fn flow_of(header: &HopHeader) -> Flow {
+    let name = format!("{}@{}", header.client_id, header.client_host);
+    let name = name.char_indices().nth(FLOW_NAME_MAX).map_or(&*name, |(end, _)| &name[..end]);
+    Flow { tenant: header.tenant, name: Arc::from(name) }
 }
 
 impl ServeError {

@@ -22,8 +22,8 @@ use crate::route::cold::ColdReads;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
-use crate::takeover::Takeovers;
 use crate::route::tier::Policy;
+use crate::takeover::Takeovers;
 use crate::upstream::Upstream;
 
 /// The parts of one gateway that all its connections share.

@@ -60,6 +60,7 @@ pub struct FaultyStore {
     unsound: Option<Unsound>,
     attempts: Mutex<Vec<PutPayload>>,
     down: AtomicBool,
+    read_delay: Mutex<Duration>,
 }
 
 impl FaultyStore {
@@ -71,6 +72,7 @@ impl FaultyStore {
             unsound: None,
             attempts: Mutex::default(),
             down: AtomicBool::new(false),
+            read_delay: Mutex::default(),
         })
     }
 
@@ -82,6 +84,7 @@ impl FaultyStore {
             unsound: Some(how),
             attempts: Mutex::default(),
             down: AtomicBool::new(false),
+            read_delay: Mutex::default(),
         })
     }
 
@@ -99,6 +102,11 @@ impl FaultyStore {
     /// While it is down every request fails.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// From now on every read takes this long.
+    pub fn set_read_delay(&self, delay: Duration) {
+        *self.read_delay.lock() = delay;
     }
 
     fn check_up(&self) -> Result<()> {
@@ -215,6 +223,10 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let delay = *self.read_delay.lock();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         self.check_up()?;
         self.memory.get_opts(location, options).await
     }

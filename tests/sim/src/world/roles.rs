@@ -69,7 +69,7 @@ async fn reader(place: &Place, number: i32) -> Result<()> {
     let mut config = cold_reader::Config::new(number);
     config.listen = any(HOP_PORT);
     config.advertised = Some(place.address());
-    config.cache = ByteSize::mib(4);
+    config.memory = ByteSize::mib(4);
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
         metadata: member.metadata,

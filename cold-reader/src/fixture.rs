@@ -8,7 +8,7 @@ use process::Drain;
 use protocol::batch::BatchBuilder;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::object::ObjectBuilder;
-use segment::seqlog::{OpenSlot, SeqLogWriter, SlotKind};
+use segment::seqlog::{EndRecord, OpenSlot, SeqLogWriter, SlotKind};
 use segment::{Extent, Family, Key, Location, LogId, Plan, Store};
 
 use crate::config::Config;
@@ -66,6 +66,12 @@ impl Fixture {
         let (payload, footer) = object.finish(0..1);
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
         self.extents.extend(footer.extents(*self.writer.log(), slot));
+    }
+
+    /// Ends the log; nothing can be added to it any more.
+    pub(crate) async fn end_log(&mut self, end: &EndRecord) -> LogId {
+        self.writer.end(end).await.unwrap();
+        *self.writer.log()
     }
 
     /// Stores a compacted object; each partition's part of it is one run.

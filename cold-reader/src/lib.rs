@@ -1,6 +1,7 @@
 //! The cold path: a plan comes in, ranged GETs go out, verified records come back.
 //!
-//! In: a plan that the partition's owner sealed, and an offset in it.
+//! In: a plan that the partition's owner sealed, and an offset in it. While a partition has no
+//! owner, a question for a plan, which is then made from its manifest (`planner`).
 //! Out: whole record batches, as many bytes as asked for.
 //! Never: a storage node. A consumer that replays a year of history costs the
 //! nodes one lookup per tens of megabytes, and no byte, no GET and no memory;
@@ -20,6 +21,8 @@ mod role;
 mod server;
 
 mod fetch;
+
+mod planner;
 
 mod expand;
 

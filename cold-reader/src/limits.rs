@@ -47,7 +47,19 @@ pub(crate) const FAILURES_MAX: usize = 4096;
 /// Sequential consumers that are remembered, by partition and next offset.
 pub(crate) const STREAMS_MAX: usize = 16_384;
 
+/// What a plan from a manifest covers, about.
+pub(crate) const PLAN_BYTES_MAX: u64 = 64 << 20;
+
+/// How long a plan from a manifest may be used: until the next owner serves, and again. Far below
+/// the time of grace of what is collected (R31).
+pub(crate) const PLAN_LIFE: Duration = Duration::from_secs(60);
+
+/// Indexes of ended logs that are kept while partitions have no owner. Some MiB each where a node
+/// has ten thousand partitions.
+pub(crate) const INDEXES_MAX: usize = 8;
+
 /// Characters of a client's name that tell flows apart: names are the clients' to choose.
 pub(crate) const FLOW_NAME_MAX: usize = 128;
 
+const _: () = assert!(PLAN_LIFE.as_secs() < segment::plan::PLAN_LIFE_MAX.as_secs());
 const _: () = assert!(RUN_BYTES_MAX >= BLOCK_BYTES_MAX as u64);

@@ -14,6 +14,7 @@ const CACHE_HITS_TOTAL: &str = "cold_reader_cache_hits_total";
 const CACHE_MISSES_TOTAL: &str = "cold_reader_cache_misses_total";
 const CACHE_EVICTIONS_TOTAL: &str = "cold_reader_cache_evictions_total";
 const LOADS_GIVEN_UP_TOTAL: &str = "cold_reader_loads_given_up_total";
+const PLANS_TOTAL: &str = "cold_reader_plans_total";
 const MEMORY_BYTES: &str = "cold_reader_memory_bytes";
 const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
 
@@ -30,6 +31,7 @@ pub(crate) fn describe() {
     describe_counter!(CACHE_MISSES_TOTAL, "Blocks that had to be loaded when wanted");
     describe_counter!(CACHE_EVICTIONS_TOTAL, "GETs whose blocks left the cache");
     describe_counter!(LOADS_GIVEN_UP_TOTAL, "GETs broken off because nobody wanted them");
+    describe_counter!(PLANS_TOTAL, "Plans made from manifests, for partitions without owner");
     describe_gauge!(MEMORY_BYTES, Unit::Bytes, "Blocks being fetched, cached, being answered");
     describe_counter!(READAHEAD_BYTES_TOTAL, Unit::Bytes, "Bytes asked for ahead of a consumer");
 }
@@ -66,6 +68,11 @@ pub(crate) fn looked_up(known: usize, missing: usize) {
 /// The blocks of one GET left the cache.
 pub(crate) fn evicted() {
     counter!(CACHE_EVICTIONS_TOTAL).increment(1);
+}
+
+/// A plan was made from a manifest.
+pub(crate) fn planned() {
+    counter!(PLANS_TOTAL).increment(1);
 }
 
 /// Nobody wanted a load any more.

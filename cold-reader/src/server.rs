@@ -1,5 +1,7 @@
 //! The hop's side of a cold reader: who may ask, and what the answers are called.
 //!
+//! Plans are asked of it as well, for partitions without an owner.
+//!
 //! A fetch either has records or an error that the gateway can act upon. It is
 //! never empty, and never OFFSET_OUT_OF_RANGE: that nothing is to be read at an
 //! offset is for the partition's owner to say (R6, R31).
@@ -21,11 +23,13 @@ use crate::fair::Flow;
 use crate::fetch::{FetchError, Fetcher};
 use crate::limits::FLOW_NAME_MAX;
 use crate::metrics;
+use crate::planner::Planner;
 
 /// Answers cold fetches. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Server {
     fetcher: Arc<Fetcher>,
+    planner: Arc<Planner>,
     secret: [u8; 32],
 }
 
@@ -43,7 +47,8 @@ enum ServeError {
 impl Server {
     pub(crate) fn new(config: &Config, secret: [u8; 32], store: Store, drain: Drain) -> Self {
         metrics::describe();
-        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), secret }
+        let planner = Arc::new(Planner::new(store.clone(), secret));
+        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), planner, secret }
     }
 
     async fn fetch(self, flow: Flow, request: ColdFetchRequest) -> ColdFetchResponse {
@@ -101,6 +106,11 @@ impl hop::Handler for Server {
             Request::ColdFetch(fetch) => {
                 let flow = flow_of(&request.header);
                 self.clone().fetch(flow, fetch).map(Response::ColdFetch).boxed()
+            }
+            Request::Plan(question) => {
+                let (server, tenant) = (self.clone(), request.header.tenant);
+                async move { Response::Plan(server.planner.answer(tenant, &question).await) }
+                    .boxed()
             }
             other => {
                 // An answer to another question ends the connection, which is

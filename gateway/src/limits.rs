@@ -92,8 +92,17 @@ pub(crate) const PLAN_BYTES: i32 = 64 * 1024 * 1024;
 /// How often a cold read asks for a new plan when a reader refuses the old one (R31).
 pub(crate) const PLAN_ATTEMPTS: usize = 3;
 
-/// Readers tried for one cold read: the one that likely has it cached, and one more.
-pub(crate) const READER_ATTEMPTS: usize = 2;
+/// Readers tried for one cold read: the one that likely has it cached, and the next two. More than
+/// two that are away at once are the end of a zone, and the client's next fetch finds the rest.
+pub(crate) const READER_ATTEMPTS: usize = 3;
+
+/// How long one reader is waited for. It answers an error when the store does not answer it, so who
+/// says nothing for this long is stuck; within [`COLD_READ_TIMEOUT`] every reader has its chance.
+pub(crate) const READER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Offsets of a partition that go to one reader: enough for it to read ahead, few enough that one
+/// partition's replay is spread over all readers. 256 MiB of records of 1 KiB.
+pub(crate) const READER_WINDOW_OFFSETS: i64 = 1 << 18;
 
 /// How long a finished cold read waits to be fetched before it counts as forgotten.
 pub(crate) const COLD_READ_LIFE: Duration = Duration::from_secs(60);
@@ -106,4 +115,8 @@ pub(crate) const SESSION_GATEWAY_BITS: u32 = 10;
 
 const _: () = assert!(PRODUCE_TIMEOUT.0.as_millis() < PRODUCE_TIMEOUT.1.as_millis());
 const _: () = assert!(ADMIN_TIMEOUT.0.as_millis() < ADMIN_TIMEOUT.1.as_millis());
+const _: () = assert!(
+    READER_ATTEMPTS as u64 * READER_TIMEOUT.as_secs() <= COLD_READ_TIMEOUT.as_secs(),
+    "a cold read has time for every reader it may try"
+);
 const _: () = assert!(SESSION_GATEWAY_BITS < 31);

@@ -28,6 +28,8 @@ const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
 const NODES_GIVEN_UP_TOTAL: &str = "gateway_nodes_given_up_total";
 /// How long produces waited for partitions whose node had just gone or come back.
 const PRODUCE_HELD_SECONDS: &str = "gateway_produce_held_seconds";
+/// Cold readers that did not answer, so that the next one was asked.
+const READERS_PASSED_OVER_TOTAL: &str = "gateway_readers_passed_over_total";
 
 /// Describes every metric, so that they show with unit and text.
 pub(crate) fn describe() {
@@ -40,6 +42,7 @@ pub(crate) fn describe() {
     describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
     describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
+    describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
     describe_histogram!(PRODUCE_HELD_SECONDS, "time produces waited for a takeover");
 }
@@ -89,6 +92,10 @@ pub(crate) fn disconnected(reason: &'static str) {
 
 pub(crate) fn cold_read_left() {
     counter!(COLD_READS_LEFT_TOTAL).increment(1);
+}
+
+pub(crate) fn reader_passed_over() {
+    counter!(READERS_PASSED_OVER_TOTAL).increment(1);
 }
 
 /// The API's name as a label. `ApiKey` has a `Debug` form only, which is not `'static`.

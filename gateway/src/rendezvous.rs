@@ -22,6 +22,11 @@ pub(crate) fn of_partition(partition: PartitionId) -> u64 {
     mix(high ^ mix(low ^ mix(partition.index as u64)))
 }
 
+/// The key of one stretch of a partition's offsets.
+pub(crate) fn of_window(partition: PartitionId, window: i64) -> u64 {
+    mix(of_partition(partition) ^ mix(window as u64))
+}
+
 /// The key of a tenant's text, such as a group's name.
 pub(crate) fn of_text(tenant: TenantId, text: &str) -> u64 {
     let seed = mix(u64::from(tenant.0));
@@ -56,6 +61,17 @@ mod tests {
     fn keys_spread_over_the_candidates() {
         let mut counts = [0; 4];
         for key in keys() {
+            counts[*pick(key, &[0, 1, 2, 3], |id| *id).unwrap() as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (150..350).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn the_windows_of_one_partition_spread_over_the_candidates() {
+        let partition = PartitionId::new(TenantId::DEFAULT, TopicId::random(), 0);
+        let mut counts = [0; 4];
+        for window in 0..1_000 {
+            let key = of_window(partition, window);
             counts[*pick(key, &[0, 1, 2, 3], |id| *id).unwrap() as usize] += 1;
         }
         assert!(counts.iter().all(|count| (150..350).contains(count)), "{counts:?}");

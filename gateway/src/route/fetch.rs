@@ -74,8 +74,15 @@ fn resolve(context: &Context, asked: &Asked) -> Result<Place, ErrorCode> {
         .catalogue
         .partition(&topic, asked.index)
         .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let (node, epoch) = context.core.owner(partition).ok_or(ErrorCode::NotLeaderOrFollower)?;
-    Ok(Place { partition, owner: node.node, address: node.address.clone(), epoch })
+    if let Some((node, epoch)) = context.core.owner(partition) {
+        let owner = Some((node.node, node.address.clone()));
+        return Ok(Place { partition, owner, epoch });
+    }
+    // Nobody serves it now. What its last owner did not hold in memory is stored, and can be read.
+    let known = context.core.tides.of(partition);
+    let stored = known.filter(|tide| asked.fetch_offset < tide.hot_floor);
+    let tide = stored.ok_or(ErrorCode::NotLeaderOrFollower)?;
+    Ok(Place { partition, owner: None, epoch: tide.epoch })
 }
 
 // === impl Terms ===

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use metadata::model::NodeState;
 use protocol::ErrorCode;
 use protocol::ids::TopicId;
 
@@ -180,6 +181,53 @@ async fn a_refused_plan_is_made_anew() {
     cluster.reader.refusals.store(100, Ordering::SeqCst);
     let response = client.call(12, fetch("orders", &[(0, 1)])).await;
     assert_eq!(fetched(&response)[0].1, ErrorCode::KafkaStorageError.code(), "never empty");
+}
+
+/// The consumer that replays needs no owner; the one at the end of the log does.
+#[tokio::test]
+async fn a_replay_goes_on_while_nobody_owns_the_partition() {
+    let cluster = Cluster::start().await;
+    cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    // A plan from offset 1 on is known then, and where the hot floor is.
+    client.call(12, fetch("orders", &[(0, 1)])).await;
+    cluster.change_node(&gateway, 1, NodeState::Fenced, 1).await;
+    let asked = cluster.nodes[0].asked().len();
+    let response = client.call(12, fetch("orders", &[(0, 0)])).await;
+    assert_eq!(values(fetched(&response)), [expect(0, "ab")]);
+    let answered = &response.responses[0].partitions[0];
+    assert_eq!(answered.high_watermark, 3, "not below what was said before (C6)");
+    let planned = client.call(12, fetch("orders", &[(0, 1)])).await;
+    assert_eq!(values(fetched(&planned)), [expect(0, "b")]);
+    for offset in [2, 3, 100] {
+        let response = client.call(12, fetch("orders", &[(0, offset)])).await;
+        assert_eq!(fetched(&response)[0].1, ErrorCode::NotLeaderOrFollower.code(), "at {offset}");
+    }
+    let response = client.call(12, fetch("orders", &[(0, -5)])).await;
+    let code = ErrorCode::from_code(fetched(&response)[0].1);
+    assert_eq!(code, ErrorCode::NotLeaderOrFollower, "only an owner says out of range");
+    assert_eq!(cluster.nodes[0].asked().len(), asked);
+}
+
+/// Two of three readers are gone and still registered: no fetch notices, whichever is first.
+#[tokio::test]
+async fn a_reader_that_is_gone_is_passed_over_in_the_same_fetch() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1; 8]).await;
+    for index in 0..8 {
+        cluster.logs.append(Cluster::partition(topic, index), &batch(&["a"]));
+        cluster.logs.append(Cluster::partition(topic, index), &batch(&["b"]));
+        cluster.logs.change(Cluster::partition(topic, index), |log| log.hot_floor = 1);
+    }
+    cluster.lost_reader(2).await;
+    cluster.lost_reader(3).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    for index in 0..8 {
+        let response = client.call(12, fetch("orders", &[(index, 0)])).await;
+        assert_eq!(values(fetched(&response)), [expect(index, "a")]);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! One cold read: a plan from the owner, bytes from a reader.
+//! One cold read: a plan from the owner, or from the manifest while there is none, and bytes from a
+//! reader.
 //!
 //! Every step only reads, so every step may be repeated. A reader that refuses a plan makes us ask
 //! for a new one (R31); a reader that is away is replaced by the next. What remains after that is a
@@ -6,20 +7,26 @@
 
 use std::sync::Arc;
 
+use hop::HopError;
 use hop::internal::{ColdFetchRequest, ColdFetchResponse, PlanRequest, PlanResponse};
+use metadata::model::ReaderRecord;
 use protocol::ErrorCode;
 use protocol::fetch::{AbortedTransaction, FetchPartition};
 
 use super::plans::{Plan, Plans};
 use super::{Outcome, Want, failed};
 use crate::context::Context;
-use crate::limits::{CALL_TIMEOUT, PLAN_ATTEMPTS, PLAN_BYTES, READER_ATTEMPTS};
+use crate::limits::{
+    CALL_TIMEOUT, PLAN_ATTEMPTS, PLAN_BYTES, READER_ATTEMPTS, READER_TIMEOUT, READER_WINDOW_OFFSETS,
+};
 use crate::route::tier::{self, Tide, Tier};
-use crate::{errors, rendezvous};
+use crate::{errors, metrics, rendezvous};
 
 /// Why there is no plan to read by.
 enum NoPlan {
     Hot,
+    /// Nobody to ask, or who was asked owns it no longer.
+    NoOwner(ErrorCode),
     Error(Outcome),
 }
 
@@ -29,6 +36,7 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
         let plan = match plan(context, plans, want).await {
             Ok(plan) => plan,
             Err(NoPlan::Hot) => return Outcome::Hot,
+            Err(NoPlan::NoOwner(code)) => return failed(want, code),
             Err(NoPlan::Error(outcome)) => return outcome,
         };
         match read_along(context, want, &plan).await {
@@ -47,33 +55,81 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
     failed(want, error)
 }
 
-/// A plan that covers what is wanted: a known one, or a new one from the owner.
+/// A plan that covers what is wanted: a known one, a new one from the owner, or while there is no
+/// owner to ask, one that a reader makes from the partition's manifest.
 async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>, NoPlan> {
     if let Some(plan) = plans.find(&want, context.core.clock.since_boot()) {
         return Ok(plan);
     }
-    let Some((node, epoch)) = context.core.owner(want.partition) else {
-        return Err(NoPlan::Error(failed(want, ErrorCode::NotLeaderOrFollower)));
-    };
-    let mut question = PlanRequest::new(want.partition, want.offset);
-    question.read_committed = want.read_committed;
-    question.max_bytes = PLAN_BYTES;
     let asked_at = context.core.clock.since_boot();
-    let answer = context.ask(&node.address, CALL_TIMEOUT, question).await;
-    let answer = answer.map_err(|error| NoPlan::Error(failed(want, errors::of_read(&error))))?;
+    let answer = match plan_of_owner(context, want).await {
+        Err(NoPlan::NoOwner(code)) => {
+            let answer = plan_of_reader(context, want).await;
+            answer.ok_or_else(|| NoPlan::Error(failed(want, code)))
+        }
+        answer => answer,
+    };
+    answer.map(|answer| plans.add(&want, Plan::new(&answer, asked_at)))
+}
+
+async fn plan_of_owner(context: &Context, want: Want) -> Result<PlanResponse, NoPlan> {
+    let no_owner = NoPlan::NoOwner(ErrorCode::NotLeaderOrFollower);
+    let (node, epoch) = context.core.owner(want.partition).ok_or(no_owner)?;
+    let answer = context.ask(&node.address, CALL_TIMEOUT, question(want)).await;
+    let answer = answer.map_err(|error| NoPlan::NoOwner(errors::of_read(&error)))?;
     let said = said(want, &answer);
-    if said.error_code != 0 {
-        return Err(NoPlan::Error(Outcome::Failed(said)));
+    match ErrorCode::from_code(said.error_code) {
+        ErrorCode::None => {}
+        ErrorCode::NotLeaderOrFollower => {
+            return Err(NoPlan::NoOwner(ErrorCode::NotLeaderOrFollower));
+        }
+        _ => return Err(NoPlan::Error(Outcome::Failed(said))),
     }
     let tide = Tide::of(epoch, &said);
     context.core.tides.learn([(want.partition, tide)]);
     // Whoever asks for a plan was sent here from below, or the owner would have been asked.
     let policy = context.core.tier_policy();
     let tier = tier::decide(want.offset, epoch, Some(tide), policy, || Tier::Cold);
-    if answer.plan.is_empty() || tier == Tier::Hot {
-        return Err(NoPlan::Hot);
+    if answer.plan.is_empty() || tier == Tier::Hot { Err(NoPlan::Hot) } else { Ok(answer) }
+}
+
+/// From a manifest comes less than from an owner, and nothing to learn: its high watermark is that
+/// of the logs that ended. Nothing it does not cover is out of range for that (R6).
+async fn plan_of_reader(context: &Context, want: Want) -> Option<PlanResponse> {
+    for reader in ranked_readers(context, want).into_iter().take(READER_ATTEMPTS) {
+        match context.ask(&reader.address, READER_TIMEOUT, question(want)).await {
+            Ok(answer) if answer.error_code == 0 && !answer.plan.is_empty() => return Some(answer),
+            Ok(answer) => {
+                tracing::debug!(partition = %want.partition, code = answer.error_code, "no plan from the manifest");
+                return None;
+            }
+            Err(error) => passed_over(&reader, &error),
+        }
     }
-    Ok(plans.add(&want, Plan::new(&answer, asked_at)))
+    None
+}
+
+fn question(want: Want) -> PlanRequest {
+    let mut question = PlanRequest::new(want.partition, want.offset);
+    question.read_committed = want.read_committed;
+    question.max_bytes = PLAN_BYTES;
+    question
+}
+
+/// All readers, first the one that likely has the blocks cached.
+fn ranked_readers(context: &Context, want: Want) -> Vec<ReaderRecord> {
+    let window = want.offset.div_euclid(READER_WINDOW_OFFSETS);
+    let key = rendezvous::of_window(want.partition, window);
+    let readers = rendezvous::ranked(key, context.core.view.readers(), |reader| reader.reader.0);
+    if readers.is_empty() {
+        tracing::warn!("no cold reader is registered");
+    }
+    readers
+}
+
+fn passed_over(reader: &ReaderRecord, error: &HopError) {
+    metrics::reader_passed_over();
+    tracing::debug!(reader = %reader.reader, %error, "cold reader did not answer");
 }
 
 /// Asks the reader that likely has the blocks cached; if it is away, the next one.
@@ -82,13 +138,8 @@ async fn read_along(
     want: Want,
     plan: &Plan,
 ) -> Result<ColdFetchResponse, ErrorCode> {
-    let key = rendezvous::of_partition(want.partition);
-    let readers = rendezvous::ranked(key, context.core.view.readers(), |reader| reader.reader.0);
-    if readers.is_empty() {
-        tracing::warn!("no cold reader is registered");
-    }
     let mut code = ErrorCode::KafkaStorageError;
-    for reader in readers.into_iter().take(READER_ATTEMPTS) {
+    for reader in ranked_readers(context, want).into_iter().take(READER_ATTEMPTS) {
         let question = ColdFetchRequest {
             plan: plan.token.clone(),
             fetch_offset: want.offset,
@@ -96,10 +147,10 @@ async fn read_along(
             plan_age_ms: u64::try_from(plan.age(context.core.clock.since_boot()).as_millis())
                 .unwrap_or(u64::MAX),
         };
-        match context.ask(&reader.address, CALL_TIMEOUT, question).await {
+        match context.ask(&reader.address, READER_TIMEOUT, question).await {
             Ok(answer) => return Ok(answer),
             Err(error) => {
-                tracing::debug!(reader = %reader.reader, %error, "cold reader did not answer");
+                passed_over(&reader, &error);
                 code = errors::of_read(&error);
             }
         }

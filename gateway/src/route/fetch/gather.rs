@@ -222,7 +222,8 @@ impl Gather {
                 part.taken_from = Some(want);
             }
             Some(Outcome::Failed(failure)) => part.answer = Some(failure.clone()),
-            Some(Outcome::Hot) => drop(part.turn(Tier::Hot)),
+            Some(Outcome::Hot) if part.has_owner() => drop(part.turn(Tier::Hot)),
+            Some(Outcome::Hot) => part.fail(ErrorCode::NotLeaderOrFollower),
             None => part.fail(ErrorCode::KafkaStorageError),
         }
     }

@@ -26,10 +26,11 @@ struct Owner {
 impl Owners {
     pub(super) fn of(parts: &[Part]) -> Self {
         let mut owners: Vec<Owner> = Vec::new();
-        for place in parts.iter().filter_map(|part| part.place.as_ref()) {
-            if !owners.iter().any(|owner| owner.node == place.owner) {
-                let address = place.address.clone();
-                owners.push(Owner { node: place.owner, address, asked: false, calls: 0 });
+        let places = parts.iter().filter_map(|part| part.place.as_ref());
+        for (node, address) in places.filter_map(|place| place.owner.as_ref()) {
+            if !owners.iter().any(|owner| owner.node == *node) {
+                let address = address.clone();
+                owners.push(Owner { node: *node, address, asked: false, calls: 0 });
             }
         }
         Self(owners)

@@ -14,8 +14,8 @@ use crate::route::tier::Tier;
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) partition: PartitionId,
-    pub(super) owner: NodeId,
-    pub(super) address: String,
+    /// Whom to ask, and where; none while nobody serves the partition.
+    pub(super) owner: Option<(NodeId, String)>,
     pub(super) epoch: i32,
 }
 
@@ -54,7 +54,8 @@ impl Part {
     }
 
     pub(super) fn is_of(&self, node: NodeId) -> bool {
-        self.place.as_ref().is_some_and(|place| place.owner == node)
+        let owner = self.place.as_ref().and_then(|place| place.owner.as_ref());
+        owner.is_some_and(|(owner, _)| *owner == node)
     }
 
     /// An error ends a fetch's wait, and so does a log that parts from the client's.
@@ -74,6 +75,10 @@ impl Part {
 
     pub(super) fn fail(&mut self, error: ErrorCode) {
         self.answer = Some(FetchPartition::error(self.asked.index, error));
+    }
+
+    pub(super) fn has_owner(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.owner.is_some())
     }
 
     /// Moves to the other tier. False if it has done so too often for one fetch: owner and plan

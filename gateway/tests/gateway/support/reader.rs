@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::internal::{ColdFetchRequest, ColdFetchResponse};
+use hop::internal::{ColdFetchRequest, ColdFetchResponse, PlanRequest, PlanResponse};
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
 use protocol::batch::BatchView;
@@ -37,6 +38,25 @@ impl FakeReader {
 
     pub(crate) fn reads_begun(&self) -> usize {
         self.begun.load(Ordering::SeqCst)
+    }
+
+    /// As a node's, but with nothing to learn from it: what is stored ends at the hot floor.
+    fn plan(&self, tenant: TenantId, request: &PlanRequest) -> PlanResponse {
+        let partition = request.partition(tenant).unwrap();
+        let log = self.logs.of(partition);
+        if !(log.start..log.hot_floor).contains(&request.fetch_offset) {
+            let error_code = ErrorCode::OffsetNotAvailable.code().into();
+            return PlanResponse { error_code, ..PlanResponse::default() };
+        }
+        PlanResponse {
+            plan: Bytes::from(format!("{}/{}/{}", tenant.0, partition.topic, partition.index)),
+            start_offset: request.fetch_offset,
+            end_offset: log.hot_floor,
+            life_ms: u64::MAX,
+            hot_floor: -1,
+            high_watermark: log.hot_floor,
+            ..PlanResponse::default()
+        }
     }
 
     fn read(&self, request: &ColdFetchRequest) -> ColdFetchResponse {
@@ -72,9 +92,16 @@ impl FakeReader {
 pub(crate) struct ReaderHandler(pub(crate) Arc<FakeReader>);
 
 impl Handler for ReaderHandler {
-    fn call(&self, HopRequest { body, .. }: HopRequest) -> BoxFuture<'static, Response> {
+    fn call(&self, HopRequest { header, body }: HopRequest) -> BoxFuture<'static, Response> {
         let reader = Arc::clone(&self.0);
-        let Request::ColdFetch(request) = body else { panic!("not for a cold reader: {body:?}") };
+        let request = match body {
+            Request::ColdFetch(request) => request,
+            Request::Plan(request) => {
+                let answer = reader.plan(header.tenant, &request);
+                return futures::future::ready(Response::Plan(answer)).boxed();
+            }
+            other => panic!("not for a cold reader: {other:?}"),
+        };
         reader.begun.fetch_add(1, Ordering::SeqCst);
         let passed = reader.reads.passed();
         async move {

@@ -1,0 +1,174 @@
+//! Plans from manifests, for partitions whose owner is down.
+//!
+//! ```text
+//! manifest ─┬─ compacted objects                      one GET
+//!           └─ links of logs that ended ─► indexes    one more per log, kept
+//! ```
+//!
+//! What is stored is stored, whoever owns the partition: a consumer that replays need not wait for
+//! the next owner. All of a plan is from one version of the manifest (R35). It says less than an
+//! owner's: of the last owner's log only what is compacted, and nothing is final. An offset that it
+//! does not cover may be readable all the same, so the answer is an error to retry (R6, R31).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hop::internal::{PlanRequest, PlanResponse};
+use protocol::ErrorCode;
+use protocol::ids::{PartitionId, TenantId};
+use quick_cache::sync::Cache;
+use segment::index::{self, IndexError, IndexSnapshot};
+use segment::manifest::{Link, LoadError, Manifest, ManifestStore};
+use segment::{Extent, LogId, Plan, Store};
+
+use crate::limits::{INDEXES_MAX, PLAN_BYTES_MAX, PLAN_LIFE};
+use crate::metrics;
+
+/// Makes plans without an owner.
+pub(crate) struct Planner {
+    store: Store,
+    manifests: ManifestStore,
+    indexes: Cache<LogId, Arc<IndexSnapshot>>,
+    secret: [u8; 32],
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+enum NoPlan {
+    #[error(transparent)]
+    Manifest(#[from] LoadError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("partition has no manifest, or was deleted")]
+    NoManifest,
+    #[error("offset {offset} is not among the stored offsets {start}..{end}")]
+    NotStored { offset: i64, start: i64, end: i64 },
+}
+
+impl Planner {
+    pub(crate) fn new(store: Store, secret: [u8; 32]) -> Self {
+        let manifests = ManifestStore::new(store.clone());
+        Self { store, manifests, indexes: Cache::new(INDEXES_MAX), secret }
+    }
+
+    /// A plan, or an error to retry.
+    pub(crate) async fn answer(&self, tenant: TenantId, request: &PlanRequest) -> PlanResponse {
+        let Some(partition) = request.partition(tenant) else {
+            return refusal(ErrorCode::InvalidRequest);
+        };
+        let asked = u64::try_from(request.max_bytes).unwrap_or(0);
+        let bytes = if asked == 0 { PLAN_BYTES_MAX } else { asked.min(PLAN_BYTES_MAX) };
+        match self.plan(partition, request.fetch_offset, bytes).await {
+            Ok(plan) => {
+                metrics::planned();
+                PlanResponse {
+                    start_offset: plan.start_offset,
+                    end_offset: plan.end_offset,
+                    life_ms: u64::try_from(plan.life.as_millis()).expect("minutes fit"),
+                    high_watermark: plan.high_watermark,
+                    last_stable_offset: plan.last_stable_offset,
+                    log_start_offset: plan.log_start_offset,
+                    plan: plan.seal(&self.secret),
+                    ..refusal(ErrorCode::None)
+                }
+            }
+            Err(error) => {
+                tracing::info!(%partition, offset = request.fetch_offset, %error, "no plan from the manifest");
+                refusal(ErrorCode::OffsetNotAvailable)
+            }
+        }
+    }
+
+    async fn plan(&self, partition: PartitionId, offset: i64, bytes: u64) -> Result<Plan, NoPlan> {
+        let loaded = self.manifests.load(&partition).await?;
+        let manifest = loaded.map(|(manifest, _)| manifest).filter(|manifest| !manifest.deleted);
+        let manifest = manifest.ok_or(NoPlan::NoManifest)?;
+        // The last owner's log may go on; everything before it has ended.
+        let (start, end) = (manifest.log_start_offset, stored_upto(&manifest));
+        if !(start..end).contains(&offset) {
+            return Err(NoPlan::NotStored { offset, start, end });
+        }
+        let extents = self.extents(&manifest, offset, bytes).await?;
+        let upto = extents.last().map_or(offset, |last| last.last_offset + 1).min(end);
+        if extents.first().is_none_or(|first| first.base_offset > offset) {
+            return Err(NoPlan::NotStored { offset, start, end });
+        }
+        Ok(Plan {
+            partition,
+            extents,
+            aborted: Vec::new(),
+            high_watermark: end,
+            last_stable_offset: end,
+            log_start_offset: start,
+            leader_epoch: manifest.epoch,
+            manifest_version: manifest.version,
+            start_offset: offset,
+            end_offset: upto,
+            made_at: Duration::ZERO,
+            life: PLAN_LIFE,
+        })
+    }
+
+    /// What is stored from the extent that holds `offset` on, about `bytes` of it, without a hole.
+    async fn extents(
+        &self,
+        manifest: &Manifest,
+        offset: i64,
+        bytes: u64,
+    ) -> Result<Vec<Extent>, NoPlan> {
+        let mut extents = Vec::new();
+        let mut next = offset;
+        let mut found = 0;
+        let mut add = |extent: Extent| {
+            // Nothing is taken behind a hole; what is asked for then is not in the plan.
+            if found < bytes && extent.base_offset <= next && extent.last_offset >= next {
+                found += u64::from(extent.byte_len);
+                next = extent.last_offset + 1;
+                extents.push(extent);
+            }
+        };
+        manifest.objects.iter().map(Extent::run_of).for_each(&mut add);
+        for link in
+            manifest.chain.iter().filter(|link| link.end_offset.is_some_and(|end| end > offset))
+        {
+            self.extents_of(manifest.partition, link).await?.into_iter().for_each(&mut add);
+        }
+        Ok(extents)
+    }
+
+    /// What a partition has in a log that it has left, or that ended.
+    async fn extents_of(&self, partition: PartitionId, link: &Link) -> Result<Vec<Extent>, NoPlan> {
+        if let Some(slot) = link.close_slot {
+            let closed =
+                index::load_closed(&self.store, link.log, partition, link.first_slot, slot).await?;
+            return Ok(closed.index.map(|index| index.extents).unwrap_or_default());
+        }
+        let index = self.indexes.get_or_insert_async(&link.log, async {
+            index::load(&self.store, link.log).await.map(Arc::new)
+        });
+        let index = index.await?;
+        let of_partition = index.partitions.get(&partition);
+        Ok(of_partition.map(|index| index.extents.clone()).unwrap_or_default())
+    }
+}
+
+/// The offset below which everything that is not below the log start is known to be stored.
+fn stored_upto(manifest: &Manifest) -> i64 {
+    manifest.head().start_offset.max(manifest.compacted_upto)
+}
+
+fn refusal(code: ErrorCode) -> PlanResponse {
+    PlanResponse {
+        error_code: i32::from(code.code()),
+        start_offset: -1,
+        end_offset: -1,
+        hot_floor: -1,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        ..PlanResponse::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,12 @@ pub struct Config {
     /// can drain. Default: 10 s.
     #[serde(default = "default_suspend_max", with = "humantime_serde")]
     pub suspend_max: Duration,
+    /// An incarnation that has lived for this long ends its log and makes room for the next, so that
+    /// the slots of its log can be collected; up to a tenth earlier, by chance. Partitions are away
+    /// for about as long as at a restart. Shorter keeps less twice in the object store. At least
+    /// 1 s. Default: 12 h.
+    #[serde(default = "default_incarnation_max", with = "humantime_serde")]
+    pub incarnation_max: Duration,
     /// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`).
     /// Default: 1 day.
     #[serde(default = "default_producer_expiration", with = "humantime_serde")]
@@ -180,6 +186,7 @@ impl Config {
             plan_life: default_plan_life(),
             lease: default_lease(),
             suspend_max: default_suspend_max(),
+            incarnation_max: default_incarnation_max(),
             producer_id_expiration: default_producer_expiration(),
             retention_interval: default_retention_interval(),
             open_concurrency: default_open_concurrency(),
@@ -197,6 +204,11 @@ impl Config {
             self.suspend_max >= Duration::from_secs(3),
             "suspend_max",
             "must be at least 3s, or a busy machine ends its nodes",
+        )?;
+        require(
+            self.incarnation_max >= Duration::from_secs(1),
+            "incarnation_max",
+            "must be at least 1s",
         )?;
         require(!self.retention_interval.is_zero(), "retention_interval", "must not be zero")?;
         require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
@@ -302,6 +314,10 @@ fn default_lease() -> Duration {
 
 fn default_suspend_max() -> Duration {
     Duration::from_secs(10)
+}
+
+fn default_incarnation_max() -> Duration {
+    Duration::from_secs(12 * 60 * 60)
 }
 
 fn default_producer_expiration() -> Duration {

@@ -23,6 +23,7 @@ use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter};
 use segment::{Family, LogId, Store};
 
 use crate::config::{Config, ObjectWalConfig, WalKind};
+use crate::ending::has_ended;
 use crate::lease::Registration;
 use crate::limits::PROMISE_WAIT;
 use crate::node::Node;
@@ -57,7 +58,7 @@ pub(crate) async fn begin(
     let (store, metadata) = (&deps.store, &*deps.metadata);
     let node = NodeId(config.node_id);
     let mut registration = Registration::read(metadata, node).await?;
-    outlast_promise(&mut registration, metadata).await?;
+    outlast_promise(&mut registration, metadata, store).await?;
     let recovery = recover::recover(store, node, &config.wal, registration.record()).await?;
 
     let incarnation = registration.next_incarnation();
@@ -95,16 +96,23 @@ pub(crate) async fn begin(
 
 /// A shared volume may still be written by the process that had it before: attaching it here does
 /// not stop that. So its incarnation is fenced, and its promise waited out, before the log is read
-/// (R4).
+/// (R4). Not if its data log carries END: whoever placed that has waited, or had sealed its own
+/// front.
 async fn outlast_promise(
     registration: &mut Registration,
     metadata: &dyn MetadataStore,
+    store: &Store,
 ) -> Result<(), NodeError> {
     let Some(record) = registration.record().filter(|record| record.state != NodeState::Ended)
     else {
         return Ok(());
     };
     if !matches!(record.front.parse(), Ok(FrontDescriptor::SharedDisk { .. })) {
+        return Ok(());
+    }
+    if let Ok(log) = record.log_id.parse()
+        && has_ended(store, log).await.map_err(recover::RecoverError::End)?
+    {
         return Ok(());
     }
     let fenced = NodeRecord { state: NodeState::Fenced, ..record.clone() };
@@ -153,12 +161,9 @@ async fn open_object(
     created.map_err(NodeError::ObjectLog)
 }
 
-/// Ends the incarnation in good order. May be dropped at any await: then the next start recovers.
-pub(crate) async fn end(
-    node: &Node,
-    mut uploader: Uploader,
-    mut registration: Registration,
-) -> Result<(), NodeError> {
+/// Ends the incarnation's log in good order. May be dropped at any await: then the next start
+/// recovers.
+pub(crate) async fn end(node: &Node, mut uploader: Uploader) -> Result<(), NodeError> {
     node.partitions().close_all(ErrorCode::NotLeaderOrFollower);
     let lsn = node.front().seal().await?;
     uploader.flush(lsn, node.config().upload.backoff_max).await?;
@@ -173,7 +178,6 @@ pub(crate) async fn end(
     };
     let end = EndRecord { reason: EndReason::Shutdown as i32, lsn: lsn.0, index };
     let slot = writer.end(&end).await?;
-    registration.end(node.metadata()).await?;
     tracing::info!(log = %writer.log(), slot, "incarnation ended");
     Ok(())
 }

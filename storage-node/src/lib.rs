@@ -17,6 +17,7 @@
 pub mod config;
 pub mod limits;
 
+mod life;
 mod role;
 
 mod ending;

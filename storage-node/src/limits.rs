@@ -34,6 +34,9 @@ pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
 /// Longest a fetch may wait, whatever the client asks for. Gateways ask again.
 pub const FETCH_WAIT_MS_MAX: u64 = 30_000;
 
+/// In how many steps the ages differ at which incarnations make room for the next.
+pub const ROLL_OVER_SPREAD_SHARES: u32 = 1 << 16;
+
 /// Longest life of a plan: below the 30 minutes for which unlinked objects stay readable (R31, R36).
 pub const PLAN_LIFE_MS_MAX: i64 = 600_000;
 

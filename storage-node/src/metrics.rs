@@ -51,6 +51,9 @@ pub const RETENTIONS: &str = "storage_node_retentions_total";
 /// Compactions committed, by outcome.
 pub const COMPACTIONS: &str = "storage_node_compactions_total";
 
+/// Incarnations that made room for the next in the same process.
+pub const ROLL_OVERS: &str = "storage_node_roll_overs_total";
+
 /// Describes all of them to the recorder. Repeating it changes nothing.
 pub fn describe() {
     describe_counter!(PRODUCE_BYTES, Unit::Bytes, "batches handed to the front");
@@ -73,6 +76,7 @@ pub fn describe() {
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
+    describe_counter!(ROLL_OVERS, Unit::Count, "incarnations that made room for the next");
     describe_gauge!(STALLED, "1 while this node calls itself unhealthy, else 0");
 }
 
@@ -129,6 +133,10 @@ pub(crate) fn ended_for_another(well: bool) {
 
 pub(crate) fn not_proven() {
     counter!(NOT_PROVEN).increment(1);
+}
+
+pub(crate) fn rolled_over() {
+    counter!(ROLL_OVERS).increment(1);
 }
 
 pub(crate) fn stalled(stalled: bool) {

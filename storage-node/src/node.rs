@@ -263,6 +263,10 @@ impl Node {
         &*self.front
     }
 
+    pub(crate) fn shared_front(&self) -> Arc<dyn Front> {
+        Arc::clone(&self.front)
+    }
+
     pub(crate) fn planner(&self) -> &Planner {
         &self.planner
     }

@@ -15,16 +15,17 @@ use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
+use tokio::sync::watch;
 
 use crate::node::Node;
 use crate::{compaction, delete_records, fetch, list_offsets, produce, reconcile, release};
 
-/// Answers for one node.
-pub(crate) struct Server(pub(crate) Arc<Node>);
+/// Answers for a node, whichever its incarnation.
+pub(crate) struct Server(pub(crate) watch::Receiver<Arc<Node>>);
 
 impl Handler for Server {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
-        let node = Arc::clone(&self.0);
+        let node = Arc::clone(&self.0.borrow());
         let HopRequest { header, body } = request;
         match body {
             Request::Produce(request) => produce::produce(&node, &header, request),

@@ -150,6 +150,10 @@ pub trait Front: Send + Sync {
     /// outcome. For a front that would go on by itself for as long as somebody holds it.
     fn abandon(&self) {}
 
+    /// Lets go of the place of a sealed log, so that the process's next incarnation can have it.
+    /// Afterwards nothing is written there any more, nor to be read. May block.
+    fn vacate(&self) {}
+
     /// Proves that nobody had ended this incarnation when this was called (R6): what was read of its
     /// state before may be told as final.
     ///

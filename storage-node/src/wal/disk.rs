@@ -98,7 +98,7 @@ pub enum OpenError {
 /// Dropping it writes what is queued, then joins its threads.
 pub struct DiskFront {
     engine: Arc<Engine>,
-    writers: Vec<JoinHandle<()>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
     sealed: Arc<Mutex<Option<Arc<Recovered>>>>,
 }
 
@@ -158,11 +158,11 @@ impl DiskFront {
             promise,
             meter: Meter::new(),
         });
-        let mut front = Self { engine, writers: Vec::new(), sealed: Arc::default() };
+        let front = Self { engine, writers: Mutex::default(), sealed: Arc::default() };
         for number in 0..tuning.writers.max(1) {
             let engine = Arc::clone(&front.engine);
             let thread = std::thread::Builder::new().name(format!("wal-writer-{number}"));
-            front.writers.push(thread.spawn(move || engine.run_writer())?);
+            front.writers.lock().push(thread.spawn(move || engine.run_writer())?);
         }
         Ok(front)
     }
@@ -227,6 +227,11 @@ impl Front for DiskFront {
         Box::pin(std::future::ready(proof))
     }
 
+    fn vacate(&self) {
+        self.close();
+        self.engine.io.unlock();
+    }
+
     fn seal(&self) -> BoxFuture<'_, Result<Lsn, FrontError>> {
         Box::pin(async {
             let state = self.engine.state.subscribe();
@@ -261,16 +266,24 @@ impl Front for DiskFront {
     }
 }
 
-impl Drop for DiskFront {
-    fn drop(&mut self) {
+impl DiskFront {
+    /// Writes what is queued, then joins the threads.
+    fn close(&self) {
         self.engine.log.lock().close();
         self.engine.work.notify_one();
-        for writer in self.writers.drain(..) {
+        let writers = std::mem::take(&mut *self.writers.lock());
+        for writer in writers {
             // A target may own the front: then the last call to it drops the front, on a writer.
             if writer.thread().id() != std::thread::current().id() {
                 // The thread has reported its panic by poisoning the log.
                 let _panicked = writer.join();
             }
         }
+    }
+}
+
+impl Drop for DiskFront {
+    fn drop(&mut self) {
+        self.close();
     }
 }

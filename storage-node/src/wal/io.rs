@@ -27,6 +27,9 @@ pub trait WalIo: Send + Sync + 'static {
 
     /// Length in bytes. Never changes.
     fn size(&self) -> u64;
+
+    /// Lets another opening of the same place have it. Nothing may be written here any more.
+    fn unlock(&self) {}
 }
 
 /// A file of the local file system, locked against other processes.
@@ -141,6 +144,13 @@ impl WalIo for FileIo {
 
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn unlock(&self) {
+        if let Err(error) = rustix::fs::flock(&self.file, FlockOperation::Unlock) {
+            // Whoever opens it next is refused, and says so.
+            tracing::warn!(%error, "the log file stays locked");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::harness::{Client, Cluster, PATIENCE, TENANT, TestNode, batch, error, 
 
 const PRODUCER: (i64, i16) = (4000, 0);
 
-async fn scrubbed(cluster: &Cluster) {
+pub(crate) async fn scrubbed(cluster: &Cluster) {
     let report = scrub(&cluster.store, ScrubOptions::default()).await.expect("memory answers");
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -50,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gateway",
             "storage-node",
             "cold-reader",
+            "compactor",
             "control",
             "protocol",
             "process",

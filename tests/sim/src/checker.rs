@@ -117,14 +117,33 @@ fn producer_ids(history: &[Event], found: &mut Findings) {
     }
 }
 
-/// Nothing is ever deleted in these runs, so each offset that a reader was led to exists.
+/// Each offset that a reader was led to exists, unless the log starts behind it by the end.
 fn ranges(history: &[Event], found: &mut Findings) {
+    let log_starts = log_starts(history);
     for event in history {
         if let Event::OutOfRange { reader, partition, offset } = event {
+            if offset < log_starts.get(partition).unwrap_or(&0) {
+                continue;
+            }
             let what = format!("{reader:?}, partition {partition}, offset {offset}");
             found.add(Class::FalseOutOfRange, what);
         }
     }
+}
+
+/// The highest log start that anybody heard of, by partition: what lies below it may be gone.
+fn log_starts(history: &[Event]) -> BTreeMap<i32, i64> {
+    let mut log_starts = BTreeMap::new();
+    for event in history {
+        let (partition, heard) = match event {
+            Event::Marks { partition, log_start, .. } => (*partition, *log_start),
+            Event::Reset { partition, offset, .. } => (*partition, *offset),
+            _ => continue,
+        };
+        let known = log_starts.entry(partition).or_insert(0);
+        *known = heard.max(*known);
+    }
+    log_starts
 }
 
 /// What a reader at the end found, by partition and offset.

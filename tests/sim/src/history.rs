@@ -101,13 +101,22 @@ pub enum Event {
         epoch: i16,
     },
     /// A reader was told that the offset it asked for does not exist. Readers here only ask for
-    /// offsets that they were led to.
+    /// offsets that they were led to, so it can only have been deleted.
     OutOfRange {
         /// Who.
         reader: Reader,
         /// Where.
         partition: i32,
         /// The offset.
+        offset: i64,
+    },
+    /// A reader whose offset was not there any more went on at the log start.
+    Reset {
+        /// Who.
+        reader: Reader,
+        /// Where.
+        partition: i32,
+        /// The log start.
         offset: i64,
     },
     /// A node says that it owns a partition.

@@ -164,7 +164,7 @@ impl Nemesis {
         let host = self.hosts.choose_weighted(&mut self.rng, |host| match host.kind {
             Kind::Node => 4,
             Kind::Control | Kind::Gateway => 2,
-            Kind::Reader => 1,
+            Kind::Reader | Kind::Compactor => 1,
         });
         host.expect("a cluster has hosts").name()
     }

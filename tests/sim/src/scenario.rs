@@ -102,7 +102,39 @@ pub struct Scenario {
     pub wal_window: Duration,
     /// Writes of the front in flight.
     pub wal_in_flight: usize,
+    /// Who rewrites and deletes, and when.
+    pub housekeeping: Housekeeping,
 }
+
+/// What becomes of records that are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Housekeeping {
+    /// Compactors; two of them get in each other's way (R33).
+    pub compactors: i32,
+    /// Pause between their rounds.
+    pub interval: Duration,
+    /// A partition with this much in the logs of nodes is compacted.
+    pub object_min: ByteSize,
+    /// Or when it has lain there for this long.
+    pub max_age: Duration,
+    /// What is smaller shares an object.
+    pub own_object_from: ByteSize,
+    /// So many small objects in a row are joined.
+    pub merge_objects: u32,
+    /// Pause between two looks at the whole bucket.
+    pub gc_interval: Duration,
+    /// What nobody needs lives on for this long; longer than a plan (R31).
+    pub gc_grace: Duration,
+    /// `retention.bytes` of the topic.
+    pub retention_bytes: Option<u32>,
+    /// `retention.ms` of the topic.
+    pub retention_ms: Option<u32>,
+}
+
+/// The least a node can be told.
+const PLAN_LIFE: Duration = Duration::from_secs(10);
+/// How long a compactor may take for a unit of work.
+const LEASE: Duration = Duration::from_secs(5);
 
 // === impl Scenario ===
 
@@ -144,7 +176,17 @@ impl Scenario {
             cache: if rng.random_bool(0.3) { ByteSize::kib(1) } else { ByteSize::mib(4) },
             wal_window: Duration::from_millis(rng.random_range(10..=60)),
             wal_in_flight: rng.random_range(1..=4),
+            housekeeping: Housekeeping::of(&mut rng),
         }
+        .with_time_for_garbage()
+    }
+
+    /// What is unneeded is deleted before the end, and something is read after that.
+    fn with_time_for_garbage(mut self) -> Self {
+        if self.housekeeping.compactors > 0 {
+            self.load += Duration::from_secs(15);
+        }
+        self
     }
 
     /// The configuration of a storage node.
@@ -153,11 +195,59 @@ impl Scenario {
         config.wal.kind = WalKind::Object;
         config.wal.object.window = self.wal_window;
         config.wal.object.in_flight = self.wal_in_flight;
-        config.wal.size = ByteSize::mib(8);
+        config.wal.size = ByteSize::mib(4);
         config.upload.size = ByteSize::mib(1);
         config.cache_size = self.cache;
         config.upload.interval = self.upload_interval;
+        config.plan_life = PLAN_LIFE;
+        config.retention_interval = Duration::from_secs(3);
         config
+    }
+}
+
+// === impl Housekeeping ===
+
+impl Housekeeping {
+    fn of(rng: &mut ChaCha8Rng) -> Self {
+        let seconds = |rng: &mut ChaCha8Rng, range| Duration::from_secs(rng.random_range(range));
+        let kib = |rng: &mut ChaCha8Rng, range| ByteSize::kib(rng.random_range(range));
+        Self {
+            compactors: [0, 1, 1, 2][rng.random_range(0..4)],
+            interval: Duration::from_millis(rng.random_range(500..=4_000)),
+            object_min: kib(rng, 1..=64),
+            max_age: seconds(rng, 1..=10),
+            own_object_from: kib(rng, 1..=16),
+            merge_objects: rng.random_range(2..=5),
+            gc_interval: seconds(rng, 2..=6),
+            gc_grace: PLAN_LIFE + seconds(rng, 1..=5),
+            retention_bytes: rng.random_bool(0.25).then(|| rng.random_range(4_000..=60_000)),
+            retention_ms: rng.random_bool(0.15).then(|| rng.random_range(8_000..=30_000)),
+        }
+    }
+
+    /// Whether records may go before the end of the run.
+    pub fn deletes(&self) -> bool {
+        self.retention_bytes.is_some() || self.retention_ms.is_some()
+    }
+
+    /// The configuration of a compactor.
+    pub(crate) fn config(&self) -> compactor::Config {
+        compactor::Config {
+            interval: self.interval,
+            object_min: self.object_min,
+            object_max: ByteSize::mib(1),
+            own_object_from: self.own_object_from,
+            max_age: self.max_age,
+            merge_objects: self.merge_objects,
+            memory: ByteSize::mib(1),
+            lease: LEASE,
+            gc: compactor::GcConfig {
+                interval: self.gc_interval,
+                grace: self.gc_grace,
+                orphan_age: LEASE * 2,
+            },
+            ..compactor::Config::default()
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The cluster of one run: hosts with the real roles on them, and the two stores.
 //!
 //! ```text
-//! control-1 control-2   node-1 node-2 node-3   gateway-1 gateway-2   reader-1      one process each
-//! s3  etcd                                                                      what they stand on
+//! control-1..2   node-1..3   gateway-1..2   reader-1   compactor-1..2     one process each
+//! s3  etcd                                                            what they stand on
 //! ```
 //!
 //! A host's process is built as `thermocline <role>` builds it. When it ends, by itself or by a
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use turmoil::Sim;
 
-pub use self::process::{Exits, Place};
+pub use self::process::{Exits, Place, client_now_ms};
 use crate::faults::Faults;
 use crate::metadata_store::Etcd;
 use crate::object_store::Bucket;
@@ -57,6 +57,8 @@ pub enum Kind {
     Reader,
     /// `thermocline gateway`.
     Gateway,
+    /// `thermocline compactor`.
+    Compactor,
 }
 
 /// A host of the cluster.
@@ -76,6 +78,7 @@ impl Host {
             Kind::Node => "node",
             Kind::Reader => "reader",
             Kind::Gateway => "gateway",
+            Kind::Compactor => "compactor",
         };
         format!("{kind}-{}", self.number)
     }
@@ -88,6 +91,7 @@ pub fn hosts(scenario: &Scenario) -> Vec<Host> {
         .chain(of(Kind::Node, scenario.nodes))
         .chain(of(Kind::Reader, 1))
         .chain(of(Kind::Gateway, scenario.gateways))
+        .chain(of(Kind::Compactor, scenario.housekeeping.compactors))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Class, Findings, finally};
+use super::{Class, Findings, finally, log_starts};
 use crate::history::{Event, Reader, Value};
 
 pub(super) fn check(history: &[Event], found: &mut Findings) {
@@ -10,7 +10,7 @@ pub(super) fn check(history: &[Event], found: &mut Findings) {
     ledger.duplicates(found);
     ledger.phantoms(found);
     let last = finally(history);
-    losses(history, &last, found);
+    losses(history, &ledger, &last, found);
     holes(history, &last, found);
     order(&last, found);
 }
@@ -75,35 +75,77 @@ impl Ledger {
 
 type Last = BTreeMap<(i32, i64), (Value, i32)>;
 
-/// Whatever was acknowledged, or seen by anybody, is there at the end.
-fn losses(history: &[Event], last: &Last, found: &mut Findings) {
+/// Whatever was acknowledged, or seen by anybody, is there at the end, unless it was deleted.
+fn losses(history: &[Event], ledger: &Ledger, last: &Last, found: &mut Findings) {
     let there: BTreeSet<Value> = last.values().map(|(value, _)| *value).collect();
+    let kept = Kept::of(ledger, log_starts(history));
     let mut missing = BTreeMap::new();
     for event in history {
-        match event {
+        let (values, partition, how) = match event {
             Event::Acked { values, partition, base_offset } => {
-                for value in values.iter().filter(|value| !there.contains(value)) {
-                    let at = base_offset.unwrap_or(-1);
-                    missing.insert(*value, format!("acknowledged in {partition} near {at}"));
-                }
+                let at = base_offset.unwrap_or(-1);
+                (values.as_slice(), partition, format!("acknowledged in {partition} near {at}"))
             }
-            Event::Read { partition, offset, value, .. } if !there.contains(value) => {
-                missing.insert(*value, format!("read in {partition} at {offset}"));
+            Event::Read { partition, offset, value, .. } => {
+                (std::slice::from_ref(value), partition, format!("read in {partition} at {offset}"))
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        let gone = values.iter().filter(|value| !there.contains(value));
+        missing.extend(
+            gone.filter(|value| kept.expects(**value, *partition)).map(|gone| (*gone, how.clone())),
+        );
     }
     for (value, how) in missing {
         found.add(Class::Lost, format!("value {value}, {how}"));
     }
 }
 
+/// What retention left: everything from the log starts on.
+struct Kept<'a> {
+    ledger: &'a Ledger,
+    log_starts: BTreeMap<i32, i64>,
+    /// By producer, the lowest number that is known to lie at or above the log start.
+    from: BTreeMap<u32, u64>,
+}
+
+impl<'a> Kept<'a> {
+    fn of(ledger: &'a Ledger, log_starts: BTreeMap<i32, i64>) -> Self {
+        let mut from = BTreeMap::new();
+        for (value, places) in &ledger.by_value {
+            if places.iter().any(|(partition, offset)| *offset >= start_of(&log_starts, *partition))
+            {
+                let lowest = from.entry(value.producer).or_insert(value.number);
+                *lowest = value.number.min(*lowest);
+            }
+        }
+        Self { ledger, log_starts, from }
+    }
+
+    /// Whether a record must still be there. Of one whose offset nobody was told, the order in which
+    /// its producer sent tells where it is.
+    fn expects(&self, value: Value, partition: i32) -> bool {
+        let log_start = start_of(&self.log_starts, partition);
+        match self.ledger.by_value.get(&value) {
+            Some(places) => places.iter().any(|(_, offset)| *offset >= log_start),
+            None => {
+                log_start == 0
+                    || self.from.get(&value.producer).is_some_and(|from| *from < value.number)
+            }
+        }
+    }
+}
+
+fn start_of(log_starts: &BTreeMap<i32, i64>, partition: i32) -> i64 {
+    log_starts.get(&partition).copied().unwrap_or(0)
+}
+
 /// From the log start to the high watermark no offset is left out (D6).
 fn holes(history: &[Event], last: &Last, found: &mut Findings) {
+    let log_starts = log_starts(history);
     for event in history {
-        if let Event::Marks { reader: Reader::FINAL, partition, high_watermark, log_start } = event
-        {
-            let missing: Vec<i64> = (*log_start..*high_watermark)
+        if let Event::Marks { reader: Reader::FINAL, partition, high_watermark, .. } = event {
+            let missing: Vec<i64> = (start_of(&log_starts, *partition)..*high_watermark)
                 .filter(|offset| !last.contains_key(&(*partition, *offset)))
                 .collect();
             if let (Some(first), Some(end)) = (missing.first(), missing.last()) {

@@ -17,6 +17,9 @@ pub(super) fn check(history: &[Event], found: &mut Findings) {
                 let what = format!("{reader:?}, partition {partition}: {offset} after {before}");
                 found.add(class, what);
             }
+            Event::Reset { reader, partition, offset } => {
+                positions.insert((*reader, *partition), offset - 1);
+            }
             Event::Marks { reader, partition, high_watermark, log_start } => {
                 let now = (*high_watermark, *log_start);
                 let before = marks.insert((reader.id, *partition), now).unwrap_or(now);

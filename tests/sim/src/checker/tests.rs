@@ -177,3 +177,40 @@ fn a_commit_that_goes_back_is_found() {
     assert_eq!(classes(&[commit(5, true), commit(6, false), fetch(5)]), []);
     assert_eq!(classes(&[fetch(3)]), [Class::CommitBack]);
 }
+
+#[test]
+fn what_retention_took_is_not_lost_and_what_it_left_is() {
+    let deleted = [
+        sent(&[1, 2, 3]),
+        acked(&[1], 0),
+        acked(&[2], 1),
+        acked(&[3], 2),
+        read_by(TAIL, 0, 1, 1),
+        Event::OutOfRange { reader: TAIL, partition: P, offset: 1 },
+        Event::Reset { reader: TAIL, partition: P, offset: 2 },
+        read_by(TAIL, 2, 3, 1),
+        marks(Reader::FINAL, 3, 2),
+        last(2, 3),
+    ];
+    assert_eq!(check(&deleted), []);
+    let mut lost = deleted.to_vec();
+    lost.pop();
+    assert_eq!(classes(&lost), [Class::Lost, Class::Gap]);
+}
+
+/// An acknowledged repetition has no offset, but its producer's order says where it is.
+#[test]
+fn a_record_without_an_offset_is_lost_when_one_before_it_is_kept() {
+    let repeated =
+        |number| Event::Acked { values: values(&[number]), partition: P, base_offset: None };
+    let start = [sent(&[1, 2, 3]), acked(&[2], 5), marks(Reader::FINAL, 6, 5), last(5, 2)];
+    let with = |event| start.iter().cloned().chain([event]).collect::<Vec<_>>();
+    assert_eq!(check(&with(repeated(1))), []);
+    assert_eq!(classes(&with(repeated(3))), [Class::Lost]);
+}
+
+#[test]
+fn an_offset_behind_the_log_start_is_not_out_of_range() {
+    let history = [marks(TAIL, 9, 2), Event::OutOfRange { reader: TAIL, partition: P, offset: 2 }];
+    assert_eq!(classes(&history), [Class::FalseOutOfRange]);
+}

@@ -15,14 +15,12 @@ use super::{Client, Load};
 use crate::history::{Event, Value};
 use crate::kafka::{Broken, text};
 use crate::scenario::{Producer, TOPIC};
+use crate::world::client_now_ms;
 
 /// The version of Produce that clients without topic ids speak.
 const PRODUCE: i16 = 9;
 /// How long the cluster may take for a batch.
 const TIMEOUT_MS: i32 = 4_000;
-/// Records carry this time; nothing here depends on it.
-const TIMESTAMP_MS: i64 = 1_767_225_600_000;
-
 /// A batch of which the producer does not know what became.
 struct Batch {
     values: Vec<Value>,
@@ -172,8 +170,9 @@ impl Sequence {
             builder = builder.producer(self.producer.0, self.producer.1, self.next_sequence);
             self.next_sequence += i32::try_from(count).expect("batches are small");
         }
+        let now_ms = client_now_ms();
         for value in &values {
-            builder.push(TIMESTAMP_MS, None, Some(value.to_string().as_bytes()));
+            builder.push(now_ms, None, Some(value.to_string().as_bytes()));
         }
         Batch { values, bytes: builder.build() }
     }

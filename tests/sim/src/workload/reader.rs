@@ -6,8 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::batch::{self, records::RecordSet};
-use protocol::messages::TopicName;
 use protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::messages::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use protocol::messages::{BrokerId, TopicName};
 use rand::Rng;
 use tokio::time::sleep;
 
@@ -18,6 +21,9 @@ use crate::scenario::TOPIC;
 
 /// The version of Fetch that clients without topic ids speak.
 const FETCH: i16 = 11;
+const LIST_OFFSETS: i16 = 4;
+/// The timestamp that asks for the log start.
+const EARLIEST: i64 = -2;
 /// Batches of the workload are tiny.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -68,6 +74,22 @@ pub async fn read_group(load: &Load) {
     }
 }
 
+/// Where a partition's log begins, as far as its owner says.
+async fn earliest(client: &mut Client, partition: i32) -> Option<i64> {
+    let question = ListOffsetsPartition::default()
+        .with_partition_index(partition)
+        .with_current_leader_epoch(-1)
+        .with_timestamp(EARLIEST);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(text(TOPIC)))
+        .with_partitions(vec![question]);
+    let request =
+        ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]);
+    let answer = client.ask(LIST_OFFSETS, &request).await?;
+    let told = answer.topics.into_iter().flat_map(|topic| topic.partitions).next()?;
+    (told.error_code == 0).then_some(told.offset)
+}
+
 // === impl Pass ===
 
 impl Pass {
@@ -86,6 +108,7 @@ impl Pass {
     async fn poll(&mut self, client: &mut Client, wait_ms: i32) {
         let Some(answer) = client.ask(FETCH, &self.request(wait_ms)).await else { return };
         let mut failed = answer.error_code != 0;
+        let mut out_of_range = Vec::new();
         for data in answer.responses.iter().flat_map(|topic| &topic.partitions) {
             failed |= data.error_code != 0;
             let answer = Answer {
@@ -96,6 +119,12 @@ impl Pass {
                 records: data.records.clone().unwrap_or_default(),
             };
             self.take(&client.load, &answer);
+            if answer.code == ErrorCode::OffsetOutOfRange.code() {
+                out_of_range.push(answer.partition);
+            }
+        }
+        for partition in out_of_range {
+            self.reset(client, partition).await;
         }
         if failed {
             let codes: Vec<i16> = answer
@@ -109,6 +138,17 @@ impl Pass {
                 .trace
                 .line(format_args!("{:?} fetch: {} {codes:?}", self.reader, answer.error_code));
             sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Goes on at the log start, if that is why an offset is out of range.
+    async fn reset(&mut self, client: &mut Client, partition: i32) {
+        let Some(log_start) = earliest(client, partition).await else { return };
+        let position = self.positions.get_mut(&partition).expect("it was asked for");
+        if client.load.scenario.housekeeping.deletes() && log_start > *position {
+            let reader = self.reader;
+            client.load.history.add(Event::Reset { reader, partition, offset: log_start });
+            *position = log_start;
         }
     }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use protocol::ErrorCode;
 use protocol::messages::TopicName;
-use protocol::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 
 use super::Client;
 use crate::kafka::text;
-use crate::scenario::TOPIC;
+use crate::scenario::{Housekeeping, TOPIC};
 
 pub(super) async fn run(mut client: Client) {
     create_topic(&mut client).await;
@@ -21,7 +23,8 @@ async fn create_topic(client: &mut Client) {
     let topic = CreatableTopic::default()
         .with_name(TopicName(text(TOPIC)))
         .with_num_partitions(client.load.scenario.partitions)
-        .with_replication_factor(1);
+        .with_replication_factor(1)
+        .with_configs(retention(&client.load.scenario.housekeeping));
     let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
     loop {
         let Some(answer) = client.ask(5, &request).await else { continue };
@@ -32,4 +35,17 @@ async fn create_topic(client: &mut Client) {
             _ => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
+}
+
+fn retention(housekeeping: &Housekeeping) -> Vec<CreatableTopicConfig> {
+    let limits = [
+        ("retention.bytes", housekeeping.retention_bytes),
+        ("retention.ms", housekeeping.retention_ms),
+    ];
+    let configs = limits.into_iter().filter_map(|(name, limit)| {
+        let limit = limit?.to_string();
+        let config = CreatableTopicConfig::default().with_name(text(name));
+        Some(config.with_value(Some(text(&limit))))
+    });
+    configs.collect()
 }

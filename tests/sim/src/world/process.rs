@@ -58,16 +58,19 @@ impl Exits {
     }
 }
 
+/// What the clock of a client shows: no fault sets it.
+pub fn client_now_ms() -> i64 {
+    let elapsed = turmoil::sim_elapsed().unwrap_or_default().as_millis();
+    EPOCH_MS + i64::try_from(elapsed).expect("a run lasts minutes")
+}
+
 // === impl Place ===
 
 impl Place {
     /// Its wall clock, which the nemesis may set.
     pub(super) fn clock(&self) -> Clock {
         let (faults, host) = (self.world.faults.clone(), self.host.clone());
-        Clock::over(move || {
-            let elapsed = turmoil::sim_elapsed().unwrap_or_default().as_millis();
-            EPOCH_MS + i64::try_from(elapsed).unwrap_or(i64::MAX) + faults.clock_off_ms(&host)
-        })
+        Clock::over(move || client_now_ms() + faults.clock_off_ms(&host))
     }
 
     pub(super) fn store(&self, role: &'static str) -> Store {

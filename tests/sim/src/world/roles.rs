@@ -1,10 +1,12 @@
 //! The roles, started as the binary's subcommands start them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use bytesize::ByteSize;
+use futures::FutureExt as _;
 use hop::Role;
 use process::Drain;
 
@@ -17,6 +19,7 @@ pub(super) async fn run(place: &Place, host: &Host) -> Result<()> {
         Kind::Node => node(place, host.number).await,
         Kind::Reader => reader(place, host.number).await,
         Kind::Gateway => gateway(place, host.number).await,
+        Kind::Compactor => compactor(place).await,
     }
 }
 
@@ -93,5 +96,25 @@ async fn gateway(place: &Place, number: i32) -> Result<()> {
         peers: member.peers,
     };
     gateway::run(config, deps, drain).await?;
+    Ok(())
+}
+
+async fn compactor(place: &Place) -> Result<()> {
+    let drain = Drain::new();
+    let member = place.join(Role::Compactor, &drain).await?;
+    let store = place.store("compactor");
+    let log = store.clone();
+    let deps = compactor::Deps {
+        view: member.view,
+        store,
+        peers: member.peers,
+        deleted_topics: Arc::new(move || {
+            let log = log.clone();
+            async move { control::deleted_topics(&log).await.map_err(|error| error.to_string()) }
+                .boxed()
+        }),
+    };
+    compactor::start(place.world.scenario.housekeeping.config(), deps, &drain)?;
+    drain.draining().await;
     Ok(())
 }

@@ -170,6 +170,7 @@ async fn start_node(
         metadata: Arc::clone(&member.metadata),
         view: member.view.clone(),
         store: store.for_role("storage-node"),
+        disks: storage_node::Disks::machine(),
         peers: member.peers.clone(),
     };
     let node = storage_node::start(config, deps, process.roles.clone()).await?;

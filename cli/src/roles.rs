@@ -46,6 +46,7 @@ pub(crate) async fn storage_node(path: &Path) -> Result<()> {
         metadata: member.metadata,
         view: member.view,
         store,
+        disks: storage_node::Disks::machine(),
         peers: member.peers,
     };
     let node = storage_node::start(file.storage_node, deps, process.roles.clone()).await?;

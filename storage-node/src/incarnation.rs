@@ -35,8 +35,8 @@ use crate::role::{Deps, NodeError};
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
 use crate::wal::{
-    DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise, ObjectFront, ObjectTuning,
-    Promise,
+    DiskFront, DiskFrontConfig, Disks, Front, FrontDescriptor, NoPromise, ObjectFront,
+    ObjectTuning, Promise,
 };
 
 /// An incarnation that may acknowledge.
@@ -59,7 +59,8 @@ pub(crate) async fn begin(
     let node = NodeId(config.node_id);
     let mut registration = Registration::read(metadata, node).await?;
     outlast_promise(&mut registration, metadata, store).await?;
-    let recovery = recover::recover(store, node, &config.wal, registration.record()).await?;
+    let recovery =
+        recover::recover(store, &deps.disks, node, &config.wal, registration.record()).await?;
 
     let incarnation = registration.next_incarnation();
     let log = LogId::fresh(node, u32::from(generation), incarnation);
@@ -72,7 +73,9 @@ pub(crate) async fn begin(
     let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
     let promise = config.wal.shared.then(|| NodePromise::new(deps.clock.clone()));
     let front: Arc<dyn Front> = match config.wal.kind {
-        WalKind::Disk => Arc::new(open_disk(config, log, recovery.ended, &promise).await?),
+        WalKind::Disk => {
+            Arc::new(open_disk(config, &deps.disks, log, recovery.ended, &promise).await?)
+        }
         WalKind::Object => Arc::new(open_object(config, store, log, drain).await?),
     };
     let record = NodeRecord {
@@ -128,6 +131,7 @@ async fn outlast_promise(
 /// Opens the ring file where it may block: its first use writes all of it.
 async fn open_disk(
     config: &Config,
+    disks: &Disks,
     log: LogId,
     ended: Option<String>,
     promise: &Option<Arc<NodePromise>>,
@@ -140,11 +144,11 @@ async fn open_disk(
     };
     let tuning = Tuning { writers: config.wal.writers, ..Tuning::default() };
     let path = config.wal.path.clone();
-    let disk = DiskFrontConfig { tuning, ..DiskFrontConfig::new(path, config.wal.size.as_u64()) };
-    let opened = tokio::task::spawn_blocking(move || {
-        DiskFront::open(&disk, &log.to_string(), ended.as_deref(), promise)
-    });
-    Ok(opened.await.expect("opening the log does not panic")?)
+    let size_bytes = config.wal.size.as_u64();
+    let disk = DiskFrontConfig { path, size_bytes, tuning, disks: disks.clone() };
+    let opened =
+        disks.run(move || DiskFront::open(&disk, &log.to_string(), ended.as_deref(), promise));
+    Ok(opened.await?)
 }
 
 /// Begins the object WAL, of the same name as the data log.

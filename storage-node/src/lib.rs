@@ -76,3 +76,4 @@ pub use config::{Config, ConfigError, WalKind};
 pub use groups::GroupsConfig;
 pub use node::Node;
 pub use role::{Deps, NodeError, NodeHandle, run, start};
+pub use wal::Disks;

@@ -107,7 +107,7 @@ impl Node {
             id: NodeId(config.node_id),
             timestamps: Arc::new(TimestampReader::new(deps.store.clone())),
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
-            survivor: Survivor::new(log, deps.store.clone(), deps.peers.clone(), drain.clone()),
+            survivor: Survivor::new(log, &deps, drain.clone()),
             health,
             leaving,
             cluster: (cluster.cluster_id.clone(), cluster.generation),

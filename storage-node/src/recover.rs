@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::config::{WalConfig, WalKind};
 use crate::ending::{EndError, end_incarnation, has_ended};
 use crate::limits::END_RETRY_PAUSE;
-use crate::wal::{self, FrontDescriptor, SealedFront};
+use crate::wal::{self, Disks, FrontDescriptor, SealedFront};
 
 /// Why a node cannot start from what it finds.
 #[derive(Debug, Error)]
@@ -69,6 +69,7 @@ pub(crate) struct Recovery {
 /// Ends whatever the last incarnation left open. `record` is what the cluster knows of it.
 pub(crate) async fn recover(
     store: &Store,
+    disks: &Disks,
     node: NodeId,
     config: &WalConfig,
     record: Option<&NodeRecord>,
@@ -76,8 +77,8 @@ pub(crate) async fn recover(
     let mut recovery = Recovery::default();
     let found = match config.kind {
         WalKind::Disk => {
-            let path = config.path.clone();
-            blocking(move || wal::recover(&path)).await?
+            let (path, own) = (config.path.clone(), disks.clone());
+            disks.run(move || wal::recover(&own, &path)).await?
         }
         WalKind::Object => None,
     };
@@ -91,7 +92,7 @@ pub(crate) async fn recover(
     if let Some(record) = record.filter(|record| record.state != NodeState::Ended)
         && recovery.ended.as_ref() != Some(&record.log_id)
     {
-        end_recorded(store, node, config.kind, record).await?;
+        end_recorded(store, disks, node, config.kind, record).await?;
     }
     Ok(recovery)
 }
@@ -100,6 +101,7 @@ pub(crate) async fn recover(
 /// is a file and ours is one too: then it should have been ours.
 async fn end_recorded(
     store: &Store,
+    disks: &Disks,
     node: NodeId,
     kind: WalKind,
     record: &NodeRecord,
@@ -115,7 +117,7 @@ async fn end_recorded(
         Ok(front) => front,
         Err(_) => return Err(missing),
     };
-    let sealed = wal::open_sealed(&front, log, store).await?.ok_or(missing)?;
+    let sealed = wal::open_sealed(&front, log, store, disks).await?.ok_or(missing)?;
     finish(store, log, sealed).await
 }
 
@@ -134,12 +136,4 @@ async fn finish(
             ended => return Ok(ended?),
         }
     }
-}
-
-/// Runs file I/O where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, wal::RecoverError> + Send + 'static,
-) -> Result<T, RecoverError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    Ok(done.expect("reading the log does not panic")?)
 }

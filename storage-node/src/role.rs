@@ -21,7 +21,7 @@ use crate::node::Node;
 use crate::recover::RecoverError;
 use crate::server::Server;
 use crate::upload::UploadError;
-use crate::wal::{self, FrontError};
+use crate::wal::{self, Disks, FrontError};
 
 /// What a node needs from the process that runs it.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct Deps {
     pub view: ClusterView,
     /// The object store.
     pub store: Store,
+    /// Where the log of a disk front is.
+    pub disks: Disks,
     /// The other processes.
     pub peers: Peers,
 }

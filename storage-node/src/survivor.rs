@@ -21,7 +21,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::ending::{EndError, end_incarnation, has_ended};
 use crate::limits::{ENDINGS_MAX, PROBE_TIMEOUT};
 use crate::metrics;
-use crate::wal::{FrontDescriptor, open_sealed};
+use crate::role::Deps;
+use crate::wal::{Disks, FrontDescriptor, open_sealed};
 
 /// The services of one node to the others. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ struct Shared {
     /// The log of this incarnation: its own end is not its business as a survivor.
     own: LogId,
     store: Store,
+    disks: Disks,
     peers: Peers,
     permits: Semaphore,
     /// What is being ended, and what came of it when that is known.
@@ -41,10 +43,11 @@ struct Shared {
 }
 
 impl Survivor {
-    pub(crate) fn new(own: LogId, store: Store, peers: Peers, drain: Drain) -> Self {
+    pub(crate) fn new(own: LogId, deps: &Deps, drain: Drain) -> Self {
+        let Deps { store, disks, peers, .. } = deps.clone();
         let permits = Semaphore::new(ENDINGS_MAX);
         let under_way = Mutex::default();
-        Self { shared: Arc::new(Shared { own, store, peers, permits, under_way, drain }) }
+        Self { shared: Arc::new(Shared { own, store, disks, peers, permits, under_way, drain }) }
     }
 
     /// Whether that incarnation answers from here and calls itself healthy (R12).
@@ -114,7 +117,7 @@ impl Shared {
         if has_ended(&self.store, log).await? {
             return Ok(());
         }
-        let sealed = open_sealed(front, log, &self.store).await?;
+        let sealed = open_sealed(front, log, &self.store, &self.disks).await?;
         let sealed = sealed.ok_or(EndError::FrontMissing { log })?;
         end_incarnation(&self.store, log, &sealed, EndReason::Failover).await
     }

@@ -26,6 +26,7 @@
 
 pub mod descriptor;
 pub mod disk;
+pub mod disks;
 pub mod io;
 pub mod object;
 pub mod recover;
@@ -45,6 +46,7 @@ mod metrics;
 mod room;
 mod space;
 mod superblock;
+mod wake;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +58,7 @@ use tokio::sync::watch;
 
 pub use self::descriptor::{FrontDescriptor, ParseFrontError};
 pub use self::disk::{DiskFront, DiskFrontConfig, OpenError, Tuning};
+pub use self::disks::Disks;
 pub use self::object::{ObjectFront, ObjectTuning};
 pub use self::recover::{Damage, RecoverError, Recovered, recover};
 pub use self::sealed::{SealedFront, open_sealed};

@@ -5,7 +5,7 @@
 //!   told:       0  1
 //! ```
 //!
-//! Whichever thread finds the lowest unfinished group done tells its targets, and goes on with the
+//! Whichever writer finds the lowest unfinished group done tells its targets, and goes on with the
 //! next as long as it is done too; the others drop their result here and write on.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::MutexGuard;
 use process::mutation;
 
 use super::PromiseState;
@@ -46,39 +45,42 @@ pub(super) enum Outcome {
 }
 
 impl Completion {
+    /// Takes a result. Says which is to be told next, unless somebody is telling already.
+    fn begin(&mut self, sequence: u64, outcome: Outcome) -> Option<Outcome> {
+        self.waiting.insert(sequence, outcome);
+        if self.telling { None } else { self.take_next() }
+    }
+
+    /// The next to be told, if it is there: then its taker tells, and goes on.
     fn take_next(&mut self) -> Option<Outcome> {
         let next = match mutation::on("R15") {
-            true => *self.waiting.keys().next()?,
-            false => self.next,
+            true => self.waiting.keys().next().copied(),
+            false => Some(self.next),
         };
-        let outcome = self.waiting.remove(&next)?;
-        self.next += 1;
-        Some(outcome)
+        let outcome = next.and_then(|next| self.waiting.remove(&next));
+        self.telling = outcome.is_some();
+        self.next += u64::from(self.telling);
+        outcome
     }
 }
 
 impl Engine {
     /// Takes the outcome of group `sequence` and tells all targets whose turn has come.
-    pub(super) fn complete(&self, sequence: u64, outcome: Outcome) {
-        let mut completion = self.completion.lock();
-        completion.waiting.insert(sequence, outcome);
-        if completion.telling {
-            return;
+    pub(super) async fn complete(&self, sequence: u64, outcome: Outcome) {
+        let mut next = self.completion.lock().begin(sequence, outcome);
+        while let Some(outcome) = next {
+            self.tell(outcome).await;
+            next = self.completion.lock().take_next();
         }
-        completion.telling = true;
-        while let Some(outcome) = completion.take_next() {
-            MutexGuard::unlocked(&mut completion, || self.tell(outcome));
-        }
-        completion.telling = false;
     }
 
-    fn tell(&self, outcome: Outcome) {
+    async fn tell(&self, outcome: Outcome) {
         let payload_bytes = match outcome {
             Outcome::Written(block) => {
                 let payload_bytes = block.payload_bytes;
                 // Durable in the books before anybody is told: later blocks then carry a `durable`
                 // above everything acknowledged, and a target may trim at once.
-                if self.enter_durable(&block) && self.may_acknowledge() {
+                if self.enter_durable(&block) && self.may_acknowledge().await {
                     self.commit(block);
                 } else {
                     self.fail(&block);
@@ -110,7 +112,7 @@ impl Engine {
     }
 
     /// The order is the rule: durable first, then the promise, then the acknowledgement (R4).
-    fn may_acknowledge(&self) -> bool {
+    async fn may_acknowledge(&self) -> bool {
         loop {
             match self.promise.state() {
                 PromiseState::Held => return true,
@@ -122,6 +124,9 @@ impl Engine {
                 PromiseState::Expired if self.log.lock().is_closing() => {
                     self.poison("closed while the promise to be the only owner was expired");
                     return false;
+                }
+                PromiseState::Expired if self.io.is_simulated() => {
+                    tokio::time::sleep(PROMISE_POLL).await;
                 }
                 PromiseState::Expired => std::thread::sleep(PROMISE_POLL),
             }

@@ -14,20 +14,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::assemble::Assembler;
 use super::completion::Completion;
+use super::disks::{Disks, off_thread};
 use super::engine::{Engine, Serial, write_superblock};
-use super::file::{self, Draft};
-use super::io::{FileIo, WalIo};
+use super::io::WalIo;
 use super::layout::{ALIGN, Position, Ring};
 use super::life;
 use super::log::{Bounds, Log};
 use super::metrics::Meter;
 use super::recover::{read_superblock, recover_from};
 use super::superblock::{Start, Superblock};
+use super::wake::Wake;
 use super::{
     Entry, Front, FrontError, FrontState, FrontUsage, Lsn, LsnRange, NotProven, Promise,
     PromiseState, RecoverError, Recovered, SealedChunk,
@@ -42,12 +43,14 @@ pub struct DiskFrontConfig {
     pub size_bytes: u64,
     /// How it is written.
     pub tuning: Tuning,
+    /// Where its path leads.
+    pub disks: Disks,
 }
 
 impl DiskFrontConfig {
     /// The defaults for a ring file of `size_bytes` at `path`.
     pub fn new(path: impl Into<PathBuf>, size_bytes: u64) -> Self {
-        Self { path: path.into(), size_bytes, tuning: Tuning::default() }
+        Self { path: path.into(), size_bytes, tuning: Tuning::default(), disks: Disks::machine() }
     }
 }
 
@@ -117,15 +120,15 @@ impl DiskFront {
         if Ring::of_file(size_bytes).is_none() {
             return Err(OpenError::TooSmall { size_bytes: config.size_bytes });
         }
-        let existing = file::open(&config.path).map_err(RecoverError::from)?;
+        let existing = config.disks.open(&config.path).map_err(RecoverError::from)?;
         if let Some(io) = &existing {
-            check_ended(io, ended)?;
+            check_ended(&**io, ended)?;
         }
         let io = match existing {
             Some(io) if io.size() == size_bytes => io,
-            replaced => Draft::create(&config.path, size_bytes)?.publish(replaced)?,
+            replaced => config.disks.create(&config.path, size_bytes, replaced)?,
         };
-        Self::start(Arc::new(io), log_id, config.tuning, promise)
+        Self::start(io, log_id, config.tuning, promise)
     }
 
     /// Starts the log of incarnation `log_id` behind `io`, whatever that holds.
@@ -151,7 +154,7 @@ impl DiskFront {
             io,
             ring,
             log: Mutex::new(Log::new(bounds)),
-            work: Condvar::new(),
+            work: Wake::default(),
             serial: Mutex::new(Serial { assembler, superblock }),
             completion: Mutex::new(Completion::default()),
             state: watch::Sender::new(FrontState::Open),
@@ -161,14 +164,24 @@ impl DiskFront {
         let front = Self { engine, writers: Mutex::default(), sealed: Arc::default() };
         for number in 0..tuning.writers.max(1) {
             let engine = Arc::clone(&front.engine);
+            if engine.io.is_simulated() {
+                spawn_writer(engine);
+                continue;
+            }
             let thread = std::thread::Builder::new().name(format!("wal-writer-{number}"));
-            front.writers.lock().push(thread.spawn(move || engine.run_writer())?);
+            front.writers.lock().push(thread.spawn(move || engine.run_writer_thread())?);
         }
         Ok(front)
     }
 }
 
-fn check_ended(io: &FileIo, ended: Option<&str>) -> Result<(), OpenError> {
+/// A writer over a simulated device. It ends as its thread would, when the front is dropped.
+#[expect(clippy::disallowed_methods, reason = "stands for a thread, which no drain waits for")]
+fn spawn_writer(engine: Arc<Engine>) {
+    drop(tokio::spawn(async move { engine.run_writer().await }));
+}
+
+fn check_ended(io: &dyn WalIo, ended: Option<&str>) -> Result<(), OpenError> {
     let (_, superblock) = read_superblock(io)?;
     if ended == Some(&superblock.log_id) {
         return Ok(());
@@ -251,6 +264,7 @@ impl Front for DiskFront {
                 return Err(RecoverError::NotSealed);
             }
             let io = Arc::clone(&self.engine.io);
+            let simulated = io.is_simulated();
             let sealed = Arc::clone(&self.sealed);
             let read = move || {
                 let mut sealed = sealed.lock();
@@ -261,7 +275,7 @@ impl Front for DiskFront {
                 drop(sealed);
                 log.read(from, bytes_max)
             };
-            tokio::task::spawn_blocking(read).await.expect("reading a log does not panic")
+            off_thread(simulated, read).await
         })
     }
 }

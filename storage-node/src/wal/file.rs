@@ -9,23 +9,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::buffer::AlignedBuffer;
-use super::io::FileIo;
+use super::io::{FileIo, WalIo};
 
 /// Bytes of zeros per write: the largest that pays.
 const FILL_BYTES: usize = 4 << 20;
-
-/// Opens the ring file; `None` when there is none.
-pub(super) fn open(path: &Path) -> io::Result<Option<FileIo>> {
-    match FileIo::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
-    }
-}
 
 /// A new ring file, under a temporary name until [`Draft::publish`].
 pub(super) struct Draft {
@@ -54,7 +47,7 @@ impl Draft {
 
     /// Gives the file its final name. What has that name now is replaced only if `replace` says so,
     /// which takes the lock on it: another process may have published its own meanwhile.
-    pub(super) fn publish(self, replace: Option<FileIo>) -> io::Result<FileIo> {
+    pub(super) fn publish(self, replace: Option<Arc<dyn WalIo>>) -> io::Result<FileIo> {
         let flags = if replace.is_some() { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         rustix::fs::renameat_with(CWD, &self.temporary, CWD, &self.path, flags)?;
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, OFlags};
 
@@ -30,6 +31,17 @@ pub trait WalIo: Send + Sync + 'static {
 
     /// Lets another opening of the same place have it. Nothing may be written here any more.
     fn unlock(&self) {}
+
+    /// [`WalIo::write_at`] as a future. A file blocks and is done at once; a simulated device takes
+    /// its time, and if the future is dropped meanwhile, the write is torn.
+    fn write<'a>(&'a self, data: &'a [u8], offset: u64) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(self.write_at(data, offset)))
+    }
+
+    /// Whether this is a simulated device: it never blocks, and no thread may be made for it.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// A file of the local file system, locked against other processes.

@@ -26,10 +26,10 @@ use segment::StoreError;
 use super::block::decode_entries;
 use super::buffer::AlignedBuffer;
 use super::cursor::{Cursor, Place};
-use super::io::{FileIo, WalIo};
+use super::io::WalIo;
 use super::layout::{ALIGN, Position, Ring};
 use super::superblock::{SUPERBLOCK_BYTES, Superblock};
-use super::{LoggedEntry, Lsn, SealedChunk, file};
+use super::{Disks, LoggedEntry, Lsn, SealedChunk};
 
 /// Log between two places where reading may begin.
 const INDEX_SPACING_BYTES: u64 = 1 << 20;
@@ -125,17 +125,17 @@ pub struct Recovered {
 /// Reads the ring file at `path`; `None` when there is no such file.
 ///
 /// Blocks: reads the used part of the ring, and looks through the rest.
-pub fn recover(path: &Path) -> Result<Option<Recovered>, RecoverError> {
-    file::open(path)?.map(|io| recover_from(Arc::new(io))).transpose()
+pub fn recover(disks: &Disks, path: &Path) -> Result<Option<Recovered>, RecoverError> {
+    disks.open(path)?.map(recover_from).transpose()
 }
 
 /// The same for a file whose writer may still hold it: a paused process keeps its lock. Only after
 /// that writer's promise has run out (R4); what it may still write was never acknowledged.
-pub(super) fn recover_unlocked(path: &Path) -> Result<Option<Recovered>, RecoverError> {
-    match FileIo::open_unlocked(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => recover_from(Arc::new(opened?)).map(Some),
-    }
+pub(super) fn recover_unlocked(
+    disks: &Disks,
+    path: &Path,
+) -> Result<Option<Recovered>, RecoverError> {
+    disks.open_unlocked(path)?.map(recover_from).transpose()
 }
 
 /// Reads the log behind `io`.
@@ -187,6 +187,11 @@ pub(super) fn read_superblock(io: &dyn WalIo) -> Result<(Ring, Superblock), Reco
 }
 
 impl Recovered {
+    /// Whether reading never blocks.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.io.is_simulated()
+    }
+
     /// The incarnation that wrote the log.
     pub fn log_id(&self) -> &str {
         &self.superblock.log_id

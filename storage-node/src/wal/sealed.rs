@@ -10,9 +10,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use segment::{LogId, Store};
 
+use super::disks::off_thread;
 use super::object::SealedObject;
 use super::recover::{RecoverError, Recovered, recover, recover_unlocked};
-use super::{FrontDescriptor, Lsn, SealedChunk};
+use super::{Disks, FrontDescriptor, Lsn, SealedChunk};
 
 /// A log that has an end. Nothing below `end` changes and nothing is added, whatever its writer
 /// still believes.
@@ -42,18 +43,18 @@ pub async fn open_sealed(
     descriptor: &FrontDescriptor,
     log: LogId,
     store: &Store,
+    disks: &Disks,
 ) -> Result<Option<Arc<dyn SealedFront>>, RecoverError> {
     match descriptor {
         FrontDescriptor::Disk { path } | FrontDescriptor::SharedDisk { path } => {
             let (path, shared) =
                 (path.clone(), matches!(descriptor, FrontDescriptor::SharedDisk { .. }));
-            let found = tokio::task::spawn_blocking(move || {
-                if shared { recover_unlocked(&path) } else { recover(&path) }
-            })
-            .await;
-            let Some(found) = found.expect("reading a log does not panic")? else {
-                return Ok(None);
-            };
+            let own = disks.clone();
+            let found = disks.run(move || match shared {
+                true => recover_unlocked(&own, &path),
+                false => recover(&own, &path),
+            });
+            let Some(found) = found.await? else { return Ok(None) };
             if found.log_id() != log.to_string() {
                 return Err(RecoverError::Foreign { log_id: found.log_id().to_owned() });
             }
@@ -79,9 +80,6 @@ impl SealedFront for Arc<Recovered> {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<SealedChunk, RecoverError>> {
         let log = Arc::clone(self);
-        Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || log.read(from, bytes_max)).await;
-            read.expect("reading a log does not panic")
-        })
+        Box::pin(off_thread(log.is_simulated(), move || log.read(from, bytes_max)))
     }
 }

@@ -179,6 +179,7 @@ impl Cluster {
             metadata: Arc::clone(&self.metadata) as _,
             view: self.view.clone(),
             store: self.store.clone(),
+            disks: storage_node::Disks::machine(),
             peers: self.peers.clone(),
         };
         let drain = self.drain.child();

@@ -16,6 +16,7 @@ struct State {
     rng: ChaCha8Rng,
     store: StoreFaults,
     metadata: MetadataFaults,
+    disk: DiskFaults,
     /// Hosts that do not reach the object store.
     cut_from_store: BTreeSet<String>,
     /// Hosts that do not reach the metadata store.
@@ -60,6 +61,21 @@ pub struct MetadataFaults {
     pub lease_lost: f64,
 }
 
+/// What goes wrong with disks.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskFaults {
+    /// A write that fails; what it left is unknown.
+    pub failed: f64,
+    /// Every write takes this much longer.
+    pub slowdown: f64,
+}
+
+impl Default for DiskFaults {
+    fn default() -> Self {
+        Self { failed: 0.0, slowdown: 1.0 }
+    }
+}
+
 // === impl Faults ===
 
 impl Faults {
@@ -69,6 +85,7 @@ impl Faults {
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473),
             store: StoreFaults { slowdown: 1.0, ..StoreFaults::default() },
             metadata: MetadataFaults::default(),
+            disk: DiskFaults::default(),
             cut_from_store: BTreeSet::new(),
             cut_from_metadata: BTreeSet::new(),
             clock_off_ms: BTreeMap::new(),
@@ -80,6 +97,7 @@ impl Faults {
         let mut state = self.0.lock();
         state.store = StoreFaults { slowdown: 1.0, ..StoreFaults::default() };
         state.metadata = MetadataFaults::default();
+        state.disk = DiskFaults::default();
         state.cut_from_store.clear();
         state.cut_from_metadata.clear();
     }
@@ -92,6 +110,11 @@ impl Faults {
     /// How the metadata store misbehaves from now on.
     pub fn set_metadata(&self, metadata: MetadataFaults) {
         self.0.lock().metadata = metadata;
+    }
+
+    /// How disks misbehave from now on.
+    pub fn set_disk(&self, disk: DiskFaults) {
+        self.0.lock().disk = disk;
     }
 
     /// Cuts a host from the object store, or undoes that.
@@ -121,6 +144,10 @@ impl Faults {
         self.0.lock().metadata
     }
 
+    pub(crate) fn disk(&self) -> DiskFaults {
+        self.0.lock().disk
+    }
+
     pub(crate) fn is_cut_from_store(&self, host: &str) -> bool {
         self.0.lock().cut_from_store.contains(host)
     }
@@ -140,12 +167,12 @@ impl Faults {
     }
 
     /// A log-normal latency with this median: most requests are near it, one of a hundred takes
-    /// ten times as long.
-    pub(crate) fn latency(&self, median: Duration) -> Duration {
+    /// ten times as long. All of them by `slowdown`.
+    pub(crate) fn latency(&self, median: Duration, slowdown: f64) -> Duration {
         let mut state = self.0.lock();
         // Irwin-Hall: twelve uniform numbers make a normal one.
         let normal: f64 = (0..12).map(|_| state.rng.random::<f64>()).sum::<f64>() - 6.0;
-        median.mul_f64((normal * 0.9).exp() * state.store.slowdown)
+        median.mul_f64((normal * 0.9).exp() * slowdown)
     }
 }
 

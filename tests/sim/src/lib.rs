@@ -1,5 +1,5 @@
 //! Deterministic simulation: the real gateway, storage node, cold reader and control on one thread,
-//! on a simulated network, object store and metadata store, under faults drawn from a seed.
+//! on a simulated network, disks, object store and metadata store, under faults drawn from a seed.
 //!
 //! In: a seed. Out: the anomalies that clients saw, and a hash of everything that happened.
 //! Never: a real socket, a real clock, a real random number that matters.
@@ -20,6 +20,7 @@ pub mod run;
 pub mod scenario;
 pub mod trace;
 
+pub mod disks;
 pub mod faults;
 pub mod kafka;
 pub mod metadata_store;

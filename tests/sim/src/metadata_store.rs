@@ -61,7 +61,8 @@ impl Etcd {
             tokio::time::sleep(MEDIAN).await;
             return Some(Err(unavailable("no leader")));
         }
-        let (there, back) = (self.faults.latency(MEDIAN / 2), self.faults.latency(MEDIAN / 2));
+        let latency = || self.faults.latency(MEDIAN / 2, 1.0);
+        let (there, back) = (latency(), latency());
         let call = self.service.call(there, back, work);
         tokio::time::timeout(CLIENT_TIMEOUT, call).await.ok().flatten()
     }

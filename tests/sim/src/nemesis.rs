@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use turmoil::Sim;
 
-use crate::faults::{MetadataFaults, StoreFaults};
+use crate::faults::{DiskFaults, MetadataFaults, StoreFaults};
 use crate::scenario::Fault;
 use crate::world::{Host, Kind, World, hosts};
 
@@ -38,6 +38,7 @@ enum Undo {
     ReachMetadata(String),
     CalmStore,
     CalmMetadata,
+    CalmDisks,
 }
 
 // === impl Nemesis ===
@@ -121,6 +122,16 @@ impl Nemesis {
                 world.faults.set_metadata(self.metadata_errors());
                 Undo::CalmMetadata
             }
+            Fault::DiskErrors => {
+                let failed = self.rng.random_range(0.001..0.05);
+                world.faults.set_disk(DiskFaults { failed, ..DiskFaults::default() });
+                Undo::CalmDisks
+            }
+            Fault::DiskSlow => {
+                let slowdown = self.rng.random_range(10.0..500.0);
+                world.faults.set_disk(DiskFaults { slowdown, ..DiskFaults::default() });
+                Undo::CalmDisks
+            }
             Fault::Clock => {
                 let off_ms = self.rng.random_range(-3_600_000..=3_600_000);
                 world.faults.set_clock(&host, off_ms);
@@ -194,5 +205,6 @@ fn apply(undo: &Undo, sim: &mut Sim<'_>, world: &World) {
             world.faults.set_store(StoreFaults { slowdown: 1.0, ..StoreFaults::default() })
         }
         Undo::CalmMetadata => world.faults.set_metadata(MetadataFaults::default()),
+        Undo::CalmDisks => world.faults.set_disk(DiskFaults::default()),
     }
 }

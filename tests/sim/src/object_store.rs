@@ -83,7 +83,7 @@ impl Bucket {
             tokio::time::sleep(CLIENT_TIMEOUT).await;
             return Err(failed("no route"));
         }
-        let latency = || self.faults.latency(median / 2);
+        let latency = || self.faults.latency(median / 2, faults.slowdown);
         let (mut there, back) = (latency(), latency());
         if self.faults.happens(faults.refused) {
             tokio::time::sleep(there + back).await;

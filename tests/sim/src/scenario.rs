@@ -4,6 +4,7 @@
 //! another; a quarter of the seeds breaks nothing, because the worst bugs of comparable systems
 //! showed in healthy clusters.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -11,6 +12,8 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use storage_node::WalKind;
+
+use crate::disks::SHARED;
 
 /// The topic that the workload writes to.
 pub const TOPIC: &str = "sim";
@@ -36,8 +39,13 @@ pub enum Fault {
     MetadataErrors,
     /// Wall clocks jump by up to an hour.
     Clock,
+    /// Writes to disks fail, and with them an incarnation.
+    DiskErrors,
+    /// Disks are slow.
+    DiskSlow,
 }
 
+/// What may break whatever the front is.
 const ALL: [Fault; 9] = [
     Fault::Crash,
     Fault::Partition,
@@ -49,6 +57,17 @@ const ALL: [Fault; 9] = [
     Fault::MetadataErrors,
     Fault::Clock,
 ];
+
+/// Where acknowledged records are before they are uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontKind {
+    /// In the object store.
+    Object,
+    /// On a disk of the node: it must come back.
+    Disk,
+    /// On a volume that others can attach, with a promise (R4).
+    SharedDisk,
+}
 
 /// One producer of the workload.
 #[derive(Clone, Copy, Debug)]
@@ -98,9 +117,13 @@ pub struct Scenario {
     pub upload_interval: Duration,
     /// Memory for recent batches per node; little of it makes readers cold.
     pub cache: ByteSize,
-    /// The least time between two writes of the front.
+    /// Which front all nodes have.
+    pub front: FrontKind,
+    /// Writers of a disk front.
+    pub wal_writers: usize,
+    /// The least time between two writes of an object front.
     pub wal_window: Duration,
-    /// Writes of the front in flight.
+    /// Writes of an object front in flight.
     pub wal_in_flight: usize,
     /// Who rewrites and deletes, and when.
     pub housekeeping: Housekeeping,
@@ -177,14 +200,24 @@ impl Scenario {
             wal_window: Duration::from_millis(rng.random_range(10..=60)),
             wal_in_flight: rng.random_range(1..=4),
             housekeeping: Housekeeping::of(&mut rng),
+            front: FrontKind::Object,
+            wal_writers: rng.random_range(1..=3),
         }
-        .with_time_for_garbage()
+        .with_extras(&mut rng, quiet)
     }
 
-    /// What is unneeded is deleted before the end, and something is read after that.
-    fn with_time_for_garbage(mut self) -> Self {
+    /// Half of the seeds write to disks, which may break then. Garbage takes its time.
+    fn with_extras(mut self, rng: &mut ChaCha8Rng, quiet: bool) -> Self {
+        let kinds = [FrontKind::Object, FrontKind::Object, FrontKind::Disk, FrontKind::SharedDisk];
+        self.front = kinds[rng.random_range(0..kinds.len())];
         if self.housekeeping.compactors > 0 {
+            // What is unneeded is deleted before the end, and something is read after that.
             self.load += Duration::from_secs(15);
+        }
+        for fault in [Fault::DiskErrors, Fault::DiskSlow] {
+            if rng.random_bool(0.4) && self.front != FrontKind::Object && !quiet {
+                self.faults.push(fault);
+            }
         }
         self
     }
@@ -192,7 +225,16 @@ impl Scenario {
     /// The configuration of a storage node.
     pub(crate) fn node_config(&self, number: i32) -> storage_node::Config {
         let mut config = storage_node::Config::new(number, "");
-        config.wal.kind = WalKind::Object;
+        config.wal.kind = match self.front {
+            FrontKind::Object => WalKind::Object,
+            FrontKind::Disk | FrontKind::SharedDisk => WalKind::Disk,
+        };
+        config.wal.shared = self.front == FrontKind::SharedDisk;
+        config.wal.path = Path::new(SHARED).join(format!("node-{number}"));
+        if self.front == FrontKind::Disk {
+            config.wal.path = PathBuf::from("/wal");
+        }
+        config.wal.writers = self.wal_writers;
         config.wal.object.window = self.wal_window;
         config.wal.object.in_flight = self.wal_in_flight;
         config.wal.size = ByteSize::mib(4);

@@ -17,6 +17,7 @@ use std::time::Duration;
 use turmoil::Sim;
 
 pub use self::process::{Exits, Place, client_now_ms};
+use crate::disks::Machines;
 use crate::faults::Faults;
 use crate::metadata_store::Etcd;
 use crate::object_store::Bucket;
@@ -36,6 +37,8 @@ pub struct World {
     pub bucket: Bucket,
     /// The metadata store.
     pub etcd: Etcd,
+    /// The disks of all hosts.
+    pub disks: Machines,
     /// What is broken.
     pub faults: Faults,
     /// What happened.
@@ -106,6 +109,7 @@ impl World {
         let world = Self {
             bucket: Bucket::new(s3, faults.clone(), trace.clone()),
             etcd: Etcd::new(etcd, faults.clone(), trace.clone()),
+            disks: Machines::new(faults.clone(), trace.clone()),
             exits: Exits::default(),
             faults,
             trace,

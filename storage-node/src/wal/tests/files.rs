@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::harness::{all, write_blocks};
-use crate::wal::{Damage, DiskFront, DiskFrontConfig, NoPromise, OpenError, RecoverError, recover};
+use crate::wal::{
+    Damage, DiskFront, DiskFrontConfig, Disks, NoPromise, OpenError, RecoverError, recover,
+};
 
 const SIZE_BYTES: u64 = 1 << 20;
 
@@ -24,7 +26,7 @@ fn open(place: &Place, log_id: &str, ended: Option<&str>) -> Result<DiskFront, O
 
 #[test]
 fn a_missing_file_is_no_log() {
-    assert!(recover(&place().config.path).unwrap().is_none());
+    assert!(recover(&Disks::machine(), &place().config.path).unwrap().is_none());
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn a_log_survives_its_process() {
     assert_eq!(std::fs::metadata(&place.config.path).unwrap().len(), SIZE_BYTES);
     let expected = write_blocks(&front, &[100, 60_000, 3000]);
     drop(front);
-    let recovered = recover(&place.config.path).unwrap().unwrap();
+    let recovered = recover(&Disks::machine(), &place.config.path).unwrap().unwrap();
     assert_eq!(recovered.log_id(), "log-1");
     assert_eq!(all(&recovered), expected);
 }
@@ -43,11 +45,11 @@ fn a_log_survives_its_process() {
 fn a_file_has_one_user_at_a_time() {
     let place = place();
     let front = open(&place, "log-1", None).unwrap();
-    assert!(matches!(recover(&place.config.path), Err(RecoverError::Locked)));
+    assert!(matches!(recover(&Disks::machine(), &place.config.path), Err(RecoverError::Locked)));
     let second = open(&place, "log-2", Some("log-1"));
     assert!(matches!(second, Err(OpenError::Unreadable(RecoverError::Locked))));
     drop(front);
-    let recovered = recover(&place.config.path).unwrap();
+    let recovered = recover(&Disks::machine(), &place.config.path).unwrap();
     let second = open(&place, "log-2", Some("log-1"));
     assert!(matches!(second, Err(OpenError::Unreadable(RecoverError::Locked))));
     drop(recovered);
@@ -65,7 +67,7 @@ fn a_log_that_has_not_ended_is_not_overwritten() {
         }
     }
     drop(open(&place, "log-2", Some("log-1")).unwrap());
-    assert_eq!(recover(&place.config.path).unwrap().unwrap().log_id(), "log-2");
+    assert_eq!(recover(&Disks::machine(), &place.config.path).unwrap().unwrap().log_id(), "log-2");
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_new_size_makes_a_new_file() {
     let expected = write_blocks(&front, &[100_000; 3]);
     drop(front);
     assert_eq!(std::fs::metadata(&place.config.path).unwrap().len(), 3 << 20);
-    assert_eq!(all(&recover(&place.config.path).unwrap().unwrap()), expected);
+    assert_eq!(all(&recover(&Disks::machine(), &place.config.path).unwrap().unwrap()), expected);
 }
 
 #[test]

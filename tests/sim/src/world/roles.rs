@@ -60,6 +60,7 @@ async fn node(place: &Place, number: i32) -> Result<()> {
         metadata: member.metadata,
         view: member.view,
         store: place.store("storage-node"),
+        disks: place.world.disks.seen_from(&place.host),
         peers: member.peers,
     };
     storage_node::run(config, deps, drain).await?;

@@ -19,8 +19,8 @@ use crate::wal::layout::{ALIGN, RING_START};
 use crate::wal::object::{ObjectFront, ObjectTuning};
 use crate::wal::tests::harness::{Fault, FaultIo, recover_image};
 use crate::wal::{
-    DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise, RecoverError, SealedFront,
-    Tuning, open_sealed,
+    DiskFront, DiskFrontConfig, Disks, Front, FrontDescriptor, NoPromise, RecoverError,
+    SealedFront, Tuning, open_sealed,
 };
 
 fn fresh_log() -> LogId {
@@ -130,7 +130,9 @@ impl Kind for DiskFile {
     fn open_sealed(&self, log: LogId) -> BoxFuture<'_, Result<Arc<dyn SealedFront>, RecoverError>> {
         Box::pin(async move {
             let store = Store::memory("test");
-            Ok(open_sealed(&self.descriptor(), log, &store).await?.expect("the file is there"))
+            Ok(open_sealed(&self.descriptor(), log, &store, &Disks::machine())
+                .await?
+                .expect("the file is there"))
         })
     }
 
@@ -196,7 +198,8 @@ impl Kind for ObjectStore {
 
     fn open_sealed(&self, log: LogId) -> BoxFuture<'_, Result<Arc<dyn SealedFront>, RecoverError>> {
         Box::pin(async move {
-            let sealed = open_sealed(&FrontDescriptor::Object, log, &self.store).await?;
+            let sealed =
+                open_sealed(&FrontDescriptor::Object, log, &self.store, &Disks::machine()).await?;
             Ok(sealed.expect("an object log can always be ended"))
         })
     }

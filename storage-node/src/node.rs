@@ -22,7 +22,7 @@ use crate::partition::Partition;
 use crate::partitions::Partitions;
 use crate::plan::Planner;
 use crate::producer_ids::ProducerIds;
-use crate::release::Releases;
+use crate::release::{self, Releases};
 use crate::role::Deps;
 use crate::settings::TopicSettings;
 use crate::survivor::Survivor;
@@ -160,9 +160,29 @@ impl Node {
         let assigned = topic.and_then(|topic| Some((topic.owner(id.index)?, topic)));
         match assigned.filter(|(owner, _)| owner.node == self.id) {
             Some((owner, topic)) => {
+                self.let_go_below(id, owner.epoch).await;
                 self.opener.open(id, owner.epoch, self.settings_of(&topic)).await
             }
             None => Err(OpenError::NotAssigned),
+        }
+    }
+
+    /// Whether a partition that is assigned to this node needs nothing more from it.
+    pub(crate) fn has_opened(&self, id: PartitionId) -> bool {
+        let topic = self.deps.view.topic_by_id(id.tenant, id.topic);
+        let assigned = topic.and_then(|topic| topic.owner(id.index));
+        let open = self.partitions.find(id);
+        open.is_some_and(|open| assigned.is_none_or(|assigned| open.epoch() >= assigned.epoch))
+    }
+
+    /// Closes a partition that went away and came back before anybody asked for it: clients were
+    /// told of the later epoch and wait for it.
+    async fn let_go_below(&self, id: PartitionId, epoch: i32) {
+        let open = self.partitions.find(id).filter(|open| open.epoch() < epoch);
+        if let Some(open) = open
+            && let Err(code) = release::close(self, open).await
+        {
+            tracing::warn!(partition = %id, ?code, "the former epoch is not closed yet");
         }
     }
 

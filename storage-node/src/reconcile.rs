@@ -63,7 +63,7 @@ async fn open_assigned(node: &Node) -> bool {
         .view()
         .assigned_to(node.id())
         .into_iter()
-        .filter(|id| node.partitions().find(*id).is_none())
+        .filter(|id| !node.has_opened(*id))
         .collect();
     let mut opened = futures::stream::iter(missing)
         .map(|id| async move { (id, node.open_assigned(id).await) })

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::limits::RELEASE_TIMEOUT;
 use crate::node::Node;
 use crate::open::OpenError;
+use crate::partition::Partition;
 use crate::partitions::Released;
 use crate::upload::Closing;
 
@@ -93,11 +94,18 @@ async fn try_release(
         return Err(ErrorCode::NotLeaderOrFollower);
     }
     require_assigned(node, id, NodeId(request.node)).await?;
+    close(node, partition).await
+}
+
+/// Ends the partition's epoch in this node's log. It may be claimed again, also by this node: when
+/// its next owner never came for it, and it was assigned back in a later epoch, which is the one
+/// that clients are told of.
+pub(crate) async fn close(node: &Node, partition: Arc<Partition>) -> Result<Released, ErrorCode> {
     // A node that drains ends its log instead, and so does one whose uploads are over.
     let place = node.leaving().reserve().await.map_err(|_| ErrorCode::NotLeaderOrFollower)?;
     // Final for this epoch: from here on the partition is served elsewhere or not at all.
     partition.close(ErrorCode::NotLeaderOrFollower);
-    node.groups().closed(id);
+    node.groups().closed(partition.id());
     let (told, hears) = oneshot::channel();
     place.send(Closing { partition, store: node.store().clone(), told });
     hears.await.map_err(|_| ErrorCode::NotLeaderOrFollower)

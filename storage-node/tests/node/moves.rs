@@ -141,6 +141,33 @@ async fn a_move_that_is_taken_back_after_close_is_another_epoch() {
 }
 
 #[tokio::test]
+async fn a_move_that_is_taken_back_before_anybody_asked_is_another_epoch() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let owner = cluster.start(cluster.config(1)).await;
+    owner.serving(&cluster, topic, 0).await;
+    produce(&owner.client, topic, 0..3).await;
+    // Gateways and clients hear of epochs 1 and 2, and never of 0 again.
+    cluster.assign(topic, 0, 2, 1).await;
+    cluster.assign(topic, 0, 1, 2).await;
+    let fourth = || owner.client.produce_in(topic, 0, sequenced(PRODUCER, 3, &["3"]), Some(2));
+    let produced = async {
+        loop {
+            match fourth().await {
+                answer if answer.error_code == 0 => return answer.base_offset,
+                answer => assert_eq!(error(answer.error_code), ErrorCode::NotLeaderOrFollower),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let offset = tokio::time::timeout(PATIENCE, produced).await.expect("it takes up its epoch");
+    assert_eq!(offset, 3);
+    produce(&owner.client, topic, 4..6).await;
+    owner.stop().await.unwrap();
+    scrubbed(&cluster).await;
+}
+
+#[tokio::test]
 async fn an_owner_that_dies_before_or_after_its_close_is_failed_over() {
     for closes_first in [false, true] {
         let cluster = Cluster::new().await;

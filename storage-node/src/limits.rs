@@ -66,6 +66,13 @@ pub const HOT_BATCH_OVERHEAD_BYTES: usize = 160;
 /// take 128 of each.
 pub const EPOCHS_PER_TXN: usize = 64;
 
+/// Such transactions at the same time, each of another topic: stores commit several with one write.
+pub const EPOCH_TXNS_IN_FLIGHT: usize = 8;
+
+/// How often epochs are published while many partitions are opened: what clients wait for a
+/// partition that could serve.
+pub const EPOCHS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Manifests committed at the same time by one request or upkeep round: bound by round trips, and
 /// few enough to leave the store to uploads.
 pub const MANIFEST_COMMITS_IN_FLIGHT: usize = 16;

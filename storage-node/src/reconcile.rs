@@ -14,7 +14,10 @@ use metadata::{MetadataError, Topic, Txn, TxnOutcome};
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
-use crate::limits::{EPOCHS_PER_TXN, OPEN_RETRY_MAX, OPEN_RETRY_MIN, RECONCILE_INTERVAL};
+use crate::limits::{
+    EPOCH_TXNS_IN_FLIGHT, EPOCHS_INTERVAL, EPOCHS_PER_TXN, OPEN_RETRY_MAX, OPEN_RETRY_MIN,
+    RECONCILE_INTERVAL,
+};
 use crate::node::Node;
 use crate::open::OpenError;
 use crate::role::NodeError;
@@ -58,29 +61,36 @@ fn check_incarnation(node: &Node) -> Result<(), NodeError> {
 }
 
 /// Opens what is assigned and not open. True if nothing is left.
+///
+/// Epochs are published meanwhile, not at the end: until its epoch is known, nobody routes to a
+/// partition. But now and then, not after each: that looks at all there is, and opening ten thousand
+/// would take minutes.
 async fn open_assigned(node: &Node) -> bool {
-    let missing: Vec<PartitionId> = node
-        .view()
-        .assigned_to(node.id())
-        .into_iter()
-        .filter(|id| !node.has_opened(*id))
-        .collect();
+    let missing: Vec<PartitionId> =
+        node.view().assigned_to(node.id()).into_iter().filter(|id| !node.has_opened(*id)).collect();
     let mut opened = futures::stream::iter(missing)
         .map(|id| async move { (id, node.open_assigned(id).await) })
-        .buffer_unordered(node.config().open_concurrency)
-        .ready_chunks(EPOCHS_PER_TXN);
-    let mut all_open = true;
-    while let Some(outcomes) = opened.next().await {
-        for (partition, outcome) in outcomes {
+        .buffer_unordered(node.config().open_concurrency);
+    let opening = async {
+        let mut all_open = true;
+        while let Some((partition, outcome)) = opened.next().await {
             if let Err(error) = outcome {
                 all_open &= error.is_final();
                 tell_failure(partition, &error);
             }
         }
-        // Now, not at the end: until its epoch is known, nobody routes to a partition.
-        publish_epochs(node).await;
+        all_open
+    };
+    let publishing = async {
+        loop {
+            tokio::time::sleep(EPOCHS_INTERVAL).await;
+            publish_epochs(node).await;
+        }
+    };
+    tokio::select! {
+        all_open = opening => all_open,
+        () = publishing => unreachable!("it goes on until everything is open"),
     }
-    all_open
 }
 
 fn tell_failure(partition: PartitionId, error: &OpenError) {
@@ -149,11 +159,14 @@ pub(crate) async fn publish_epochs(node: &Node) {
             behind.entry(id.topic).or_default().insert(id.index, partition.epoch());
         }
     }
-    for (topic, epochs) in behind {
+    let topics = behind.into_iter().map(|(topic, epochs)| async move {
         if let Err(error) = publish_topic(node, topic, &epochs).await {
             tracing::warn!(%topic, %error, "epochs are not published");
         }
-    }
+    });
+    // Collected: a stream that borrows is not `Send`.
+    let topics: Vec<_> = topics.collect();
+    futures::stream::iter(topics).buffer_unordered(EPOCH_TXNS_IN_FLIGHT).collect::<()>().await;
 }
 
 async fn publish_topic(

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{failover::FailoverConfig, front_choice::FrontChoice};
+use crate::{balance::BalanceConfig, failover::FailoverConfig, front_choice::FrontChoice};
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
 /// addresses: whichever leads applies its own.
@@ -56,6 +56,9 @@ pub struct Config {
     /// When a storage node counts as dead, and what then.
     #[serde(default)]
     pub failover: FailoverConfig,
+    /// When partitions move between nodes that are all well.
+    #[serde(default)]
+    pub balance: BalanceConfig,
 }
 
 impl Config {
@@ -74,6 +77,7 @@ impl Config {
             open_wait: default_open_wait(),
             reconcile_interval: default_reconcile_interval(),
             failover: FailoverConfig::default(),
+            balance: BalanceConfig::default(),
         }
     }
 
@@ -101,7 +105,8 @@ impl Config {
         if self.reconcile_interval.is_zero() {
             return refuse("reconcile_interval", "must be more than 0s");
         }
-        self.failover.check()
+        self.failover.check()?;
+        self.balance.check()
     }
 }
 

@@ -39,7 +39,7 @@ pub use self::config::FailoverConfig;
 use self::brake::Brake;
 use self::detector::Detector;
 use self::eviction::{Evicted, Eviction};
-use self::front::FrontReach;
+pub(crate) use self::front::FrontReach;
 use self::pings::{Pinged, ping};
 use crate::guard::Guard;
 use crate::limits::{METADATA_CHECK_INTERVAL, METADATA_CHECK_TIMEOUT};

@@ -12,7 +12,7 @@
 //! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
-//! partitions from nodes that are gone. [`bootstrap()`] comes before all of it, and [`rebuild()`]
+//! partitions from nodes that are gone, and `balance` gives some to nodes that have few. [`bootstrap()`] comes before all of it, and [`rebuild()`]
 //! before that when the metadata store was lost.
 
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ mod deleted_topics;
 mod meta_log;
 
 mod assign;
+mod balance;
 mod copies;
 mod failover;
 mod front_choice;
@@ -46,6 +47,7 @@ mod opening;
 mod limits;
 mod metrics;
 
+pub use balance::BalanceConfig;
 pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};
 pub use deleted_topics::deleted_topics;

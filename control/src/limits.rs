@@ -91,5 +91,17 @@ pub(crate) const DRAIN_RETRY_MIN: Duration = Duration::from_millis(200);
 /// Longest such pause.
 pub(crate) const DRAIN_RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether nodes are uneven, and the pause between two batches of moves.
+pub(crate) const BALANCE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The most partitions that move at the same time: one transaction, and each source writes their
+/// CLOSE slots one after the other.
+pub(crate) const MOVES_AT_ONCE_MAX: usize = 32;
+
+/// How long moved partitions are waited for before others follow: what a node waits for the present
+/// owner, and once more, because its first attempt may find that owner busy.
+pub(crate) const MOVE_PATIENCE: Duration = Duration::from_secs(20);
+
 const _: () = assert!(OPS_PER_TXN + 8 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(2 * ASSIGNMENTS_PER_TXN + 2 <= metadata::limits::TXN_OPS_MAX);
+const _: () = assert!(3 * MOVES_AT_ONCE_MAX < metadata::limits::TXN_OPS_MAX);

@@ -14,6 +14,9 @@ const SUSPECTS: &str = "control_suspects";
 const EVICTIONS: &str = "control_evictions_total";
 const EVICTIONS_HELD: &str = "control_evictions_held";
 const WAITING: &str = "control_nodes_waited_for";
+const MOVES: &str = "control_moves_total";
+const MOVES_PLANNED: &str = "control_moves_planned";
+const MOVE_SECONDS: &str = "control_move_seconds";
 const FAILOVER_SECONDS: &str = "control_failover_seconds";
 
 /// Registers the descriptions. Once per process.
@@ -28,6 +31,9 @@ pub(crate) fn describe() {
     describe_gauge!(EVICTIONS_HELD, "Suspects that stay because too many went within a minute");
     describe_gauge!(WAITING, "Suspects whose front nobody but they can drain");
     describe_histogram!(FAILOVER_SECONDS, "From fencing a node to the end of its incarnation");
+    describe_counter!(MOVES, "Partitions moved to even out nodes");
+    describe_gauge!(MOVES_PLANNED, "Partitions that are to move next");
+    describe_histogram!(MOVE_SECONDS, "From assigning a batch of moves until all of it serves");
     describe_counter!(TERMS, "Terms that this process began");
 }
 
@@ -60,6 +66,15 @@ pub(crate) fn suspects(suspects: usize, held: usize, waiting: usize) {
 
 pub(crate) fn evicted() {
     counter!(EVICTIONS).increment(1);
+}
+
+pub(crate) fn moves_planned(partitions: usize) {
+    gauge!(MOVES_PLANNED).set(partitions as f64);
+}
+
+pub(crate) fn moved(partitions: usize, took: Duration) {
+    counter!(MOVES).increment(partitions as u64);
+    histogram!(MOVE_SECONDS).record(took);
 }
 
 pub(crate) fn failed_over(took: Duration) {

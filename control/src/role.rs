@@ -9,6 +9,7 @@ use segment::Store;
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
+    balance::Balancer,
     config::{Config, ConfigError},
     election::{Candidate, Leadership},
     failover::{self, Failover},
@@ -136,12 +137,27 @@ fn watch_nodes(leadership: &Leadership, parts: &Parts) {
         view: parts.view.clone(),
         peers: parts.opening.peers.clone(),
     });
+    let balancer = Balancer::new(
+        parts.config.balance.clone(),
+        Guard::new(Arc::clone(&parts.metadata), leadership.term),
+        parts.opening.clone(),
+    );
+    while_leading(leadership, parts, "control failover", failover.run());
+    while_leading(leadership, parts, "control balance", balancer.run());
+}
+
+fn while_leading(
+    leadership: &Leadership,
+    parts: &Parts,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
     let (lost, draining) = (leadership.lost(), parts.drain.draining());
-    parts.drain.spawn("control failover", async move {
+    parts.drain.spawn(name, async move {
         tokio::select! {
             () = lost => {}
             () = draining => {}
-            () = failover.run() => {}
+            () = task => {}
         }
     });
 }

@@ -1,11 +1,13 @@
-//! Storage nodes whose incarnation is over, as soon as the view says so.
+//! Storage nodes whose incarnation is over, and partitions that go to another node, as soon as the
+//! view says so.
 //!
 //! ```text
 //! n/D  Live ──► Fenced or Ended    calls under way there are lost: nobody waits for a stuck process
 //!      Live(i) ──► Live(i+1)       it is back: the next call connects
+//! p/*  A ──► B                     B is assigned it, and begins to serve when A has let go
 //! ```
 //!
-//! Either way its partitions will serve again soon, so for some time produces to them wait here
+//! In each case partitions will serve again soon, so for some time produces to them wait here
 //! rather than in their clients' back-off ([`crate::route::produce`]). None of this is a
 //! fence: what the old incarnation may still acknowledge is decided where its bytes are (R1).
 
@@ -18,16 +20,26 @@ use metadata::ClusterView;
 use metadata::model::{NodeRecord, NodeState};
 use parking_lot::RwLock;
 use process::Drain;
-use protocol::ids::NodeId;
+use protocol::ids::{NodeId, PartitionId};
 use tokio::time::Instant;
 
 use crate::metrics;
 
-/// When nodes were last seen to change. Clones share it.
+/// When nodes, and the owners of partitions, were last seen to change. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Takeovers {
     hold: Duration,
     nodes: Arc<RwLock<HashMap<NodeId, Seen>>>,
+    /// Of the partitions that were produced to.
+    partitions: Arc<RwLock<HashMap<PartitionId, SeenOwner>>>,
+}
+
+/// What was last seen of a partition.
+#[derive(Debug, Clone, Copy)]
+struct SeenOwner {
+    node: NodeId,
+    /// When it was another node's. `None`: it never was, or this one serves since.
+    since: Option<Instant>,
 }
 
 /// What was last seen of a node.
@@ -52,13 +64,46 @@ pub(crate) struct Follower {
 impl Takeovers {
     /// Produces are held for `hold` after a node's change.
     pub(crate) fn new(hold: Duration) -> Self {
-        Self { hold, nodes: Arc::default() }
+        Self { hold, nodes: Arc::default(), partitions: Arc::default() }
+    }
+
+    /// Until when a produce waits for its partition to serve. `None` if there is no reason to.
+    pub(crate) fn held_until(&self, partition: PartitionId, owner: &NodeRecord) -> Option<Instant> {
+        // Both are looked at in any case: a change that nobody looks at would count later.
+        let moved = self.moved_until(partition, owner.node);
+        self.node_held_until(owner).max(moved)
+    }
+
+    /// The partitions serve where they are now: whatever comes next need not wait.
+    pub(crate) fn served(&self, partitions: impl Iterator<Item = PartitionId>) {
+        let mut seen = self.partitions.write();
+        for partition in partitions {
+            if let Some(seen) = seen.get_mut(&partition) {
+                seen.since = None;
+            }
+        }
     }
 
     /// Until when a produce waits for the partitions of a node to serve again. `None` of a node that
     /// has been what its record says for longer.
-    pub(crate) fn held_until(&self, record: &NodeRecord) -> Option<Instant> {
+    fn node_held_until(&self, record: &NodeRecord) -> Option<Instant> {
         let until = self.since(record)? + self.hold;
+        (Instant::now() < until).then_some(until)
+    }
+
+    /// The same for a partition that was another node's a moment ago.
+    fn moved_until(&self, partition: PartitionId, owner: NodeId) -> Option<Instant> {
+        let seen = self.partitions.read().get(&partition).copied();
+        let since = match seen {
+            Some(seen) if seen.node == owner => seen.since?,
+            seen => {
+                let since = seen.map(|_| Instant::now());
+                let now = SeenOwner { node: owner, since };
+                self.partitions.write().insert(partition, now);
+                since?
+            }
+        };
+        let until = since + self.hold;
         (Instant::now() < until).then_some(until)
     }
 

@@ -3,7 +3,7 @@
 
 /// Who reaches a front when its node is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FrontReach {
+pub(crate) enum FrontReach {
     /// Nobody: the disk of one machine, or a kind that this version does not know. Its partitions
     /// wait for the node.
     Own,
@@ -15,7 +15,7 @@ pub(super) enum FrontReach {
 
 impl FrontReach {
     /// Reads a descriptor.
-    pub(super) fn of(descriptor: &str) -> Self {
+    pub(crate) fn of(descriptor: &str) -> Self {
         match descriptor.split_once(':').map_or(descriptor, |(kind, _)| kind) {
             "object" => Self::Everybody,
             "shared-disk" => Self::SharedVolume,

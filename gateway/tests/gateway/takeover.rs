@@ -82,3 +82,24 @@ async fn a_produce_that_found_no_owner_in_time_was_surely_not_appended() {
     assert_eq!(outcome(&response), [(0, refused, -1), (1, 0, 0)]);
     assert!(cluster.nodes[0].seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_partition_that_moved_is_waited_for_once() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    let response = client.call(9, produce("orders", &[(0, "a")])).await;
+    assert_eq!(outcome(&response), [(0, 0, 0)]);
+    assert_eq!(cluster.nodes[0].asked(), [], "nothing to wait for");
+
+    let partition = Cluster::partition(topic, 0);
+    cluster.reassign(&gateway, partition, 2, EPOCH + 1).await;
+    for (offset, value) in [(1, "b"), (2, "c")] {
+        let response = client.call(9, produce("orders", &[(0, value)])).await;
+        assert_eq!(outcome(&response), [(0, 0, offset)]);
+    }
+    let asked = Seen::Open { partitions: vec![partition] };
+    assert_eq!(cluster.nodes[1].asked(), std::slice::from_ref(&asked));
+    assert_eq!(cluster.nodes[1].seen()[0], asked, "before anything was sent");
+}

@@ -4,6 +4,7 @@
 //! own temporary folder, so they run side by side.
 
 mod bad_config;
+mod balance;
 mod cluster;
 mod deleting;
 mod dev;

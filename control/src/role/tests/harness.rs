@@ -34,7 +34,7 @@ use protocol::{
 use segment::Store;
 
 use super::super::{Control, Deps, start};
-use crate::{Config, bootstrap};
+use crate::{BalanceConfig, Config, bootstrap};
 
 pub(super) const TENANT: TenantId = TenantId(1);
 /// Longer than anything that will happen.
@@ -290,7 +290,9 @@ impl Handler for Node {
 
 pub(super) fn config(control_id: &str) -> Config {
     let listen = "127.0.0.1:0".parse().expect("an address");
-    Config { listen, group_state_partitions: 2, ..Config::new(control_id) }
+    // Tests of everything else say themselves where partitions are.
+    let balance = BalanceConfig { enabled: false, ..BalanceConfig::default() };
+    Config { listen, group_state_partitions: 2, balance, ..Config::new(control_id) }
 }
 
 /// How many partitions each node has.

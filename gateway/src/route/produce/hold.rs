@@ -63,11 +63,18 @@ fn owners(
 async fn open(context: &Context, owners: HashMap<String, Vec<OpenPartition>>, until: Instant) {
     let deadline = until.saturating_duration_since(Instant::now());
     let calls = owners.into_iter().map(|(address, partitions)| {
-        context.ask(&address, deadline, OpenPartitionsRequest { partitions })
+        let ids: Vec<_> = partitions.iter().map(OpenPartition::partition).collect();
+        let call = context.ask(&address, deadline, OpenPartitionsRequest { partitions });
+        async move { (call.await, ids) }
     });
-    for answer in join_all(calls).await {
-        if let Err(error) = answer {
-            tracing::debug!(%error, "the next owner does not answer yet");
+    for (answer, ids) in join_all(calls).await {
+        match answer {
+            Ok(answer) => {
+                let answered = ids.into_iter().zip(answer.error_codes);
+                let serves = answered.filter(|(_, code)| *code == 0);
+                context.core.takeovers.served(serves.filter_map(|(id, _)| id));
+            }
+            Err(error) => tracing::debug!(%error, "the next owner does not answer yet"),
         }
     }
 }

@@ -160,7 +160,7 @@ impl Split {
             .partition(topic, data.index)
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let owner = context.core.view.owner(id);
-        let held = |(node, _): &Owner| context.core.takeovers.held_until(node);
+        let held = |(node, _): &Owner| context.core.takeovers.held_until(id, node);
         if let Some(until) = owner.as_ref().and_then(held) {
             self.held.push(Held { id, slot, data, until });
             return Ok(());

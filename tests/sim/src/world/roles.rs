@@ -33,6 +33,8 @@ async fn control(place: &Place, number: i32) -> Result<()> {
     config.listen = any(HOP_PORT);
     config.advertised = Some(place.address());
     config.group_state_partitions = place.world.scenario.group_partitions;
+    // No scenario has moves yet.
+    config.balance.enabled = false;
     let (store, metadata) = (place.store("control"), place.metadata());
     control::bootstrap(&config, &place.clock(), &*metadata, &store).await?;
     let member = place.join(Role::Control, &drain).await?;

@@ -1,7 +1,7 @@
 //! `make chaos`: a cluster under load, a nemesis, then a checker that does not know what happened.
 //!
 //! ```text
-//! producers ──► gateways ──► nodes        nemesis: kill -9, SIGSTOP, a quarter of the time nothing
+//! producers ──► gateways ──► nodes        nemesis: kill -9, SIGSTOP, moves of partitions
 //! followers ◄──    │     ◄──              heal, read everything from offset 0, check, scrub
 //!    └─ histories ─┴──────────────► checker
 //! ```
@@ -76,7 +76,7 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     Client::Python.create_topic(&bootstrap, TOPIC, options.partitions)?;
     let load = Load::start(dir, &bootstrap, TOPIC, options.partitions, options.rate)?;
     std::thread::sleep(CALM);
-    let faults = Faults::new(&mut cluster, TOPIC, options.seed)?;
+    let faults = Faults::new(&mut cluster, TOPIC, options.partitions, options.seed)?;
     let done = faults.run(Duration::from_secs(options.seconds))?;
     eprintln!("healed; load goes on for {CALM:?}, then everything is read again");
     std::thread::sleep(CALM);

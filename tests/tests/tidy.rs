@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Black-box tests: the metadata store is only asked who owns what.
-    ("thermocline-tests", &["metadata", "process"]),
+    ("thermocline-tests", &["metadata", "process", "protocol"]),
     ("thermocline-model", &[]),
     (
         "thermocline-sim",

@@ -8,7 +8,7 @@ use process::Clock;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
-use super::nemesis::{Fault, Nemesis, Targets};
+use super::nemesis::{Fault, Move, Nemesis, Targets};
 use super::outage::Outage;
 use super::owners::Owners;
 use crate::cluster::{Cluster, Role};
@@ -43,6 +43,8 @@ pub(super) struct Done {
     pub(super) pauses: u64,
     /// Processes that ended by themselves, as fenced ones do.
     pub(super) exits: u64,
+    /// Partitions that were moved to another node.
+    pub(super) moves: u64,
     /// What took partitions away.
     pub(super) outages: Vec<Outage>,
 }
@@ -60,8 +62,14 @@ pub(super) struct Faults<'a> {
 
 impl<'a> Faults<'a> {
     /// Faults of `seed` for a cluster; outages are those of the partitions of `topic`.
-    pub(super) fn new(cluster: &'a mut Cluster, topic: &'a str, seed: u64) -> Result<Self> {
+    pub(super) fn new(
+        cluster: &'a mut Cluster,
+        topic: &'a str,
+        partitions: u32,
+        seed: u64,
+    ) -> Result<Self> {
         let targets = Targets {
+            partitions,
             nodes: cluster.nodes.len(),
             gateways: cluster.gateways.len(),
             readers: cluster.readers.len(),
@@ -81,12 +89,19 @@ impl<'a> Faults<'a> {
     pub(super) fn run(mut self, time: Duration) -> Result<Done> {
         let end = Instant::now() + time;
         let mut next = Instant::now() + self.nemesis.pause();
+        let mut next_move = Instant::now() + self.nemesis.move_pause();
         while Instant::now() < end {
             self.look_after()?;
             if Instant::now() >= next {
-                let fault = self.nemesis.fault();
-                self.inflict(fault)?;
+                for fault in self.nemesis.faults() {
+                    self.inflict(fault)?;
+                }
                 next = Instant::now() + self.nemesis.pause();
+            }
+            if Instant::now() >= next_move {
+                let wanted = self.nemesis.next_move();
+                self.move_partition(wanted);
+                next_move = Instant::now() + self.nemesis.move_pause();
             }
             std::thread::sleep(TICK);
         }
@@ -96,7 +111,6 @@ impl<'a> Faults<'a> {
 
     fn inflict(&mut self, fault: Fault) -> Result<()> {
         let (target, kind, pause) = match fault {
-            Fault::Quiet => return Ok(()),
             Fault::KillNode(node) => (Target::Node(node), "kill", None),
             Fault::PauseNode(node, pause) => (Target::Node(node), "pause", Some(pause)),
             Fault::KillGateway(gateway) => (Target::Gateway(gateway), "kill", None),
@@ -125,6 +139,24 @@ impl<'a> Faults<'a> {
         Ok(())
     }
 
+    /// Has a partition go to another node, unless that one is down: a move is for the living, and the
+    /// cluster's own would not choose it either.
+    fn move_partition(&mut self, Move { partition, to }: Move) {
+        let target = Target::Node(to);
+        let is_paused = self.repairs.iter().any(|(_, of, _)| *of == target);
+        if is_paused || self.role(target).process().is_none() {
+            return;
+        }
+        match self.owners.give(self.topic, partition, node_id(to)) {
+            Ok(true) => {
+                eprintln!("move {partition} to {target:?}");
+                self.done.moves += 1;
+            }
+            Ok(false) => {}
+            Err(error) => eprintln!("partition {partition} is not moved: {error:#}"),
+        }
+    }
+
     /// The target with the partitions it owns, as far as somebody knows. Nodes that failed over own
     /// nothing any more: hitting them proves little, so the busiest one is hit instead.
     fn aim(&mut self, target: Target) -> (Target, Vec<u32>) {
@@ -133,12 +165,11 @@ impl<'a> Faults<'a> {
             eprintln!("owners are not known: {error:#}");
             HashMap::new()
         });
-        let node = |index: usize| i32::try_from(index + 1).expect("few nodes");
         let runs = |index: &usize| self.cluster.nodes[*index].process().is_some();
-        let owned = |index: &usize| owners.get(&node(*index)).map_or(0, Vec::len);
+        let owned = |index: &usize| owners.get(&node_id(*index)).map_or(0, Vec::len);
         let busiest = (0..self.cluster.nodes.len()).filter(runs).max_by_key(owned);
         let index = if owned(&index) > 0 { index } else { busiest.unwrap_or(index) };
-        (Target::Node(index), owners.remove(&node(index)).unwrap_or_default())
+        (Target::Node(index), owners.remove(&node_id(index)).unwrap_or_default())
     }
 
     /// Does the repairs that are due and notices who ended by itself.
@@ -212,4 +243,9 @@ impl<'a> Faults<'a> {
             Target::Control => &mut self.cluster.control,
         }
     }
+}
+
+/// The id of a node by its index.
+fn node_id(index: usize) -> i32 {
+    i32::try_from(index + 1).expect("few nodes")
 }

@@ -59,6 +59,7 @@ impl Report {
             "seed": options.seed,
             "kills": done.kills,
             "pauses": done.pauses,
+            "moves": done.moves,
             "exits": done.exits,
             "acked": history.acks.len(),
             "acked_without_offset": history.acks.iter().filter(|ack| ack.offset < 0).count(),

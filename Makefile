@@ -8,7 +8,7 @@ KAFKA ?= 127.0.0.1:9092
 HTTP ?= 127.0.0.1:9644
 SECONDS_ARG = $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
-.PHONY: help dev test lint unit sim e2e s3-faults real-input fuzz-smoke bench chaos compat drill doc fmt clean
+.PHONY: help dev test lint unit sim e2e s3-faults real-input fuzz-smoke mutations bench chaos compat drill doc fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ real-input: ## the machine's own package index and changelogs through every clie
 fuzz-smoke: ## bounded fuzzing of the parsers (FUZZ_ITERATIONS=n)
 	@tests/scripts/setup build
 	$(CARGO) test -p protocol --test fuzz_smoke -- --nocapture
+
+mutations: ## every deliberate mistake of docs/mutations.md must be caught (RULES="R13 R25")
+	@tests/scripts/setup build
+	@tests/scripts/mutations $(RULES)
 
 bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS=n]
 	@tests/scripts/setup build clients kafka

@@ -1,5 +1,6 @@
 //! The few bytes of the Kafka protocol a load generator needs, built once before the clock starts:
-//! Produce version 7 with one pre-encoded record batch, and CreateTopics version 2.
+//! Produce version 7 with one pre-encoded record batch, Fetch version 11 of one partition, and
+//! CreateTopics version 2.
 
 use crc32c::crc32c;
 
@@ -67,12 +68,86 @@ pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     framed(bytes)
 }
 
+/// Fetch version 11 of one partition, without a session.
+pub(crate) fn fetch(client: &str, topic: &str, partition: i32, offset: i64, bytes: i32) -> Vec<u8> {
+    let mut request = request_header_of(client, 1, 11);
+    request.extend((-1_i32).to_be_bytes()); // replica
+    request.extend(5_000_i32.to_be_bytes()); // most to wait, in ms
+    request.extend(1_i32.to_be_bytes()); // fewest bytes
+    request.extend(bytes.to_be_bytes());
+    request.push(0); // isolation level
+    request.extend(0_i32.to_be_bytes()); // session
+    request.extend((-1_i32).to_be_bytes()); // session epoch
+    request.extend(1_i32.to_be_bytes()); // topics
+    put_string(&mut request, Some(topic));
+    request.extend(1_i32.to_be_bytes()); // partitions
+    request.extend(partition.to_be_bytes());
+    request.extend((-1_i32).to_be_bytes()); // leader epoch
+    request.extend(offset.to_be_bytes());
+    request.extend((-1_i64).to_be_bytes()); // log start
+    request.extend(bytes.to_be_bytes());
+    request.extend(0_i32.to_be_bytes()); // forgotten topics
+    put_string(&mut request, Some("")); // rack
+    framed(request)
+}
+
+/// The one partition of a Fetch v11 answer.
+#[derive(Debug)]
+pub(crate) struct Fetched<'a> {
+    pub(crate) error: i16,
+    pub(crate) high_watermark: i64,
+    records: &'a [u8],
+}
+
+/// Reads a Fetch v11 answer (without its length prefix) for one partition.
+pub(crate) fn fetched(answer: &[u8]) -> Option<Fetched<'_>> {
+    let i16_at = |at: usize| Some(i16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?));
+    let i32_at = |at: usize| Some(i32::from_be_bytes(answer.get(at..at + 4)?.try_into().ok()?));
+    // Correlation, throttle, error, session, topics; the name; partitions, index.
+    let name_at = 4 + 4 + 2 + 4 + 4;
+    let at = name_at + 2 + usize::try_from(i16_at(name_at)?).ok()? + 4 + 4;
+    // The error, three offsets, aborted transactions, preferred replica.
+    let aborted = usize::try_from(i32_at(at + 26)?.max(0)).ok()?;
+    let records_at = at + 30 + aborted * 16 + 4;
+    let length = usize::try_from(i32_at(records_at)?.max(0)).ok()?;
+    let records = answer.get(records_at + 4..records_at + 4 + length)?;
+    let high_watermark = i64::from_be_bytes(answer.get(at + 2..at + 10)?.try_into().ok()?);
+    Some(Fetched { error: i16_at(at)?, high_watermark, records })
+}
+
+impl Fetched<'_> {
+    /// First offset, last offset and length of each whole batch; `None` for what is no batch.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Option<(i64, i64, usize)>> {
+        let mut rest = self.records;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let batch = batch_at(rest);
+            rest = batch.map_or(&[][..], |(_, _, length)| &rest[length..]);
+            Some(batch)
+        })
+    }
+}
+
+fn batch_at(bytes: &[u8]) -> Option<(i64, i64, usize)> {
+    let base = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
+    let length = i32::from_be_bytes(bytes.get(8..12)?.try_into().ok()?);
+    let length = 12 + usize::try_from(length).ok()?;
+    let delta = i32::from_be_bytes(bytes.get(23..27)?.try_into().ok()?);
+    (bytes.len() >= length).then_some((base, base + i64::from(delta), length))
+}
+
 fn request_header(api_key: i16, version: i16) -> Vec<u8> {
+    request_header_of("bench", api_key, version)
+}
+
+fn request_header_of(client: &str, api_key: i16, version: i16) -> Vec<u8> {
     let mut bytes = vec![0; 4]; // length, filled by `framed`
     bytes.extend(api_key.to_be_bytes());
     bytes.extend(version.to_be_bytes());
     bytes.extend(0_i32.to_be_bytes());
-    put_string(&mut bytes, Some("bench"));
+    put_string(&mut bytes, Some(client));
     bytes
 }
 
@@ -164,5 +239,25 @@ mod tests {
         let second = frame.request(2, 7).to_vec();
         let differing = first.iter().zip(&second).filter(|(a, b)| a != b).count();
         assert_eq!((first.len(), differing), (second.len(), 2));
+    }
+
+    #[test]
+    fn the_batches_of_a_fetch_answer_are_found() {
+        let batch = record_batch(3, 100);
+        let mut answer = vec![0; 18]; // correlation, throttle, error, session, topics
+        put_string(&mut answer, Some("topic"));
+        answer.extend([0; 8]); // partitions, index
+        answer.extend(5_i16.to_be_bytes());
+        answer.extend(77_i64.to_be_bytes());
+        answer.extend([0; 16]); // last stable offset, log start
+        answer.extend(1_i32.to_be_bytes()); // one aborted transaction
+        answer.extend([0; 16 + 4]); // it, and the preferred replica
+        answer.extend(to_i32(2 * batch.len()).to_be_bytes());
+        answer.extend([batch.clone(), batch.clone()].concat());
+        let fetched = fetched(&answer).expect("whole");
+        assert_eq!((fetched.error, fetched.high_watermark), (5, 77));
+        let found: Vec<_> = fetched.batches().collect();
+        assert_eq!(found, [Some((0, 2, batch.len())); 2]);
+        assert!(super::fetched(&answer[..answer.len() - 1]).is_none());
     }
 }

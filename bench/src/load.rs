@@ -189,13 +189,13 @@ impl Connection {
     }
 }
 
-fn dial(address: SocketAddr) -> Result<TcpStream> {
+pub(crate) fn dial(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-fn read_frame(stream: &mut TcpStream, into: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn read_frame(stream: &mut TcpStream, into: &mut Vec<u8>) -> Result<()> {
     let mut len = [0; 4];
     stream.read_exact(&mut len)?;
     into.resize(usize::try_from(i32::from_be_bytes(len))?, 0);

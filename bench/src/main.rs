@@ -7,6 +7,7 @@ mod histogram;
 mod load;
 mod peers;
 mod procfs;
+mod replay;
 mod report;
 mod sample;
 mod scenario;

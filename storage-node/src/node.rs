@@ -17,7 +17,7 @@ use crate::group_host::GroupHost;
 use crate::groups::{Groups, GroupsParts};
 use crate::list_offsets::TimestampReader;
 use crate::metrics::Levels;
-use crate::open::{OpenError, Opener, OpenerParts};
+use crate::open::{Forgotten, OpenError, Opener, OpenerParts};
 use crate::partition::Partition;
 use crate::partitions::Partitions;
 use crate::plan::Planner;
@@ -86,6 +86,7 @@ impl Node {
             drain: drain.clone(),
         };
         let groups: Arc<dyn GroupHost> = Arc::new(Groups::new(cluster, groups));
+        let survivor = Survivor::new(log, &deps, drain.clone());
         let opener = Opener::new(OpenerParts {
             store: deps.store.clone(),
             clock: deps.clock.clone(),
@@ -96,6 +97,11 @@ impl Node {
             next_slot,
             groups: Arc::clone(&groups),
             releases: Releases { view: deps.view.clone(), peers: deps.peers.clone() },
+            forgotten: Forgotten {
+                store: deps.store.clone(),
+                view: deps.view.clone(),
+                survivor: survivor.clone(),
+            },
             concurrency: config.open_concurrency,
         });
         let planner = Planner {
@@ -107,7 +113,7 @@ impl Node {
             id: NodeId(config.node_id),
             timestamps: Arc::new(TimestampReader::new(deps.store.clone())),
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
-            survivor: Survivor::new(log, &deps, drain.clone()),
+            survivor,
             health,
             leaving,
             cluster: (cluster.cluster_id.clone(), cluster.generation),

@@ -15,6 +15,7 @@
 //! Ended logs never change, so everything is read before the swap, and a swap that succeeds means
 //! that the state is complete. The assignment in the metadata store only says whom to ask.
 
+mod forgotten;
 mod indexes;
 mod restore;
 
@@ -41,6 +42,7 @@ use crate::release::Releases;
 use crate::settings::TopicSettings;
 use crate::wal::Front;
 
+pub(crate) use self::forgotten::Forgotten;
 use self::indexes::Indexes;
 
 /// Why a partition could not be opened.
@@ -94,6 +96,7 @@ pub(crate) struct Opener {
     next_slot: Arc<AtomicU64>,
     groups: Arc<dyn GroupHost>,
     releases: Releases,
+    forgotten: Forgotten,
     indexes: Indexes,
     concurrency: Semaphore,
     /// One attempt per partition at a time.
@@ -111,6 +114,7 @@ pub(crate) struct OpenerParts {
     pub(crate) next_slot: Arc<AtomicU64>,
     pub(crate) groups: Arc<dyn GroupHost>,
     pub(crate) releases: Releases,
+    pub(crate) forgotten: Forgotten,
     pub(crate) concurrency: usize,
 }
 
@@ -171,7 +175,7 @@ impl From<CommitError> for OpenError {
 impl Opener {
     pub(crate) fn new(parts: OpenerParts) -> Self {
         let OpenerParts { store, clock, log, front, cache, partitions, .. } = parts;
-        let OpenerParts { next_slot, groups, releases, .. } = parts;
+        let OpenerParts { next_slot, groups, releases, forgotten, .. } = parts;
         Self {
             manifests: ManifestStore::new(store.clone()),
             store,
@@ -183,6 +187,7 @@ impl Opener {
             next_slot,
             groups,
             releases,
+            forgotten,
             indexes: Indexes::default(),
             concurrency: Semaphore::new(parts.concurrency),
             attempts: Mutex::default(),
@@ -297,6 +302,10 @@ impl Opener {
             Some(released) => released.slot,
             None => match self.restore(current, current.chain.len()).await {
                 Err(OpenError::NotEnded { log }) if log == current.owner => {
+                    if self.forgotten.end(current).await? {
+                        let opened = self.restore(current, current.chain.len()).await?;
+                        return Ok((opened, None));
+                    }
                     self.releases.ask(self.log.node, current).await?
                 }
                 restored => return restored.map(|opened| (opened, None)),

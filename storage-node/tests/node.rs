@@ -20,6 +20,8 @@ mod ownership;
 mod producing;
 #[path = "node/rolling_over.rs"]
 mod rolling_over;
+#[path = "node/rollback.rs"]
+mod rollback;
 #[path = "node/shared_volume.rs"]
 mod shared_volume;
 #[path = "node/tiers.rs"]

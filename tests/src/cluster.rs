@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -385,6 +385,13 @@ impl Role {
             self.process = None;
         }
         ended
+    }
+
+    /// Waits for the process to end by itself; it counts as stopped then.
+    pub fn wait_exit(&mut self) -> Result<ExitStatus> {
+        let status = self.process.as_mut().context("the role runs")?.wait_exit()?;
+        self.process = None;
+        Ok(status)
     }
 
     /// SIGTERM and a clean exit.

@@ -8,8 +8,10 @@ pub mod chaos;
 pub mod clients;
 pub mod cluster;
 pub mod dev;
+pub mod direct;
 pub mod drill;
 pub mod process;
+pub mod registry;
 pub mod s3_proxy;
 pub mod servers;
 

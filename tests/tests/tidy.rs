@@ -41,8 +41,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "segment",
         ],
     ),
-    // Black-box tests: the metadata store is only asked who owns what.
-    ("thermocline-tests", &["metadata", "process", "protocol"]),
+    // Black-box tests: the metadata store is only asked who owns what, and the hop is spoken as a
+    // gateway with an old map would.
+    ("thermocline-tests", &["hop", "metadata", "process", "protocol"]),
     ("thermocline-model", &[]),
     (
         "thermocline-sim",

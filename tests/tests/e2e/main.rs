@@ -8,5 +8,7 @@ mod balance;
 mod cluster;
 mod deleting;
 mod dev;
+mod etcd;
 mod hostile;
+mod paused;
 mod s3_faults;

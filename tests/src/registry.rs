@@ -1,0 +1,72 @@
+//! What the cluster's metadata says at the moment: who owns what, and how to call it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use metadata::MetadataStore;
+use metadata::keys::{self, Key};
+use metadata::model::{Assignment, ClusterRecord, NodeRecord, Record, TopicRecord};
+use protocol::ids::{NodeId, TopicId};
+use tokio::runtime::Runtime;
+
+/// Looks metadata up for code without a runtime.
+pub struct Registry {
+    runtime: Runtime,
+    store: Arc<dyn MetadataStore>,
+}
+
+impl Registry {
+    /// Connects to the metadata store at `url`.
+    pub fn connect(url: &str) -> Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let store = runtime.block_on(metadata::open(url))?;
+        Ok(Self { runtime, store })
+    }
+
+    /// The cluster's own record.
+    pub fn cluster(&self) -> Result<ClusterRecord> {
+        self.record(Key::Cluster)
+    }
+
+    /// A node's record.
+    pub fn node(&self, node: i32) -> Result<NodeRecord> {
+        self.record(Key::Node(NodeId(node)))
+    }
+
+    /// The id of a topic.
+    pub fn topic(&self, name: &str) -> Result<TopicId> {
+        let topics = self.runtime.block_on(self.store.list(keys::TOPICS))?;
+        let records = topics.entries.iter().map(|entry| TopicRecord::decode(&entry.value));
+        let records: Vec<TopicRecord> = records.collect::<Result<_, _>>()?;
+        let record = records.into_iter().find(|record| record.name == name);
+        Ok(record.with_context(|| format!("no topic {name}"))?.id)
+    }
+
+    /// Every partition of a topic with its owner and epoch.
+    pub fn assignments(&self, topic: TopicId) -> Result<HashMap<i32, Assignment>> {
+        let listing = self.runtime.block_on(self.store.list(&keys::partitions_of(topic)))?;
+        let mut assignments = HashMap::new();
+        for entry in listing.entries {
+            let Some(Key::Partition(_, index)) = Key::parse(&entry.key) else { continue };
+            assignments.insert(index, Assignment::decode(&entry.value)?);
+        }
+        Ok(assignments)
+    }
+
+    /// The partitions of the topic of this name by the id of the node that they are assigned to.
+    pub fn owners(&self, topic: &str) -> Result<HashMap<i32, Vec<u32>>> {
+        let mut owners: HashMap<i32, Vec<u32>> = HashMap::new();
+        for (index, assignment) in self.assignments(self.topic(topic)?)? {
+            owners.entry(assignment.node.0).or_default().push(u32::try_from(index)?);
+        }
+        Ok(owners)
+    }
+
+    fn record<R: Record>(&self, key: Key) -> Result<R> {
+        let key = key.to_string();
+        let entry = self.runtime.block_on(self.store.get(&key))?;
+        Ok(R::decode(&entry.with_context(|| format!("no {key}"))?.value)?)
+    }
+}

@@ -106,13 +106,18 @@ impl Assigner {
         owners.into_iter().any(|node| is_vacant(&node.map(|node| Assignment { node, epoch: 0 })))
     }
 
-    /// Live nodes with this front and how much they have.
+    /// Nodes with this front that may get partitions, and how much they have: those that are up, and
+    /// whose clock is right (R71) unless none is. A partition on a wrong clock is better than one on
+    /// no node.
     fn loads(&self, front: FrontChoice) -> Vec<NodeLoad> {
         let nodes = self.view.nodes();
         let suitable = nodes.iter().filter(|record| front.suits(&record.front));
         let live = suitable.map(|record| record.node).filter(|&node| self.view.node_is_up(node));
+        let (wrong, right): (Vec<_>, Vec<_>) =
+            live.partition(|&node| self.view.node_clock_is_wrong(node));
+        let fit = if right.is_empty() { wrong } else { right };
         let load = |node| NodeLoad { node, partitions: self.view.assigned_to(node).len() };
-        live.map(load).collect()
+        fit.into_iter().map(load).collect()
     }
 
     async fn vacancies(

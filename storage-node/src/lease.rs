@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::keys::Key;
-use metadata::model::{DecodeError, NodeRecord, NodeState, Record};
+use metadata::model::{DecodeError, NodeLiveRecord, NodeRecord, NodeState, Record};
 use metadata::{LeaseId, MetadataError, MetadataStore, Txn, TxnOutcome};
 use process::Drain;
 use protocol::ids::NodeId;
 use thiserror::Error;
+use tokio::sync::watch;
 
 /// Why the node's record could not be written.
 #[derive(Debug, Error)]
@@ -128,17 +129,22 @@ impl Registration {
     }
 }
 
-/// Keeps the sign of life up until the drain begins, then takes it down.
+/// Keeps the sign of life up, with what the node says of itself, until the drain begins; then takes
+/// it down.
 pub(crate) async fn keep_alive(
     metadata: Arc<dyn MetadataStore>,
     node: NodeId,
     ttl: Duration,
+    mut word: watch::Receiver<NodeLiveRecord>,
     drain: Drain,
 ) {
     let mut lease = None;
+    let mut said = None;
     loop {
-        match renew(&*metadata, node, ttl, lease).await {
-            Ok(renewed) => lease = Some(renewed),
+        let say = *word.borrow_and_update();
+        let is_said = lease.is_some() && said == Some(say);
+        match renew(&*metadata, node, ttl, say, lease, is_said).await {
+            Ok(renewed) => (lease, said) = (Some(renewed), Some(say)),
             Err(MetadataError::LeaseGone(_)) => {
                 lease = None;
                 continue;
@@ -148,6 +154,7 @@ pub(crate) async fn keep_alive(
         }
         tokio::select! {
             () = drain.draining() => break,
+            Ok(()) = word.changed() => {}
             () = tokio::time::sleep(ttl / 3) => {}
         }
     }
@@ -162,16 +169,21 @@ async fn renew(
     metadata: &dyn MetadataStore,
     node: NodeId,
     ttl: Duration,
+    say: NodeLiveRecord,
     lease: Option<LeaseId>,
+    is_said: bool,
 ) -> Result<LeaseId, MetadataError> {
-    if let Some(lease) = lease {
-        metadata.keep_alive(lease).await?;
-        return Ok(lease);
+    let lease = match lease {
+        Some(lease) => {
+            metadata.keep_alive(lease).await?;
+            lease
+        }
+        None => metadata.grant_lease(ttl).await?,
+    };
+    if !is_said {
+        let key = Key::NodeLive(node).to_string();
+        let outcome = metadata.txn(Txn::new().put_leased(key, say.encode(), lease)).await?;
+        debug_assert_ne!(outcome, TxnOutcome::Conflict, "nothing is compared");
     }
-    let lease = metadata.grant_lease(ttl).await?;
-    let key = Key::NodeLive(node).to_string();
-    let txn = Txn::new().put_leased(key, node.to_string().into_bytes(), lease);
-    let outcome = metadata.txn(txn).await?;
-    debug_assert_ne!(outcome, TxnOutcome::Conflict, "nothing is compared");
     Ok(lease)
 }

@@ -25,6 +25,7 @@ mod incarnation;
 mod recover;
 mod survivor;
 
+mod clock_watch;
 mod lease;
 mod promise;
 mod reconcile;

@@ -158,6 +158,9 @@ pub const UPLOAD_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// promise (R4): twice a hiccup of the metadata store, half of what a client waits for.
 pub const PROMISE_LIFE: Duration = Duration::from_secs(2);
 
+/// How far a node's clock may be from the object store's before it gets no more partitions (R71).
+pub const CLOCK_SKEW_MS_MAX: i64 = 500;
+
 /// Renewals sent within one life: three of four may be lost.
 pub const PROMISE_RENEWALS: u32 = 4;
 

@@ -44,6 +44,8 @@ pub const OPEN_FAILURES: &str = "storage_node_partition_open_failures_total";
 pub const ENDINGS: &str = "storage_node_endings_total";
 /// 1 while the front makes no progress with what it accepted, or did not make any for too long.
 pub const STALLED: &str = "storage_node_stalled";
+/// Whether this machine's clock is too far from the object store's.
+pub const CLOCK_IS_WRONG: &str = "storage_node_clock_is_wrong";
 /// Final answers that were withheld because nobody knew whether this incarnation is over.
 pub const NOT_PROVEN: &str = "storage_node_answers_not_proven_total";
 /// Log starts moved by retention.
@@ -78,6 +80,7 @@ pub fn describe() {
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
     describe_counter!(ROLL_OVERS, Unit::Count, "incarnations that made room for the next");
     describe_gauge!(STALLED, "1 while this node calls itself unhealthy, else 0");
+    describe_gauge!(CLOCK_IS_WRONG, "1 while this node gets no partitions for its clock, else 0");
 }
 
 pub(crate) fn produced(bytes: usize) {
@@ -141,6 +144,10 @@ pub(crate) fn rolled_over() {
 
 pub(crate) fn stalled(stalled: bool) {
     gauge!(STALLED).set(if stalled { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn clock_is_wrong(wrong: bool) {
+    gauge!(CLOCK_IS_WRONG).set(if wrong { 1.0 } else { 0.0 });
 }
 
 /// What a node looks like now; published once a second.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
+use crate::clock_watch::ClockWatch;
 use crate::lease::{self, RegisterError};
 use crate::life::Origin;
 use crate::limits::{CLUSTER_WAIT, SERVER_GRACE};
@@ -124,6 +125,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let drain = drain.child();
     let (lease, secret) = (config.lease, ClusterSecret::new(&cluster.secret));
     let metadata = Arc::clone(&deps.metadata);
+    let clock_watch = ClockWatch::new(deps.store.clone());
     let origin = Origin { config, deps, cluster, address: address.clone() };
     let life = origin.begin(&drain).await?;
     let node = life.node().id();
@@ -135,8 +137,9 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let server = Drain::new();
     let serving = hop::serve(listener, Arc::clone(&handler), secret, server.clone());
     server.spawn("storage-node server", serving);
-    let alive = lease::keep_alive(metadata, node, lease, drain.clone());
+    let alive = lease::keep_alive(metadata, node, lease, clock_watch.word(), drain.clone());
     drain.spawn("storage-node lease", alive);
+    drain.spawn("storage-node clock", clock_watch.run(drain.clone()));
     let lives = drain.clone();
     let lifecycle = drain.spawn("storage-node", async move {
         let lived = origin.live(life, current, lives.clone()).await;

@@ -35,7 +35,7 @@ pub enum Key {
     Cluster,
     /// [`crate::model::NodeRecord`].
     Node(NodeId),
-    /// Present while the node's process is up. A hint (R5). Its value is not looked at.
+    /// [`crate::model::NodeLiveRecord`]. Present while the node's process is up: a hint (R5).
     NodeLive(NodeId),
     /// Put by a node whose log is on a shared volume, in a transaction that proves its record to be
     /// unchanged (R4). Its value, the log id, is for people.

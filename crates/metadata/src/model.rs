@@ -103,6 +103,13 @@ pub struct NodeRecord {
     pub front: String,
 }
 
+/// What a node's process says of itself while it is up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeLiveRecord {
+    /// Its clock is wrong: it keeps what it has, and gets no more partitions (R71).
+    pub clock_is_wrong: bool,
+}
+
 /// A gateway, as clients reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayRecord {

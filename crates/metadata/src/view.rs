@@ -144,7 +144,13 @@ impl ClusterView {
     pub fn node_is_up(&self, node: NodeId) -> bool {
         let state = self.inner.state.read();
         let is_live = |record: &Arc<NodeRecord>| record.state == NodeState::Live;
-        state.live_nodes.contains(&node) && state.nodes.get(&node).is_some_and(is_live)
+        state.live_nodes.contains_key(&node) && state.nodes.get(&node).is_some_and(is_live)
+    }
+
+    /// Whether the node says that its clock is wrong (R71): it is to get no more partitions.
+    pub fn node_clock_is_wrong(&self, node: NodeId) -> bool {
+        let state = self.inner.state.read();
+        state.live_nodes.get(&node).is_some_and(|live| live.clock_is_wrong)
     }
 
     /// The node a partition is assigned to, and the epoch of the assignment.

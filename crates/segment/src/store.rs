@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod local;
 mod metrics;
+mod skew;
 
 use std::fmt;
 use std::ops::Range;
@@ -34,6 +35,7 @@ pub use conditional::{Created, Updated};
 pub use config::{Secret, StoreConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use metrics::{Op, describe as describe_metrics};
+pub use skew::Skew;
 
 /// A handle on the object store. Cheap to clone.
 #[derive(Clone)]
@@ -250,6 +252,16 @@ impl Store {
         let now_ms = now_ms.map_err(|error| self.failed(Op::Head, &key, &error));
         self.delete(&key).await?;
         now_ms
+    }
+
+    /// How far this machine's clock is from the store's, as far as answers have told; `None` for a
+    /// store that is no server (R71).
+    pub fn clock_skew(&self) -> Option<Skew> {
+        let skew = self.backend.skew.as_ref()?.skew();
+        if let Some(skew) = skew {
+            metrics::skew(self.role, skew.certain_ms());
+        }
+        skew
     }
 
     /// Removes an object; one that is not there is removed already. Never for

@@ -17,7 +17,7 @@ use hop::{
 use metadata::{
     ClusterView, LeaseId, MetadataStore, Topic, Txn, TxnOutcome,
     keys::Key,
-    model::{NodeRecord, NodeState, Record},
+    model::{NodeLiveRecord, NodeRecord, NodeState, Record},
 };
 use parking_lot::Mutex;
 use process::{Clock, Drain};
@@ -142,6 +142,12 @@ impl<M: MetadataStore> Cluster<M> {
             node.lease,
         );
         self.commit(txn).await;
+    }
+
+    /// What a node says of itself while it is up.
+    pub(super) async fn say(&self, node: &Node, word: NodeLiveRecord) {
+        let key = Key::NodeLive(node.id);
+        self.commit(Txn::new().put_leased(key, word.encode(), node.lease)).await;
     }
 
     /// The node's process is gone; nobody knows whether for good.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metadata::{
     MemoryStore, MetadataStore, Op, Topic, Txn,
     keys::Key,
-    model::{Assignment, NodeRecord, NodeState, Record},
+    model::{Assignment, NodeLiveRecord, NodeRecord, NodeState, Record},
 };
 use protocol::{ErrorCode, ids::NodeId};
 
@@ -42,6 +42,27 @@ async fn a_node_that_is_merely_gone_keeps_its_partitions() {
     // It gets nothing new either.
     assert_eq!(control.create("later", 4).await, ErrorCode::None);
     assert_eq!(cluster.owners("later").await, [Some((2, 0)); 4]);
+}
+
+/// R71: it keeps what it has, gets nothing more, and is better than nobody.
+#[tokio::test(start_paused = true)]
+async fn a_node_with_a_wrong_clock_gets_no_more_partitions() {
+    let cluster = Cluster::found(MemoryStore::new()).await;
+    let wrong = cluster.node(1).await;
+    cluster.say(&wrong, NodeLiveRecord { clock_is_wrong: true }).await;
+    let control = cluster.leader("a").await;
+    assert_eq!(control.create("alone", 2).await, ErrorCode::None);
+    assert_eq!(cluster.owners("alone").await, [Some((1, 0)); 2]);
+
+    let _right = cluster.node(2).await;
+    assert_eq!(control.create("orders", 8).await, ErrorCode::None);
+    assert_eq!(cluster.owners("orders").await, [Some((2, 0)); 8]);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(cluster.owners("alone").await, [Some((1, 0)); 2]);
+
+    cluster.say(&wrong, NodeLiveRecord::default()).await;
+    assert_eq!(control.create("later", 4).await, ErrorCode::None);
+    assert_eq!(cluster.owners("later").await, [Some((1, 0)); 4], "it has fewer");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,8 +10,8 @@ use prost::Message;
 use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
 
 use super::{
-    Assignment, ClusterRecord, DecodeError, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
-    ProducerIdRecord, ReaderRecord, Record, TopicRecord,
+    Assignment, ClusterRecord, DecodeError, GatewayRecord, LeaderRecord, NodeLiveRecord,
+    NodeRecord, NodeState, ProducerIdRecord, ReaderRecord, Record, TopicRecord,
 };
 
 const VERSION: u8 = 1;
@@ -162,6 +162,14 @@ record! {
         zone: wire.zone,
         address: wire.address,
     });
+}
+
+record! {
+    NodeLiveRecord as WireNodeLive {
+        #[prost(bool, tag = "1")] clock_is_wrong: bool,
+    }
+    to: |record| WireNodeLive { clock_is_wrong: record.clock_is_wrong };
+    from: |wire| Ok(Self { clock_is_wrong: wire.clock_is_wrong });
 }
 
 record! {

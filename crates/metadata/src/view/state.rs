@@ -16,8 +16,8 @@ use super::Topic;
 use crate::{
     keys::Key,
     model::{
-        Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeRecord, ReaderRecord, Record,
-        TopicRecord,
+        Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeLiveRecord, NodeRecord,
+        ReaderRecord, Record, TopicRecord,
     },
     store::{Entry, Event, Listing, WatchBatch},
 };
@@ -29,7 +29,7 @@ pub(super) struct State {
     pub(super) cluster: Option<Arc<ClusterRecord>>,
     pub(super) leader: Option<LeaderRecord>,
     pub(super) nodes: HashMap<NodeId, Arc<NodeRecord>>,
-    pub(super) live_nodes: HashSet<NodeId>,
+    pub(super) live_nodes: HashMap<NodeId, NodeLiveRecord>,
     pub(super) gateways: BTreeMap<BrokerId, GatewayRecord>,
     pub(super) readers: BTreeMap<ReaderId, ReaderRecord>,
     pub(super) topics: HashMap<TopicId, Arc<Topic>>,
@@ -107,7 +107,11 @@ impl State {
             Some(Key::Node(node)) => {
                 read(entry, |record| drop(self.nodes.insert(node, Arc::new(record))));
             }
-            Some(Key::NodeLive(node)) => drop(self.live_nodes.insert(node)),
+            Some(Key::NodeLive(node)) => {
+                // It is up, whatever it says.
+                let record = NodeLiveRecord::decode(&entry.value).unwrap_or_default();
+                self.live_nodes.insert(node, record);
+            }
             Some(Key::Gateway(broker)) => {
                 read(entry, |record| drop(self.gateways.insert(broker, record)));
             }

@@ -11,6 +11,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::config::StoreConfig;
 use super::local::LocalDirectory;
+use super::skew::{DatedConnector, SkewMeter};
 
 /// The store cannot be opened as configured. No request was sent yet.
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +59,14 @@ pub(super) struct Backend {
     pub(super) single_attempt: Arc<dyn ObjectStore>,
     /// Part of the URL in front of every key.
     pub(super) prefix: Path,
+    /// What answers tell of the server's clock, if there is a server.
+    pub(super) skew: Option<Arc<SkewMeter>>,
 }
 
 impl Backend {
     pub(super) fn of(store: Arc<dyn ObjectStore>) -> Self {
-        Self { retrying: Arc::clone(&store), single_attempt: store, prefix: Path::default() }
+        let single_attempt = Arc::clone(&store);
+        Self { retrying: store, single_attempt, prefix: Path::default(), skew: None }
     }
 }
 
@@ -89,13 +93,16 @@ fn open_directory(path: &str) -> Result<Backend, OpenError> {
 
 fn open_bucket(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Backend, OpenError> {
     let prefix = Path::parse(prefix).map_err(|_| OpenError::Url { url: config.url.clone() })?;
-    let builder = bucket_builder(config, bucket)?;
+    let dated = DatedConnector::default();
+    let skew = Some(Arc::clone(&dated.meter));
+    let builder = bucket_builder(config, bucket)?.with_http_connector(dated);
     let build = |retry: RetryConfig| -> Result<Arc<dyn ObjectStore>, OpenError> {
         let client = builder.clone().with_retry(retry).build();
         let client = client.map_err(|error| OpenError::Settings { cause: error.to_string() })?;
         Ok(Arc::new(client))
     };
-    Ok(Backend { retrying: build(read_retries())?, single_attempt: build(no_retries())?, prefix })
+    let (retrying, single_attempt) = (build(read_retries())?, build(no_retries())?);
+    Ok(Backend { retrying, single_attempt, prefix, skew })
 }
 
 fn bucket_builder(config: &StoreConfig, bucket: &str) -> Result<AmazonS3Builder, OpenError> {

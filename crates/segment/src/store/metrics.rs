@@ -8,6 +8,7 @@ use std::fmt;
 const REQUESTS_TOTAL: &str = "object_store_requests_total";
 const BYTES_TOTAL: &str = "object_store_bytes_total";
 const ERRORS_TOTAL: &str = "object_store_errors_total";
+const CLOCK_SKEW_SECONDS: &str = "object_store_clock_skew_seconds";
 
 /// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,11 @@ pub fn describe() {
         ERRORS_TOTAL,
         "Requests to the object store that got no usable answer"
     );
+    metrics::describe_gauge!(
+        CLOCK_SKEW_SECONDS,
+        metrics::Unit::Seconds,
+        "By how much this clock is ahead of the object store's, at least"
+    );
 }
 
 // The handles are not kept: a store may be opened before the recorder is
@@ -78,6 +84,10 @@ pub(crate) fn request(role: &'static str, op: Op) {
 
 pub(crate) fn bytes(role: &'static str, op: Op, count: u64) {
     metrics::counter!(BYTES_TOTAL, "role" => role, "op" => op.as_str()).increment(count);
+}
+
+pub(crate) fn skew(role: &'static str, ahead_ms: i64) {
+    metrics::gauge!(CLOCK_SKEW_SECONDS, "role" => role).set(ahead_ms as f64 / 1e3);
 }
 
 pub(crate) fn error(role: &'static str, op: Op) {

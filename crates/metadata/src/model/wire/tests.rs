@@ -49,6 +49,7 @@ fn every_record_reads_back() {
         zone: "z".to_owned(),
         address: String::new(),
     });
+    reads_back(NodeLiveRecord { clock_is_wrong: true });
     reads_back(ReaderRecord {
         reader: ReaderId(2),
         address: "r:1".to_owned(),

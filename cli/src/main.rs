@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod files;
 mod rebuild;
+mod repair_manifest;
 mod roles;
 mod scrub;
 mod startup;
@@ -41,6 +42,8 @@ enum Command {
     Control(RoleArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
     Rebuild(rebuild::RebuildArguments),
+    /// Make a partition's lost or damaged manifest again from logs and compacted objects.
+    RepairManifest(repair_manifest::RepairArguments),
     /// Read a whole bucket and report every broken promise; writes nothing.
     Scrub(scrub::ScrubArguments),
 }
@@ -77,6 +80,7 @@ impl Command {
                 Self::Compactor(role) => roles::compactor(&role.config).await?,
                 Self::Control(role) => roles::control(&role.config).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
+                Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
             Ok(ExitCode::SUCCESS)

@@ -18,6 +18,7 @@ use protocol::ids::PartitionId;
 use crate::extent::Extent;
 use crate::log_id::LogId;
 
+pub(crate) use load::snapshot;
 pub use load::{ClosedPart, IndexError, load, load_closed, rebuild, write};
 
 /// Kafka keeps the last five batches of a producer: `max.in.flight` is at most five.

@@ -49,6 +49,7 @@ pub mod manifest;
 pub mod plan;
 pub mod producers;
 
+pub mod repair;
 pub mod scrub;
 
 #[cfg(any(test, feature = "test-support"))]

@@ -139,7 +139,8 @@ async fn fold(store: &Store, log: LogId, segments: Vec<u64>) -> Result<IndexSnap
     Ok(index)
 }
 
-async fn snapshot(
+/// The snapshot that END or a CLOSE names, or what is wrong with it.
+pub(crate) async fn snapshot(
     store: &Store,
     log: LogId,
     reference: &IndexReference,

@@ -110,6 +110,24 @@ impl ManifestStore {
         Ok((manifest, version))
     }
 
+    /// Stores `manifest` where there is none, or one that nobody can read: for repairs (R23). The
+    /// caller has seen that; whatever was stored since is a conflict.
+    pub async fn replace_damaged(&self, manifest: &Manifest) -> Result<Manifest, CommitError> {
+        let key = keys::manifest(&manifest.partition);
+        let damaged = self.store.get_versioned(&key).await?;
+        if damaged.as_ref().is_some_and(|(object, _)| {
+            wire::decode(object).is_ok_and(|found| found.check().is_ok())
+        }) {
+            return Err(CommitError::Conflict);
+        }
+        let expected = damaged.map(|(object, stored)| {
+            // Nobody knows how often it was committed; the nonce keeps contents apart (R22).
+            ManifestVersion { stored, counter: 0, hash: hash(&object) }
+        });
+        let (manifest, _) = self.commit(manifest, expected.as_ref()).await?;
+        Ok(manifest)
+    }
+
     async fn swap(
         &self,
         partition: &PartitionId,

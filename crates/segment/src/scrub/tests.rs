@@ -5,6 +5,7 @@ mod bucket;
 mod clean;
 mod logs;
 mod manifests;
+mod repaired;
 
 use super::{Defect, Depth, Finding, ScrubOptions, ScrubReport, scrub};
 use crate::keys::Key;

@@ -69,11 +69,11 @@ chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|sh
 compat: ## a pinned client suite against a cluster (SUITE=name|all)
 	@echo "make compat: not built yet; it belongs to the Kafka-semantics issue" >&2; exit 2
 
-drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild)
+drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|shared-disk|object)
 	@[ "$(DRILL)" = rebuild ] || { echo "make drill: DRILL=rebuild is built; dns, standby and rolling belong to the control issue" >&2; exit 2; }
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-drill
-	@target/debug/thermocline-drill $(DRILL)
+	@target/debug/thermocline-drill $(DRILL) $(if $(FRONT),--front $(FRONT))
 
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet

@@ -12,8 +12,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConfigError};
 use crate::clock_watch::ClockWatch;
+use crate::config::{Config, ConfigError};
 use crate::lease::{self, RegisterError};
 use crate::life::Origin;
 use crate::limits::{CLUSTER_WAIT, SERVER_GRACE};

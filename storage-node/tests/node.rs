@@ -18,10 +18,10 @@ mod object_front;
 mod ownership;
 #[path = "node/producing.rs"]
 mod producing;
-#[path = "node/rolling_over.rs"]
-mod rolling_over;
 #[path = "node/rollback.rs"]
 mod rollback;
+#[path = "node/rolling_over.rs"]
+mod rolling_over;
 #[path = "node/shared_volume.rs"]
 mod shared_volume;
 #[path = "node/tiers.rs"]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::clients::{python, run_python};
-use crate::cluster::{Cluster, Spec};
+use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 
 /// Records a second while etcd is gone: every partition gets one about once a second.
@@ -45,8 +45,8 @@ pub struct Outcome {
 }
 
 /// Loses etcd's data under load and brings it back from the bucket.
-pub fn rebuild(dir: &Path, size: Size) -> Result<Outcome> {
-    let mut cluster = Cluster::start(dir, &Spec { readers: 1, ..Spec::default() })?;
+pub fn rebuild(dir: &Path, front: FrontKind, size: Size) -> Result<Outcome> {
+    let mut cluster = Cluster::start(dir, &Spec { readers: 1, front, ..Spec::default() })?;
     let clients = Clients::of(dir, cluster.bootstrap(), size);
     clients.run(&["create"], &[&clients.partitions])?;
     clients.run(&["commit"], &[&clients.offsets.display().to_string()])?;
@@ -69,7 +69,9 @@ pub fn rebuild(dir: &Path, size: Size) -> Result<Outcome> {
     eprintln!("every partition takes records {recovered:.1?} after the rebuild began");
     sleep(CALM);
     load.finish(Duration::from_secs(400)).context("the load ends")?;
-    judge(&cluster, &clients, &load, lost_ms, [rebuilt, recovered])
+    let mut outcome = judge(&cluster, &clients, &load, lost_ms, [rebuilt, recovered])?;
+    outcome.json["front"] = front.name().into();
+    Ok(outcome)
 }
 
 /// As a supervisor: starts again what ended by itself, until everything has come back.

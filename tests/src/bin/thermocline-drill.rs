@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use thermocline_tests::cluster::FrontKind;
 use thermocline_tests::drill::{self, Size};
 use thermocline_tests::root;
 
@@ -14,6 +15,9 @@ use thermocline_tests::root;
 struct Arguments {
     /// Which.
     drill: Drill,
+    /// The nodes' front.
+    #[arg(long, value_enum, default_value_t = FrontKind::Disk)]
+    front: FrontKind,
     /// Topics, each with a group and ten partitions.
     #[arg(long, default_value_t = 100)]
     topics: u32,
@@ -26,10 +30,10 @@ enum Drill {
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { drill: Drill::Rebuild, topics } = Arguments::parse();
+    let Arguments { drill: Drill::Rebuild, front, topics } = Arguments::parse();
     let dir = tempfile::Builder::new().prefix("thermocline-drill-").tempdir()?;
     eprintln!("drill: rebuild, logs in {}", dir.path().display());
-    let outcome = match drill::rebuild(dir.path(), Size { topics, partitions: 10 }) {
+    let outcome = match drill::rebuild(dir.path(), front, Size { topics, partitions: 10 }) {
         Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("logs are kept in {}", dir.keep().display());

@@ -29,6 +29,8 @@ pub enum Fault {
     Denied,
     /// `403 ExpiredToken`.
     Expired,
+    /// The answer's `Date` says so much later.
+    Later(Duration),
     /// A `412` is answered as `200`: of two writers of one key both have won.
     TwoWinners,
 }

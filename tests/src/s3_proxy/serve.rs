@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, ETAG, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, DATE, ETAG, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -74,6 +74,7 @@ impl Shared {
             }
             Some(Fault::Cut) => Ok(cut(self.forward(parts, body).await?).await),
             Some(Fault::Flip) => Ok(flip(self.forward(parts, body).await?).await),
+            Some(Fault::Later(time)) => Ok(later(self.forward(parts, body).await?, time)),
             Some(Fault::TwoWinners) => Ok(won(self.forward(parts, body).await?)),
         }
     }
@@ -124,6 +125,17 @@ async fn flip(answer: Answer) -> Answer {
     // A client that compared digests would never see the flipped bit.
     parts.headers.remove(ETAG);
     Response::from_parts(parts, Full::new(body.into()))
+}
+
+/// The same answer from a server whose clock is ahead.
+fn later(mut answer: Answer, time: Duration) -> Answer {
+    let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
+    if let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+        let date = httpdate::fmt_http_date(date + time);
+        let date = HeaderValue::from_str(&date).expect("a date is a header's value");
+        answer.headers_mut().insert(DATE, date);
+    }
+    answer
 }
 
 /// Success, whatever the condition said.

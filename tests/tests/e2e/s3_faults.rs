@@ -13,6 +13,8 @@ use thermocline_tests::chaos::checker::check;
 use thermocline_tests::chaos::load::Load;
 use thermocline_tests::clients::{Client, Digest};
 use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
+use thermocline_tests::direct::{Direct, Place};
+use thermocline_tests::registry::Registry;
 use thermocline_tests::s3_proxy::{Fault, Rule, S3Proxy, Which};
 use thermocline_tests::servers::Etcd;
 use thermocline_tests::servers::{EtcdVersion, S3};
@@ -27,6 +29,15 @@ const LOGS: Which = Which::GetsOf("/l/");
 /// How long something may take to be as it was after a heal.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// Says whether the node believes that its clock is wrong.
+const CLOCK_IS_WRONG: &str = "storage_node_clock_is_wrong";
+/// Large objects only, and soon again when one was not finished.
+const COMPACTOR: &str = r#"
+interval = "1s"
+object_min = "36MiB"
+lease = "5s"
+"#;
+
 /// A cluster behind the proxy, under load.
 struct Rig {
     cluster: Cluster,
@@ -36,6 +47,10 @@ struct Rig {
 
 impl Rig {
     fn start(front: FrontKind) -> Self {
+        Self::start_with(front, None)
+    }
+
+    fn start_with(front: FrontKind, compactor: Option<&str>) -> Self {
         let dir = tempfile::tempdir().expect("temporary folder");
         let spec = Spec {
             nodes: 1,
@@ -45,6 +60,7 @@ impl Rig {
             front,
             hot_cache: "4MiB".to_owned(),
             upload_interval: "500ms".to_owned(),
+            compactor: compactor.map(str::to_owned),
             ..Spec::default()
         };
         let cluster = Cluster::start(dir.path(), &spec).expect("cluster starts");
@@ -121,7 +137,12 @@ fn writes_fail(rig: &mut Rig, produce_goes_on: bool) {
     rig.cell("2 s more for every PUT", vec![Rule::always(Which::Puts, two_seconds)], goes_on);
     let slow_down = Rule::sometimes(Which::All, 0.5, Fault::SlowDown);
     rig.cell("503 for half of all requests", vec![slow_down], goes_on);
-    rig.cell("outage", vec![Rule::always(Which::All, Fault::Refuse)], goes_on);
+    // What was written last is in memory; with the disk front that is what comes next.
+    let hot = end_of_log(rig) - i64::from(!produce_goes_on);
+    rig.cell("outage", vec![Rule::always(Which::All, Fault::Refuse)], |rig| {
+        goes_on(rig);
+        assert!(bytes_at(rig, hot) > 0, "hot data is read without the object store");
+    });
     let lost = Rule::sometimes(Which::Puts, 0.2, Fault::LoseAnswer);
     rig.cell("applied, and the answer lost", vec![lost], goes_on);
     let later = Fault::ApplyLater(Duration::from_secs(3));
@@ -131,6 +152,27 @@ fn writes_fail(rig: &mut Rig, produce_goes_on: bool) {
     rig.cell("409 for a fifth of the PUTs", vec![conflict], goes_on);
     rig.cell("read-only bucket", vec![Rule::always(Which::Writes, Fault::Denied)], goes_on);
     rig.cell("expired credentials", vec![Rule::always(Which::All, Fault::Expired)], goes_on);
+}
+
+/// Where the first partition ends.
+fn end_of_log(rig: &Rig) -> i64 {
+    let (direct, place, node) = hop(rig);
+    let told = direct.answer(direct.end_offset(&node, place)).expect("the owner answers");
+    told.number
+}
+
+/// How many bytes the owner has in memory from an offset on.
+fn bytes_at(rig: &Rig, offset: i64) -> i64 {
+    let (direct, place, node) = hop(rig);
+    direct.answer(direct.fetch(&node, place, offset)).expect("the owner answers").number
+}
+
+/// Speaks to the only node directly: a client would ask for bounds first, which want proof (R6).
+fn hop(rig: &Rig) -> (Direct, Place, String) {
+    let registry = Registry::connect(&rig.cluster.etcd.url()).expect("etcd");
+    let place = Place { topic: registry.topic(TOPIC).expect("topic"), index: 0 };
+    let direct = Direct::new(&registry).expect("the cluster has a secret");
+    (direct, place, rig.cluster.nodes[0].address().to_string())
 }
 
 /// Lines that are read cold, a partition for each cell.
@@ -143,13 +185,17 @@ fn cold_lines(rig: &mut Rig, dir: &Path, partitions: u32) -> Digest {
     for partition in 0..partitions {
         Client::Python.produce(&bootstrap, "cold", partition, "none", &file).expect("lines");
     }
-    let sum = std::process::Command::new("sha256sum").arg(&file).output().expect("sha256sum runs");
-    let sha256 = String::from_utf8_lossy(&sum.stdout)[..64].to_owned();
+    let sha256 = sha256_of(&file);
     // A new incarnation has none of them in memory.
     let node = &mut rig.cluster.nodes[0];
     node.kill();
     node.start().expect("the node starts again");
     Digest { count: 4_000, sha256 }
+}
+
+fn sha256_of(file: &Path) -> String {
+    let sum = std::process::Command::new("sha256sum").arg(file).output().expect("sha256sum runs");
+    String::from_utf8_lossy(&sum.stdout)[..64].to_owned()
 }
 
 /// The cells in which reads fail.
@@ -185,9 +231,30 @@ fn reads_fail(rig: &mut Rig) {
     assert_eq!(found, expected, "404 on a referenced object");
 }
 
+/// R71: every answer says that it is three seconds later than this machine believes.
+fn clocks_differ(rig: &Rig) {
+    eprintln!("cell: clocks differ");
+    let becomes = |wrong: f64| {
+        let is = || (rig.metric(CLOCK_IS_WRONG) - wrong).abs() < 0.5;
+        (0..RECOVERY.as_millis() / 100).any(|_| {
+            sleep(Duration::from_millis(100));
+            is()
+        })
+    };
+    assert!(becomes(0.0), "a right clock is believed");
+    let later = Fault::Later(Duration::from_secs(3));
+    rig.proxy().set(vec![Rule::always(Which::All, later)]);
+    assert!(becomes(1.0), "a clock that is 3 s behind is noticed");
+    let log = rig.cluster.nodes[0].process().expect("the node runs").log();
+    assert!(log.contains("clock is not the object store's"), "and spoken of");
+    rig.proxy().heal();
+    assert!(becomes(0.0), "a clock that was set is believed again");
+}
+
 #[test]
 fn the_disk_front_behaves_as_the_fault_matrix_says() {
     let mut rig = Rig::start(FrontKind::Disk);
+    clocks_differ(&rig);
     writes_fail(&mut rig, true);
     reads_fail(&mut rig);
     rig.finish();
@@ -198,6 +265,43 @@ fn the_object_front_behaves_as_the_fault_matrix_says() {
     let mut rig = Rig::start(FrontKind::Object);
     writes_fail(&mut rig, false);
     rig.finish();
+}
+
+#[test]
+fn a_completed_upload_that_nobody_heard_of_is_made_again_and_referenced_once() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let file = dir.path().join("large.txt");
+    // More than a part of an upload, in one partition.
+    let text: String = (0..40_000).map(|n| format!("{n} {}\n", "z".repeat(1_000))).collect();
+    std::fs::write(&file, text).expect("lines are written");
+    let rig = Rig::start_with(FrontKind::Disk, Some(COMPACTOR));
+    rig.proxy().set(vec![Rule::always(Which::Completes, Fault::LoseAnswer)]);
+    let bootstrap = rig.cluster.bootstrap();
+    Client::Python.create_topic(&bootstrap, "large", 1).expect("topic is created");
+    Client::Python.produce(&bootstrap, "large", 0, "none", &file).expect("lines");
+    eventually("an upload is completed in vain", || rig.proxy().hits() > 0);
+    sleep(cell_time());
+    let committed = || {
+        let metric = "compactor_units_total";
+        rig.cluster.metric_of_compactors(metric, "outcome=\"committed\"").expect("metric")
+    };
+    assert!(committed() < 1.0, "nothing is referenced whose completion is unknown");
+    rig.proxy().heal();
+    eventually("the compaction is repeated", || committed() > 0.0);
+    let digest = Client::Python.digest(&bootstrap, "large", 0).expect("is read");
+    assert_eq!(digest, Digest { count: 40_000, sha256: sha256_of(&file) });
+    rig.finish();
+}
+
+/// Asks again until it holds. There is a last time, and no time that is measured.
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    panic!("never came to be: {what}");
 }
 
 #[test]

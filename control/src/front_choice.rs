@@ -2,7 +2,7 @@
 //! the cluster's default.
 //!
 //! An incarnation has one front and one data log that covers it (R25), so the choice of a front is
-//! a choice among nodes (ADR 0016): this is asked wherever a partition is given one.
+//! a choice among nodes (ADR 0017): this is asked wherever a partition is given one.
 
 use std::collections::BTreeMap;
 

@@ -324,7 +324,7 @@ impl Opener {
         current: Manifest,
         version: ManifestVersion,
     ) -> Result<(OpenedLog, Manifest, ManifestVersion), OpenError> {
-        if self.partitions.was_open(current.partition) {
+        if self.partitions.has_served(current.partition, current.epoch) {
             return Err(OpenError::ClosedBefore);
         }
         let mut opened = self.restore(&current, current.chain.len() - 1).await?;

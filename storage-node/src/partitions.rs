@@ -14,9 +14,11 @@ use crate::partition::Partition;
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     open: RwLock<HashMap<PartitionId, Arc<Partition>>>,
-    /// Those this incarnation gave up: what it appended to them is in no ended log yet, unless a
-    /// CLOSE says where it ends.
-    closed: RwLock<HashMap<PartitionId, Option<Released>>>,
+    /// The last epoch in which this incarnation has served each. What it appended then is in no
+    /// ended log yet, so that epoch is never begun a second time.
+    served: RwLock<HashMap<PartitionId, i32>>,
+    /// Those that left by a CLOSE and did not come back.
+    released: RwLock<HashMap<PartitionId, Released>>,
 }
 
 /// Where a partition left this incarnation's log.
@@ -44,38 +46,47 @@ impl Partitions {
         self.open.read().len()
     }
 
-    /// Whether this incarnation has served the partition and stopped without a CLOSE.
-    pub(crate) fn was_open(&self, id: PartitionId) -> bool {
-        self.closed.read().get(&id).is_some_and(Option::is_none)
+    /// Whether this incarnation has served the partition in `epoch`, or in a later one.
+    pub(crate) fn has_served(&self, id: PartitionId, epoch: i32) -> bool {
+        self.served.read().get(&id).is_some_and(|served| *served >= epoch)
     }
 
     /// Where the partition left this log in `epoch`, if it did.
     pub(crate) fn released(&self, id: PartitionId, epoch: i32) -> Option<Released> {
-        let released = self.closed.read().get(&id).copied().flatten();
+        let released = self.released.read().get(&id).copied();
         released.filter(|released| released.epoch == epoch)
+    }
+
+    /// Whether it is this one that serves, and not another epoch of the same partition.
+    pub(crate) fn is_open(&self, partition: &Arc<Partition>) -> bool {
+        self.find(partition.id()).is_some_and(|open| Arc::ptr_eq(&open, partition))
     }
 
     /// Begins to serve a partition.
     pub(crate) fn insert(&self, partition: Arc<Partition>) {
+        let (id, epoch) = (partition.id(), partition.epoch());
+        assert!(!self.has_served(id, epoch), "a partition is opened once per epoch (R2)");
         let mut open = self.open.write();
-        self.closed.write().remove(&partition.id());
-        let before = open.insert(partition.id(), partition);
-        assert!(before.is_none(), "a partition is opened once per epoch (R2)");
+        self.served.write().insert(id, epoch);
+        self.released.write().remove(&id);
+        let before = open.insert(id, partition);
+        assert!(before.is_none(), "a partition is opened when its last epoch is closed (R2)");
     }
 
-    /// Lets go of a partition whose CLOSE is durable.
-    pub(crate) fn release(&self, id: PartitionId, released: Released) {
+    /// Lets go of a partition whose CLOSE is durable, unless it is gone already.
+    pub(crate) fn release(&self, partition: &Arc<Partition>, released: Released) {
+        let id = partition.id();
         let mut open = self.open.write();
-        self.closed.write().insert(id, Some(released));
-        open.remove(&id);
+        // Never a later epoch of it, which this CLOSE says nothing of.
+        if open.get(&id).is_some_and(|open| Arc::ptr_eq(open, partition)) {
+            self.released.write().insert(id, released);
+            open.remove(&id);
+        }
     }
 
     /// Stops to serve a partition; everybody who waits on it hears `code`.
     pub(crate) fn remove(&self, id: PartitionId, code: ErrorCode) -> Option<Arc<Partition>> {
-        let mut open = self.open.write();
-        let partition = open.remove(&id)?;
-        self.closed.write().insert(id, None);
-        drop(open);
+        let partition = self.open.write().remove(&id)?;
         partition.close(code);
         Some(partition)
     }

@@ -79,16 +79,19 @@ impl Leaving {
         while let Ok(closing) = self.requests.try_recv() {
             self.waiting.push_back(closing);
         }
-        let position = self.waiting.iter().position(|closing| closing.partition.is_uploaded())?;
-        let closing = self.waiting.remove(position)?;
-        // Asked for twice: the first CLOSE is the one.
-        match self.partitions.released(closing.partition.id(), closing.partition.epoch()) {
-            Some(released) => {
+        loop {
+            let uploaded = |closing: &Closing| closing.partition.is_uploaded();
+            let position = self.waiting.iter().position(uploaded)?;
+            let closing = self.waiting.remove(position)?;
+            if self.partitions.is_open(&closing.partition) {
+                return Some(closing);
+            }
+            // Asked for twice: the first CLOSE is the one, and the partition may have come back since.
+            let (id, epoch) = (closing.partition.id(), closing.partition.epoch());
+            if let Some(released) = self.partitions.released(id, epoch) {
                 // Whoever asked may have given up.
                 let _ = closing.told.send(released);
-                None
             }
-            None => Some(closing),
         }
     }
 
@@ -96,7 +99,7 @@ impl Leaving {
     pub(super) fn left(&self, closing: Closing, slot: u64) {
         let (id, epoch) = (closing.partition.id(), closing.partition.epoch());
         let released = Released { epoch, slot };
-        self.partitions.release(id, released);
+        self.partitions.release(&closing.partition, released);
         tracing::info!(partition = %id, epoch, slot, "partition left this node");
         let _ = closing.told.send(released);
     }

@@ -1,12 +1,16 @@
 //! What an upload publishes, trims and survives.
 
 use bytes::Bytes;
+use protocol::ErrorCode;
 use protocol::batch::BatchBuilder;
 use segment::Family;
 use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogReader, place_end};
 
 use super::*;
 use crate::fixture::{Fixture, batch};
+use crate::partition::{EpochHistory, OpenedLog};
+use crate::partitions::{Partitions, Released};
+use crate::settings::TopicSettings;
 
 async fn uploader(fixture: &Fixture) -> Uploader {
     let open = OpenSlot::default();
@@ -71,4 +75,51 @@ async fn an_upload_to_an_ended_log_is_fenced_and_trims_nothing() {
     assert_eq!(fixture.read(0).0.uploaded_upto, 0);
     let reader = SeqLogReader::new(fixture.store.clone(), Family::Data, fixture.log);
     assert!(reader.find_end().await.unwrap().is_some());
+}
+
+/// The partition of `fixture` in a later epoch.
+async fn successor(fixture: &Fixture, epoch: i32) -> Arc<Partition> {
+    let manifest = fixture.manifests.load(&fixture.partition.id()).await.unwrap().unwrap();
+    let epochs = EpochHistory::new(vec![(3, 0), (epoch, 0)]);
+    let opened = OpenedLog { epoch, epochs, ..OpenedLog::default() };
+    let (front, cache) = (Arc::clone(&fixture.front) as _, Arc::clone(&fixture.cache));
+    let settings = TopicSettings::default();
+    Partition::new(fixture.partition.id(), opened, manifest, settings, front, cache)
+}
+
+/// Found by chaos: the second CLOSE of the former epoch took the next one with it, and that was
+/// then begun a second time, at offsets it had given away already.
+#[tokio::test]
+async fn a_partition_that_was_asked_for_twice_leaves_once_and_its_next_epoch_stays() {
+    let fixture = Fixture::new().await;
+    let partitions = Arc::new(Partitions::default());
+    partitions.insert(Arc::clone(&fixture.partition));
+    let (requests, leaving) = tokio::sync::mpsc::channel(2);
+    let mut leaving = Leaving::new(leaving, Arc::clone(&partitions));
+    fixture.partition.close(ErrorCode::NotLeaderOrFollower);
+    for _ in 0..2 {
+        let (told, _nobody_listens) = tokio::sync::oneshot::channel();
+        let (partition, store) = (Arc::clone(&fixture.partition), fixture.store.clone());
+        requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
+    }
+    let first = leaving.ready().expect("everything is uploaded");
+    leaving.left(first, 7);
+    let id = fixture.partition.id();
+    assert!(partitions.released(id, 3).is_some() && partitions.find(id).is_none());
+
+    let next = successor(&fixture, 4).await;
+    partitions.insert(Arc::clone(&next));
+    assert!(leaving.ready().is_none(), "epoch 3 has left");
+    assert!(partitions.is_open(&next));
+    assert!(partitions.has_served(id, 4) && !partitions.has_served(id, 5));
+}
+
+#[tokio::test]
+#[should_panic(expected = "once per epoch")]
+async fn no_epoch_is_begun_twice_in_one_incarnation() {
+    let fixture = Fixture::new().await;
+    let partitions = Partitions::default();
+    partitions.insert(Arc::clone(&fixture.partition));
+    partitions.release(&fixture.partition, Released { epoch: 3, slot: 7 });
+    partitions.insert(successor(&fixture, 3).await);
 }

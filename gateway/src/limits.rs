@@ -83,6 +83,10 @@ pub(crate) const TIDES_MAX: usize = 200_000;
 /// per consumer and partition that catches up, of about 100 bytes.
 pub(crate) const COLD_ENDS_MAX: usize = 16_384;
 
+/// Partitions whose last owner is remembered, to notice that they moved. When full, all are
+/// forgotten: a move that falls into that moment costs a client one back-off.
+pub(crate) const OWNERS_SEEN_MAX: usize = 200_000;
+
 /// Plans remembered, over all partitions. Each is a few KiB and covers tens of megabytes.
 pub(crate) const PLANS_MAX: usize = 4_096;
 

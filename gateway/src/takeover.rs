@@ -23,6 +23,7 @@ use process::Drain;
 use protocol::ids::{NodeId, PartitionId};
 use tokio::time::Instant;
 
+use crate::limits::OWNERS_SEEN_MAX;
 use crate::metrics;
 
 /// When nodes, and the owners of partitions, were last seen to change. Clones share it.
@@ -98,8 +99,11 @@ impl Takeovers {
             Some(seen) if seen.node == owner => seen.since?,
             seen => {
                 let since = seen.map(|_| Instant::now());
-                let now = SeenOwner { node: owner, since };
-                self.partitions.write().insert(partition, now);
+                let mut partitions = self.partitions.write();
+                if partitions.len() >= OWNERS_SEEN_MAX {
+                    partitions.clear();
+                }
+                partitions.insert(partition, SeenOwner { node: owner, since });
                 since?
             }
         };

@@ -105,7 +105,7 @@ impl Collector {
         in_logs: &mut HashSet<PartitionId>,
     ) -> Result<(), GcError> {
         let end = self.end_of(Family::Data, id, &log.data).await?;
-        let Some((end, record)) = end else {
+        let Some((end, _)) = end else {
             // A log that may grow keeps all its slots (R8), and what it has of deleted topics.
             if !known.bare.is_empty() {
                 self.look_for(id, log.data.iter().map(|(slot, _)| *slot), known, in_logs).await?;
@@ -121,13 +121,10 @@ impl Collector {
         let old = |listed: &Listed| listed.modified_ms < old_before_ms;
         behind.into_iter().filter(|(_, it)| old(it)).for_each(|(_, it)| self.doomed.add(it.key));
         self.judge_wal(id, log.wal, old_before_ms).await?;
-        let current = record.index.map(|index| index.key);
-        for listed in log.indexes.into_iter().filter(old) {
-            let useful =
-                current.as_deref() == Some(listed.key.as_str()) && known.chained.contains(&id);
-            if !useful {
-                self.doomed.add(listed.key);
-            }
+        // END names one index and each CLOSE another; what drainers left that lost is as small. Without
+        // them the producers are rebuilt from the footers that are left, and some are missing (T1).
+        if !known.chained.contains(&id) {
+            log.indexes.into_iter().filter(old).for_each(|it| self.doomed.add(it.key));
         }
         Ok(())
     }

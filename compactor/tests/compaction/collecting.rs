@@ -6,7 +6,7 @@ use compactor::{Collector, GcConfig};
 use segment::seqlog::SeqLogReader;
 use segment::{Family, LogId, keys};
 
-use crate::harness::{Cluster, TENANT, TestNode, batch, error};
+use crate::harness::{Cluster, TENANT, TestNode, batch, error, sequenced};
 use crate::support::{
     collect, config, count, deps, manifest, reachable, rounds, scrubs_clean, stop, stored,
 };
@@ -55,6 +55,33 @@ async fn slots_of_an_ended_log_go_when_every_record_is_compacted_and_end_stays()
     let third = node(&cluster).await;
     assert_eq!(third.serving(&cluster, topic, 0).await, 2);
     assert_eq!(stored(&cluster, &third, topic, 0, 0).await, before);
+}
+
+/// Found by chaos: without it the next owner knew fewer batches of a producer than there were, and
+/// took a retry for news.
+#[tokio::test]
+async fn the_snapshot_of_a_close_stays_as_long_as_a_manifest_names_the_close() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let first = node(&cluster).await;
+    first.serving(&cluster, topic, 0).await;
+    first.client.acked(topic, 0, sequenced((4000, 0), 0, &["a"])).await;
+    let log = log_of(&cluster).await;
+    let second = cluster.start(cluster.config(2)).await;
+    reachable(&cluster, &second).await;
+    cluster.assign(topic, 0, 2, 1).await;
+    second.serving(&cluster, topic, 0).await;
+    stop(&cluster, first).await;
+    collect(&mut Collector::new(config().gc, &deps(&cluster).0)).await;
+
+    let left = manifest(&cluster, topic, 0).await.chain[0].close_slot.expect("it left by CLOSE");
+    let reader = SeqLogReader::new(cluster.store.clone(), Family::Data, log);
+    let close = reader.read(left).await.unwrap().and_then(|slot| slot.close());
+    let snapshot = close.and_then(|close| close.snapshot).expect("CLOSE names a snapshot");
+    let prefix = snapshot.key.rsplit_once('/').expect("a key has a folder").0;
+    let kept = cluster.store.list(&format!("{prefix}/")).await.unwrap();
+    assert!(kept.iter().any(|listed| listed.key.to_string() == snapshot.key), "{kept:?}");
+    scrubs_clean(&cluster).await;
 }
 
 #[tokio::test]

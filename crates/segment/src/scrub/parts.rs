@@ -191,7 +191,13 @@ impl<'a> Parts<'a> {
         if repeats && end <= part.end {
             return Ok(());
         }
-        let expected = if part.end_known { part.end } else { base };
+        // Times whose links are gone share one part: in between the partition was elsewhere.
+        let came_back = claim.is_none() && header.leader_epoch > part.epoch;
+        let expected = match part.end_known {
+            true if came_back => part.end.max(base),
+            true => part.end,
+            false => base,
+        };
         if base > part.end {
             part.whole_from = base;
         }

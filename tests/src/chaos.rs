@@ -13,7 +13,6 @@ pub mod load;
 mod faults;
 mod nemesis;
 mod outage;
-mod owners;
 mod report;
 
 use std::path::Path;

@@ -1,12 +1,13 @@
-//! What the cluster's metadata says at the moment: who owns what, and how to call it.
+//! What the cluster's metadata says at the moment: who owns what, and how to call it; and moves, which
+//! are changes of that, as control makes them (RELIABILITY §4.6).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use metadata::MetadataStore;
 use metadata::keys::{self, Key};
-use metadata::model::{Assignment, ClusterRecord, NodeRecord, Record, TopicRecord};
+use metadata::model::{Assignment, ClusterRecord, NodeRecord, NodeState, Record, TopicRecord};
+use metadata::{Entry, MetadataStore, Txn, TxnOutcome};
 use protocol::ids::{NodeId, TopicId};
 use tokio::runtime::Runtime;
 
@@ -64,9 +65,34 @@ impl Registry {
         Ok(owners)
     }
 
+    /// Assigns a partition to another node, in the next epoch. False if it is there already, if that
+    /// node's incarnation is over, or if somebody changed the same in between.
+    pub fn give(&self, topic: &str, partition: u32, to: i32) -> Result<bool> {
+        let partition = Key::Partition(self.topic(topic)?, i32::try_from(partition)?);
+        let node = Key::Node(NodeId(to));
+        let (Some(assigned), Some(heir)) = (self.entry(partition)?, self.entry(node)?) else {
+            return Ok(false);
+        };
+        let Assignment { node: from, epoch } = Assignment::decode(&assigned.value)?;
+        let is_live = NodeRecord::decode(&heir.value)?.state == NodeState::Live;
+        if from == NodeId(to) || !is_live {
+            return Ok(false);
+        }
+        let next = Assignment { node: NodeId(to), epoch: epoch + 1 };
+        let txn = Txn::new()
+            .when_mod(node, heir.mod_revision)
+            .when_mod(partition, assigned.mod_revision)
+            .put(partition, next.encode());
+        let outcome = self.runtime.block_on(self.store.txn(txn))?;
+        Ok(matches!(outcome, TxnOutcome::Committed { .. }))
+    }
+
     fn record<R: Record>(&self, key: Key) -> Result<R> {
-        let key = key.to_string();
-        let entry = self.runtime.block_on(self.store.get(&key))?;
-        Ok(R::decode(&entry.with_context(|| format!("no {key}"))?.value)?)
+        let entry = self.entry(key)?.with_context(|| format!("no {key}"))?;
+        Ok(R::decode(&entry.value)?)
+    }
+
+    fn entry(&self, key: Key) -> Result<Option<Entry>> {
+        Ok(self.runtime.block_on(self.store.get(&key.to_string()))?)
     }
 }

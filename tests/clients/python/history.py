@@ -1,7 +1,8 @@
 """Producers and readers that write down what they saw, for the checker in tests/src/chaos.
 
     produce BOOTSTRAP TOPIC PARTITIONS WORKER BYTES_PER_S LOG   idempotent, until SIGTERM, then flushes
-    tail    BOOTSTRAP TOPIC PARTITIONS LOG                      follows all partitions until SIGTERM, then to their ends
+    tail    BOOTSTRAP TOPIC PARTITIONS LOG [BYTES_PER_S]        follows all partitions from offset 0 until SIGTERM, then
+                                                                reads to their ends; no faster than that until then
     read    BOOTSTRAP TOPIC PARTITIONS LOG                      all partitions once, from offset 0 to their ends
 
 Every value is unique and carries its CRC: 4 digits worker, 16 digits sequence, 8 hexadecimal digits
@@ -118,8 +119,9 @@ def produce(bootstrap, topic, partitions, worker, rate, log):
 class Reader:
     """Reads all partitions from 0, in one consumer without a group's protocol."""
 
-    def __init__(self, bootstrap, topic, partitions, log):
+    def __init__(self, bootstrap, topic, partitions, log, rate=None):
         self.topic = topic
+        self.rate = float(rate or "inf")
         self.history = History(log)
         self.consumer = Consumer({
             "bootstrap.servers": bootstrap,
@@ -129,25 +131,29 @@ class Reader:
             "auto.offset.reset": "error",
             "error_cb": self.history.error,
             "fetch.message.max.bytes": 2 << 20,
-            "queued.max.messages.kbytes": 64 << 10,
+            # Who reads slowly must not have everything fetched long before.
+            "queued.max.messages.kbytes": 1 << 10 if rate else 64 << 10,
         })
         self.next = {partition: 0 for partition in range(int(partitions))}
         self.consumer.assign([TopicPartition(topic, partition, 0) for partition in self.next])
 
     def poll(self):
         """Reads what is there; how many records."""
-        messages = self.consumer.consume(2000, timeout=0.5)
+        messages = self.consumer.consume(100 if self.rate < float("inf") else 2000, timeout=0.5)
+        size = 0
         for message in messages:
             if message.error():
                 self.history.error(message.error())
                 continue
             partition, offset = message.partition(), message.offset()
+            size += len(message.value())
             value = parse(message.value())
             if value is None:
                 self.history.write("x", partition, offset)
             else:
                 self.history.write("r", partition, offset, *value)
             self.next[partition] = offset + 1
+        time.sleep(size / self.rate)
         return len(messages)
 
     def ends(self):
@@ -166,6 +172,7 @@ class Reader:
 
     def finish(self):
         """Reads to the present ends; without the last line the checker knows that it did not."""
+        self.rate = float("inf")
         ends = self.ends()
         heard = time.monotonic()
         while any(self.next[partition] < end for partition, end in ends.items()):

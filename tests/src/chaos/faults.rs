@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::nemesis::{Fault, Move, Nemesis, Targets};
 use super::outage::Outage;
-use super::owners::Owners;
 use crate::cluster::{Cluster, Role};
+use crate::registry::Registry;
 
 /// How often the cluster is looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ pub(super) struct Done {
 /// Hurts a cluster and looks after it.
 pub(super) struct Faults<'a> {
     cluster: &'a mut Cluster,
-    owners: Owners,
+    registry: Registry,
     topic: &'a str,
     clock: Clock,
     nemesis: Nemesis,
@@ -75,7 +75,7 @@ impl<'a> Faults<'a> {
             readers: cluster.readers.len(),
         };
         Ok(Self {
-            owners: Owners::connect(&cluster.etcd.url())?,
+            registry: Registry::connect(&cluster.etcd.url())?,
             cluster,
             topic,
             clock: Clock::system(),
@@ -147,7 +147,7 @@ impl<'a> Faults<'a> {
         if is_paused || self.role(target).process().is_none() {
             return;
         }
-        match self.owners.give(self.topic, partition, node_id(to)) {
+        match self.registry.give(self.topic, partition, node_id(to)) {
             Ok(true) => {
                 eprintln!("move {partition} to {target:?}");
                 self.done.moves += 1;
@@ -161,7 +161,7 @@ impl<'a> Faults<'a> {
     /// nothing any more: hitting them proves little, so the busiest one is hit instead.
     fn aim(&mut self, target: Target) -> (Target, Vec<u32>) {
         let Target::Node(index) = target else { return (target, Vec::new()) };
-        let mut owners = self.owners.of(self.topic).unwrap_or_else(|error| {
+        let mut owners = self.registry.owners(self.topic).unwrap_or_else(|error| {
             eprintln!("owners are not known: {error:#}");
             HashMap::new()
         });

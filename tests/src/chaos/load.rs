@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::history::History;
-use crate::clients::python;
+use crate::clients::{Client, python};
 use crate::process::Process;
 
 /// Two producers: what one sees of the other is part of the test.
@@ -17,6 +17,10 @@ const PRODUCERS: u16 = 2;
 pub(super) const PROBE: u16 = PRODUCERS + 1;
 /// Bytes per second and partition of the probe: about five records.
 const PROBE_RATE: u64 = 20_000;
+/// The program of all of them.
+const HISTORY: &str = "history.py";
+/// The name of the consumer that follows from the beginning.
+const FOLLOWER: &str = "follower";
 /// A producer may need this long to learn what became of its last records, a follower to reach the
 /// end, a reader to read everything.
 const FINISH: Duration = Duration::from_secs(600);
@@ -29,7 +33,8 @@ pub struct Load {
     topic: String,
     partitions: String,
     producers: Vec<(u16, Process)>,
-    follower: Process,
+    /// By name.
+    followers: Vec<(String, Process)>,
 }
 
 impl Load {
@@ -53,13 +58,32 @@ impl Load {
             Ok((worker, Process::spawn(&name, client(&args)?, dir)?))
         });
         let producers = producers.collect::<Result<_>>()?;
-        let args = ["tail", bootstrap, topic, &partitions, &log("follower")];
-        let follower = Process::spawn("follower", client(&args)?, dir)?;
+        let args = ["tail", bootstrap, topic, &partitions, &log(FOLLOWER)];
+        let follower = Process::spawn(FOLLOWER, client(&args)?, dir)?;
+        let followers = vec![(FOLLOWER.to_owned(), follower)];
         let (dir, bootstrap, topic) = (dir.to_owned(), bootstrap.to_owned(), topic.to_owned());
-        Ok(Self { dir, bootstrap, topic, partitions, producers, follower })
+        Ok(Self { dir, bootstrap, topic, partitions, producers, followers })
     }
 
-    /// Stops the producers, lets the follower reach the end, reads everything, and collects what
+    /// Adds a consumer that follows from offset 0, no faster than so many bytes per second until
+    /// [`Load::finish`]: one that replays while the load goes on.
+    pub fn replay(&mut self, name: &str, client: Client, rate: u64) -> Result<()> {
+        let (log, rate) = (history_path(&self.dir, name).display().to_string(), rate.to_string());
+        let args = ["tail", &self.bootstrap, &self.topic, &self.partitions, &log, &rate];
+        let command = match client {
+            Client::Python => python(HISTORY, &args)?,
+            Client::Java => {
+                let mut command = client.command()?;
+                command.args(args);
+                command
+            }
+            Client::Kcat | Client::Go => anyhow::bail!("{client:?} writes no history"),
+        };
+        self.followers.push((name.to_owned(), Process::spawn(name, command, &self.dir)?));
+        Ok(())
+    }
+
+    /// Stops the producers, lets the followers reach the end, reads everything, and collects what
     /// all of them wrote down.
     pub fn finish(mut self) -> Result<History> {
         let mut history = History::default();
@@ -68,13 +92,14 @@ impl Load {
             history
                 .add_producer(*worker, &history_path(&self.dir, &format!("producer-{worker}")))?;
         }
-        // A follower that got stuck has no last line; the checker counts what it did not see.
-        let followed = self.follower.finish(FINISH);
-        if let Err(error) = followed {
-            eprintln!("the follower did not finish: {error:#}");
+        for (name, follower) in &mut self.followers {
+            // One that got stuck has no last line; the checker counts what it did not see.
+            if let Err(error) = follower.finish(FINISH) {
+                eprintln!("{name} did not finish: {error:#}");
+            }
+            let tail = history.reader(&history_path(&self.dir, name))?;
+            history.tails.push(tail);
         }
-        let tail = history.reader(&history_path(&self.dir, "follower"))?;
-        history.tails.push(tail);
         history.last = self.read_all(&mut history)?;
         Ok(history)
     }
@@ -96,7 +121,7 @@ impl Load {
 }
 
 fn client(args: &[&str]) -> Result<Command> {
-    python("history.py", args)
+    python(HISTORY, args)
 }
 
 fn history_path(dir: &Path, name: &str) -> PathBuf {

@@ -6,9 +6,11 @@
 mod bad_config;
 mod balance;
 mod cluster;
+mod cold_faults;
 mod deleting;
 mod dev;
 mod etcd;
 mod hostile;
 mod paused;
+mod replays;
 mod s3_faults;

@@ -1,14 +1,19 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
@@ -30,6 +35,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
+ *   tail      BOOTSTRAP TOPIC PARTITIONS LOG BYTES_PER_S   as tests/clients/python/history.py has it
  * </pre>
  */
 public final class Client {
@@ -42,6 +48,7 @@ public final class Client {
             case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "delete_records" -> deleteRecords(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])), Long.parseLong(args[4]));
             case "describe" -> describe(args[1]);
+            case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }
     }
@@ -135,6 +142,70 @@ public final class Client {
             consumer.commitSync();
         }
         System.out.println(count + " " + first + " " + last);
+    }
+
+    private static volatile boolean stopping;
+
+    /** Follows all partitions from offset 0 until SIGTERM, then reads to their ends. */
+    private static void tail(String bootstrap, String topic, int partitions, Path log, long rate) throws Exception {
+        Thread reader = Thread.currentThread();
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(reader)));
+        Properties config = consumer(bootstrap);
+        // An offset that is out of range would be a lie: nothing is ever deleted here (C7).
+        config.put("auto.offset.reset", "none");
+        config.put("max.poll.records", "200");
+        config.put("max.partition.fetch.bytes", Integer.toString(256 << 10));
+        config.put("fetch.max.bytes", Integer.toString(1 << 20));
+        List<TopicPartition> all = new ArrayList<>();
+        for (int partition = 0; partition < partitions; partition++) all.add(new TopicPartition(topic, partition));
+        try (var consumer = new KafkaConsumer<byte[], byte[]>(config);
+                var history = new PrintWriter(Files.newBufferedWriter(log))) {
+            consumer.assign(all);
+            for (TopicPartition partition : all) consumer.seek(partition, 0);
+            while (!stopping) Thread.sleep(1000 * read(consumer, history) / rate);
+            var ends = consumer.endOffsets(all, Duration.ofSeconds(90));
+            while (all.stream().anyMatch(it -> consumer.position(it) < ends.get(it))) read(consumer, history);
+            history.println("end");
+        } catch (Exception error) {
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+        }
+    }
+
+    /** Lets the reader finish: a JVM that was sent SIGTERM ends when its hooks do, and never with 0. */
+    private static void stop(Thread reader) {
+        stopping = true;
+        try {
+            reader.join();
+        } catch (InterruptedException error) {
+            Runtime.getRuntime().halt(1);
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    /** Writes down what one poll brought; how many bytes. */
+    private static long read(KafkaConsumer<byte[], byte[]> consumer, PrintWriter history) {
+        long bytes = 0;
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500))) {
+            String place = record.partition() + " " + record.offset();
+            history.println(isWhole(record.value()) ? "r " + place + " " + origin(record.value()) : "x " + place);
+            bytes += record.value().length;
+        }
+        return bytes;
+    }
+
+    /** Values are 4 digits worker, 16 digits sequence, 8 hexadecimal digits CRC-32 of the rest, payload. */
+    private static boolean isWhole(byte[] value) {
+        if (value.length < 28) return false;
+        CRC32 crc = new CRC32();
+        crc.update(value, 0, 20);
+        crc.update(value, 28, value.length - 28);
+        return String.format("%08x", crc.getValue()).equals(new String(value, 20, 8, StandardCharsets.US_ASCII));
+    }
+
+    private static String origin(byte[] value) {
+        String head = new String(value, 0, 20, StandardCharsets.US_ASCII);
+        return Integer.parseInt(head.substring(0, 4)) + " " + Long.parseLong(head.substring(4));
     }
 
     private static Properties consumer(String bootstrap) {

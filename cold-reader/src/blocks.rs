@@ -10,8 +10,8 @@
 //! - Single flight: a block is in the table from the moment its load is queued, and whoever wants it
 //!   then waits for that load. Groups that replay the same records share GETs and memory.
 //! - A load waits for its turn (see [`crate::fair`]) and for its memory (see [`crate::memory`]),
-//!   which the cache gives back: what was read goes first, what was used longest ago before the
-//!   rest. Whoever holds blocks waits only for loads that have their memory: consumers that hold and
+//!   which the cache gives back: what was read goes first, and of that what consumers come to last
+//!   (see `consumers`). Whoever holds blocks waits only for loads that have their memory: consumers that hold and
 //!   wait could stop each other for ever.
 //! - Blocks of one GET are slices of one buffer and leave the cache together, so that what leaves
 //!   gives memory back.
@@ -20,6 +20,7 @@
 //! - A failure is shared: those who waited for the block fail at once, and for half a second nobody
 //!   asks the store for it again.
 
+mod consumers;
 mod dispatch;
 mod table;
 
@@ -97,6 +98,7 @@ impl Blocks {
         let Some((first, rest)) = extents.split_first() else { return Ok(Vec::new()) };
         let found = {
             let mut table = self.shared.table.lock();
+            table.reads(flow, partition, first.base_offset);
             let known = extents.iter().filter(|extent| table.knows(extent)).count();
             let queued = table.want(flow, partition, extents);
             metrics::looked_up(known, queued);

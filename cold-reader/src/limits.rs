@@ -20,7 +20,12 @@ pub(crate) const LINGER: Duration = Duration::from_secs(30);
 /// than a consumer takes from one fetch to the next. Consumers that stopped must not stop others.
 pub(crate) const UNREAD_LIFE: Duration = Duration::from_secs(2);
 
-/// A partition that a flow has not read from for this long has no part in its readahead.
+/// All chunks are looked at once for evicting one of so many: often enough that consumers have not
+/// moved far, seldom enough that ten thousand small chunks cost nothing.
+pub(crate) const EVICTION_SHARE: usize = 8;
+
+/// A partition that a flow has not read from for this long has no part in its readahead, and nothing is
+/// kept for it.
 pub(crate) const STREAM_LIFE: Duration = Duration::from_secs(10);
 
 /// Blocks that one fetch may need, whatever it asks for.
@@ -44,7 +49,8 @@ pub(crate) const FAILURE_LIFE: Duration = Duration::from_millis(500);
 /// Failed blocks that are remembered.
 pub(crate) const FAILURES_MAX: usize = 4096;
 
-/// Sequential consumers that are remembered, by partition and next offset.
+/// Sequential consumers that are remembered, by partition and next offset, and whose next blocks are
+/// kept.
 pub(crate) const STREAMS_MAX: usize = 16_384;
 
 /// What a plan from a manifest covers, about.

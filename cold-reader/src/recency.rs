@@ -23,7 +23,12 @@ impl<K: Copy + Eq + Hash> Recency<K> {
 
     /// The key used longest ago.
     pub(crate) fn oldest(&self) -> Option<K> {
-        self.order.first_key_value().map(|(_, key)| *key)
+        self.oldest_first().next()
+    }
+
+    /// All keys.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = K> {
+        self.order.values().copied()
     }
 
     pub(crate) fn remove(&mut self, key: &K) {

@@ -1,5 +1,6 @@
 //! Which blocks are in memory, which are on their way, and which just failed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use segment::object::Block;
 use segment::{Extent, Location};
 use tokio::time::Instant;
 
+use super::consumers::Consumers;
 use crate::fair::{FairQueue, Flow};
-use crate::limits::{FAILURE_LIFE, FAILURES_MAX, UNREAD_LIFE};
+use crate::limits::{EVICTION_SHARE, FAILURE_LIFE, FAILURES_MAX, UNREAD_LIFE};
 use crate::load::{Load, LoadError, Outcomes, Stage, Waiting};
 use crate::recency::Recency;
 use crate::select;
@@ -30,6 +32,8 @@ pub(super) struct Table {
     /// Chunks with blocks that nobody has read yet, and chunks without.
     unread: Recency<u64>,
     read: Recency<u64>,
+    consumers: Consumers,
+    victims: Victims,
     last_chunk: u64,
     failures: HashMap<BlockKey, (Instant, LoadError)>,
     /// Bytes of loads that run.
@@ -44,9 +48,19 @@ enum Slot {
 
 /// What came with one GET and leaves together.
 struct Chunk {
+    partition: PartitionId,
+    last_offset: i64,
+    /// Bytes per offset, about.
+    density: f64,
     blocks: Vec<BlockKey>,
     unread: usize,
     used: Instant,
+}
+
+/// Chunks to evict, the next one last.
+struct Victims {
+    numbers: Vec<u64>,
+    chosen: Instant,
 }
 
 /// Where a block is.
@@ -59,6 +73,11 @@ pub(super) enum Found {
 }
 
 impl Table {
+    /// A consumer goes on from the block that starts at `offset`.
+    pub(super) fn reads(&mut self, flow: &Flow, partition: PartitionId, offset: i64) {
+        self.consumers.reads(flow, partition, offset);
+    }
+
     /// Whether the block is there or on its way.
     pub(super) fn knows(&self, extent: &Extent) -> bool {
         self.slots.contains_key(&BlockKey::of(extent))
@@ -154,21 +173,20 @@ impl Table {
             }
         }
         if !blocks.is_empty() {
-            let chunk = Chunk { unread: blocks.len(), blocks, used: Instant::now() };
-            self.chunks.insert(self.last_chunk, chunk);
+            self.chunks.insert(self.last_chunk, Chunk::of(load, blocks));
             self.unread.used(self.last_chunk);
         }
         load.enter(Stage::Done(Arc::clone(outcomes)));
     }
 
-    /// Drops the blocks of one GET: of those that were read, the one used longest ago; else one that
-    /// was to be read long since. False if there is none.
+    /// Drops the blocks of one GET: of those that were read, the one that is needed last; else one
+    /// that was to be read long since. False if there is none.
     pub(super) fn evict(&mut self) -> bool {
-        let oldest = self.read.oldest().or_else(|| {
+        let victim = self.needed_last().or_else(|| {
             let unread = self.unread.oldest()?;
             (self.chunks[&unread].used.elapsed() >= UNREAD_LIFE).then_some(unread)
         });
-        let Some(number) = oldest else { return false };
+        let Some(number) = victim else { return false };
         self.read.remove(&number);
         self.unread.remove(&number);
         let chunk = self.chunks.remove(&number);
@@ -176,6 +194,37 @@ impl Table {
             self.slots.remove(&key);
         }
         true
+    }
+
+    /// Of the chunks that were read, one that consumers come to last, or never.
+    fn needed_last(&mut self) -> Option<u64> {
+        if self.victims.numbers.is_empty() {
+            self.choose_victims();
+        }
+        while let Some(number) = self.victims.numbers.pop() {
+            let chunk = self.chunks.get(&number);
+            if chunk.is_some_and(|chunk| chunk.used <= self.victims.chosen) {
+                return Some(number);
+            }
+        }
+        self.read.oldest_first().next()
+    }
+
+    /// Looks at all chunks once for many evictions: of those that are needed equally late, what was
+    /// used longest ago goes first.
+    fn choose_victims(&mut self) {
+        let needed_after = |number: u64| {
+            let chunk = &self.chunks[&number];
+            let offsets = self.consumers.until(chunk.partition, chunk.last_offset)?;
+            Some((offsets as f64 * chunk.density) as u64)
+        };
+        let read = self.read.oldest_first();
+        let mut ranked: Vec<_> =
+            read.map(|number| (needed_after(number).unwrap_or(u64::MAX), number)).collect();
+        ranked.sort_by_key(|(bytes, _)| Reverse(*bytes));
+        ranked.truncate(ranked.len().div_ceil(EVICTION_SHARE));
+        let numbers = ranked.into_iter().rev().map(|(_, number)| number).collect();
+        self.victims = Victims { numbers, chosen: Instant::now() };
     }
 
     /// A block of the chunk was read, for the `first` time or again.
@@ -224,6 +273,27 @@ impl Table {
         if self.failures.len() < FAILURES_MAX {
             self.failures.insert(key, (Instant::now(), error.clone()));
         }
+    }
+}
+
+impl Chunk {
+    fn of(load: &Load, blocks: Vec<BlockKey>) -> Self {
+        let (first, last) = (&load.extents[0], &load.extents[load.extents.len() - 1]);
+        let offsets = last.last_offset - first.base_offset + 1;
+        Self {
+            partition: load.partition,
+            last_offset: last.last_offset,
+            density: load.bytes() as f64 / offsets.max(1) as f64,
+            unread: blocks.len(),
+            blocks,
+            used: Instant::now(),
+        }
+    }
+}
+
+impl Default for Victims {
+    fn default() -> Self {
+        Self { numbers: Vec::new(), chosen: Instant::now() }
     }
 }
 

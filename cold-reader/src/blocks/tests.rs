@@ -94,6 +94,47 @@ async fn a_group_that_asks_for_ten_times_as_much_starves_nobody() {
     assert!((7..=9).contains(&got["greedy"]), "{got:?}");
 }
 
+/// A group three quarters of the memory behind another one finds all that the other one loaded.
+#[tokio::test(start_paused = true)]
+async fn what_a_lagging_group_comes_to_is_kept_for_it() {
+    let counters = Counters::new();
+    let _counting = counters.install();
+    let (_, fixture) = stored(1, 100).await;
+    let blocks = blocks(&fixture, 32 * MIB, 1 << 30, None);
+    let extents = fixture.plan(0).extents;
+    let (leader, follower) = (flow("leader"), flow("follower"));
+    for at in 0..100 + 24 {
+        if let Some(extent) = extents.get(at) {
+            blocks.fetch(&leader, partition(0), std::slice::from_ref(extent)).await.unwrap();
+        }
+        if let Some(extent) = at.checked_sub(24).map(|at| &extents[at]) {
+            blocks.fetch(&follower, partition(0), std::slice::from_ref(extent)).await.unwrap();
+        }
+    }
+    assert_eq!(counters.value("cold_reader_get_total"), 100);
+}
+
+/// One that is behind by more than fits finds as much as fits, and not nothing.
+#[tokio::test(start_paused = true)]
+async fn a_group_too_far_behind_finds_what_fits() {
+    let counters = Counters::new();
+    let _counting = counters.install();
+    let (_, fixture) = stored(1, 200).await;
+    let blocks = blocks(&fixture, 32 * MIB, 1 << 30, None);
+    let extents = fixture.plan(0).extents;
+    let (leader, follower) = (flow("leader"), flow("follower"));
+    for at in 0..200 + 45 {
+        if let Some(extent) = extents.get(at) {
+            blocks.fetch(&leader, partition(0), std::slice::from_ref(extent)).await.unwrap();
+        }
+        if let Some(extent) = at.checked_sub(45).map(|at| &extents[at]) {
+            blocks.fetch(&follower, partition(0), std::slice::from_ref(extent)).await.unwrap();
+        }
+    }
+    let again = counters.value("cold_reader_get_total") - 200;
+    assert!((40..100).contains(&again), "a third of 200 does not fit: {again}");
+}
+
 /// Who holds blocks does not wait for memory, so that all of it being held is not the end.
 #[tokio::test(start_paused = true)]
 async fn what_answers_hold_is_waited_for() {

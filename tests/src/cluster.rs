@@ -37,6 +37,8 @@ pub struct Spec {
     pub upload_interval: String,
     /// More lines of each node's `[storage_node]` table.
     pub node_lines: String,
+    /// More lines of each cold reader's `[cold_reader]` table.
+    pub reader_lines: String,
     /// More lines of control's `[control]` table.
     pub control_lines: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
@@ -89,6 +91,7 @@ impl Default for Spec {
             wal_size: "64MiB".to_owned(),
             upload_interval: "5s".to_owned(),
             node_lines: String::new(),
+            reader_lines: String::new(),
             control_lines: String::new(),
             compactor: None,
         }
@@ -158,7 +161,7 @@ impl Cluster {
                 node_text(role, &etcd, &store, spec)
             })?,
             readers: roles(dir, "cold-reader", spec.readers, |role| {
-                reader_text(role, &etcd, &store)
+                reader_text(role, &etcd, &store) + &spec.reader_lines
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| gateway_text(role, &etcd))?,
             compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {

@@ -176,6 +176,17 @@ impl Direct {
         })
     }
 
+    /// Asks anybody anything on behalf of a tenant, and waits for the answer.
+    pub fn call<M: Call>(
+        &self,
+        address: &str,
+        tenant: TenantId,
+        message: M,
+    ) -> Result<M::Answer, HopError> {
+        let header = HopHeader::internal(tenant, PATIENCE);
+        self.runtime.block_on(async { self.peers.peer(address).ask(header, message).await })
+    }
+
     fn ask<M: Call + 'static>(
         &self,
         node: &str,

@@ -4,6 +4,7 @@
 //! own temporary folder, so they run side by side.
 
 mod bad_config;
+mod bad_plans;
 mod balance;
 mod cluster;
 mod cold_faults;
@@ -14,3 +15,4 @@ mod hostile;
 mod paused;
 mod replays;
 mod s3_faults;
+mod shares;

@@ -50,6 +50,10 @@ pub(crate) const PRODUCE_TIMEOUT: (Duration, Duration) =
 /// gateway must be refused (R37).
 pub(crate) const PRODUCE_HOLD_MAX: Duration = Duration::from_secs(5);
 
+/// Partitions of one connection of which a batch has failed and not come again. More than a producer
+/// writes to at once; beyond it order is the owner's to refuse.
+pub(crate) const INTERRUPTED_MAX: usize = 4_096;
+
 /// Bounds of the time an administrative request may take.
 pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(120));

@@ -29,12 +29,14 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
+use protocol::batch::Interrupted;
 use protocol::ids::{PartitionId, TenantId};
 use segment::{Extent, Manifest, ManifestVersion};
 use tokio::time::Instant;
 
 use crate::acks::Ack;
 use crate::cache::HotCache;
+use crate::limits::PRODUCERS_PER_PARTITION_MAX;
 use crate::producer_state::ProducerTable;
 use crate::settings::TopicSettings;
 use crate::wal::Front;
@@ -97,6 +99,8 @@ struct State {
     last_append_ms: i64,
     epochs: EpochHistory,
     producers: ProducerTable,
+    /// Producers of which a batch found no room, by id.
+    interrupted: Interrupted<i64>,
     /// Compacted objects first, then blocks in logs.
     extents: Vec<Extent>,
     /// Since when there are blocks in logs, as far as this incarnation knows.
@@ -144,6 +148,7 @@ impl Partition {
             last_append_ms,
             epochs: opened.epochs,
             producers: opened.producers,
+            interrupted: Interrupted::new(PRODUCERS_PER_PARTITION_MAX),
             uncompacted_since: Some(Instant::now()),
             compaction_leased: None,
             extents: opened.extents,

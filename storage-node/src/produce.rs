@@ -140,7 +140,8 @@ fn place(
         return refused(data.index, slot, ProduceError::NotOwned);
     };
     let expected = expected_epoch::get(&data);
-    let result = append(&partition, data.records, expected, now_ms, ack);
+    let result = append(&partition, data.records, expected, now_ms, ack)
+        .inspect_err(|error| tracing::debug!(partition = %id, %error, "batch refused"));
     Placed { index: data.index, slot, epoch: partition.epoch(), result }
 }
 

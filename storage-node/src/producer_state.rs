@@ -16,6 +16,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use protocol::batch::Sequence;
 use segment::index::{ProducerBatch, ProducerState};
 use thiserror::Error;
 
@@ -59,6 +60,11 @@ impl ProducerEntry {
         ProducerState { producer_id, producer_epoch: self.epoch, batches: batches.collect() }
     }
 
+    fn out_of_order(&self, Sequence { epoch, first, .. }: Sequence) -> SequenceError {
+        let last = self.last_sequence().unwrap_or(-1);
+        SequenceError::OutOfOrder { epoch, first, known: self.epoch, last }
+    }
+
     fn last_sequence(&self) -> Option<i32> {
         self.batches.back().map(|batch| batch.last_sequence)
     }
@@ -69,19 +75,6 @@ impl ProducerEntry {
         }
         self.batches.push_back(batch);
     }
-}
-
-/// The producer part of a batch header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sequence {
-    /// Who produced it.
-    pub producer_id: i64,
-    /// In which of its epochs.
-    pub epoch: i16,
-    /// Sequence of the first record.
-    pub first: i32,
-    /// Sequence of the last record, wrapped.
-    pub last: i32,
 }
 
 /// What to do with a batch whose sequence is acceptable.
@@ -97,11 +90,25 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum SequenceError {
     /// A newer instance of the producer has written since.
-    #[error("producer epoch is older than the partition has seen")]
-    StaleEpoch,
-    /// A batch before this one is missing.
-    #[error("sequence does not follow the last one of its producer")]
-    OutOfOrder,
+    #[error("producer epoch {epoch} is older than {known}, which the partition has seen")]
+    StaleEpoch {
+        /// Of the batch.
+        epoch: i16,
+        /// The latest.
+        known: i16,
+    },
+    /// A batch before this one is missing, or it is older than all that are remembered.
+    #[error("sequence {first} in epoch {epoch} does not follow {last} in epoch {known}")]
+    OutOfOrder {
+        /// Of the batch.
+        epoch: i16,
+        /// Its first sequence.
+        first: i32,
+        /// The epoch that the partition knows.
+        known: i16,
+        /// The last sequence in it.
+        last: i32,
+    },
 }
 
 /// All producers one partition remembers.
@@ -117,12 +124,12 @@ impl ProducerTable {
             return Ok(Verdict::Append);
         };
         if sequence.epoch < entry.epoch {
-            return Err(SequenceError::StaleEpoch);
+            return Err(SequenceError::StaleEpoch { epoch: sequence.epoch, known: entry.epoch });
         }
         if sequence.epoch > entry.epoch {
             return match sequence.first {
                 0 => Ok(Verdict::Append),
-                _ => Err(SequenceError::OutOfOrder),
+                _ => Err(entry.out_of_order(sequence)),
             };
         }
         let duplicate = entry.batches.iter().find(|batch| {
@@ -132,7 +139,7 @@ impl ProducerTable {
             return Ok(Verdict::Duplicate(*batch));
         }
         match entry.last_sequence() {
-            Some(last) if !follows(last, sequence.first) => Err(SequenceError::OutOfOrder),
+            Some(last) if !follows(last, sequence.first) => Err(entry.out_of_order(sequence)),
             _ => Ok(Verdict::Append),
         }
     }

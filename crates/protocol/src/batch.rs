@@ -28,11 +28,13 @@ use crate::error::ErrorCode;
 mod builder;
 mod patch;
 pub mod records;
+mod sequence;
 mod validate;
 mod view;
 
 pub use builder::BatchBuilder;
 pub use patch::{set_log_append_time, set_offsets};
+pub use sequence::{Interrupted, Sequence};
 pub use validate::{validate_produced, validate_single};
 pub use view::{BatchView, Compression, TimestampType};
 

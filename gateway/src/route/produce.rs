@@ -82,19 +82,20 @@ fn refused(request: &ProduceRequest) -> Option<ErrorCode> {
 /// Sends every owner its share. All are in their lanes when this returns.
 fn dispatch(
     context: &Context,
-    split: Split,
+    mut split: Split,
     tracker: UnderWay,
 ) -> impl Future<Output = ProduceResponse> + Send + use<> {
+    tracker.keep_order(&mut split);
     let Split { shares, mut response, .. } = split;
     let deadline = deadline(shares.first());
     let calls: Vec<_> = shares
         .into_iter()
-        .map(|Share { address, owner, partitions, message, slots }| {
-            let underway = tracker.begin(owner, partitions);
+        .map(|Share { address, owner, batches, message, slots }| {
+            let sent = tracker.begin(owner, batches);
             let call = context.ask(&address, deadline, message);
             async move {
                 let answer = call.await;
-                drop(underway);
+                sent.answered(&answer);
                 (answer, slots)
             }
         })

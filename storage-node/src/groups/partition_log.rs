@@ -108,9 +108,8 @@ fn read_batch(batch: &Bytes, log_start: i64, each: &mut ReplayFn<'_>) -> Result<
 
 fn refused(error: &partition::AppendError, bytes: usize) -> AppendError {
     match error {
-        partition::AppendError::Front(FrontError::Full { .. } | FrontError::Busy { .. }) => {
-            AppendError::Full
-        }
+        partition::AppendError::Front(FrontError::Full { .. } | FrontError::Busy { .. })
+        | partition::AppendError::Behind => AppendError::Full,
         partition::AppendError::Front(FrontError::BatchSize { .. }) => {
             AppendError::TooLarge { bytes }
         }

@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
-use protocol::batch::{self, BatchView, NO_TIMESTAMP};
+use protocol::batch::{self, BatchView, NO_TIMESTAMP, Sequence};
 use thiserror::Error;
 
 use super::{Partition, State};
 use crate::acks::Ack;
-use crate::producer_state::{Sequence, SequenceError, SequencedBatch, Verdict};
+use crate::producer_state::{SequenceError, SequencedBatch, Verdict};
 use crate::wal::{Entry, FrontError};
 
 /// A batch that has passed every check that needs no state.
@@ -47,6 +47,10 @@ pub(crate) enum AppendError {
     /// The producer's sequence forbids it.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
+    /// The front had no room for a batch of the producer, which has not come again yet. This one may
+    /// not take its place.
+    #[error("sent behind a batch that was refused")]
+    Behind,
     /// The front did not take it.
     #[error(transparent)]
     Front(#[from] FrontError),
@@ -57,16 +61,10 @@ pub(crate) enum AppendError {
 impl Append {
     /// `view` is of `batch`.
     pub(crate) fn new(batch: Bytes, view: &BatchView<'_>) -> Self {
-        let sequence = view.has_producer_id().then(|| Sequence {
-            producer_id: view.producer_id(),
-            epoch: view.producer_epoch(),
-            first: view.base_sequence(),
-            last: view.last_sequence(),
-        });
         Self {
             last_offset_delta: view.last_offset_delta(),
             max_timestamp: view.max_timestamp(),
-            sequence,
+            sequence: Sequence::of(view),
             batch,
         }
     }
@@ -80,10 +78,10 @@ impl AppendError {
         match self {
             Self::Closed(code) => *code,
             Self::Epoch { .. } => ErrorCode::NotLeaderOrFollower,
-            Self::Sequence(SequenceError::StaleEpoch) => ErrorCode::InvalidProducerEpoch,
-            Self::Sequence(SequenceError::OutOfOrder) => ErrorCode::OutOfOrderSequenceNumber,
+            Self::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+            Self::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
             // Retriable and definite for every client: "cannot be made durable just now" (R28).
-            Self::Front(FrontError::Full { .. } | FrontError::Busy { .. }) => {
+            Self::Behind | Self::Front(FrontError::Full { .. } | FrontError::Busy { .. }) => {
                 ErrorCode::NotEnoughReplicas
             }
             Self::Front(FrontError::BatchSize { .. }) => ErrorCode::MessageTooLarge,
@@ -121,7 +119,7 @@ impl Partition {
             return Err(AppendError::Closed(code));
         }
         if let Some(sequence) = append.sequence
-            && let Verdict::Duplicate(batch) = state.producers.check(sequence)?
+            && let Verdict::Duplicate(batch) = state.admit(sequence)?
         {
             return Ok(state.repeat(batch, log_append_time, ack));
         }
@@ -133,7 +131,7 @@ impl Partition {
         };
         let base_offset = state.next_offset;
         let last_offset = base_offset + i64::from(append.last_offset_delta);
-        self.front.append(Entry {
+        let taken = self.front.append(Entry {
             partition: self.id,
             base_offset,
             leader_epoch: self.epoch,
@@ -141,7 +139,8 @@ impl Partition {
             batch,
             internal: self.is_internal(),
             target: self.this.upgrade().expect("a partition in use is alive"),
-        })?;
+        });
+        taken.inspect_err(|error| state.refused(append.sequence, error))?;
         state.next_offset = last_offset + 1;
         state.acks.push_back((last_offset, ack));
         if log_append_time {
@@ -168,6 +167,25 @@ impl Partition {
 // === impl State ===
 
 impl State {
+    /// Decides about a batch of an idempotent producer.
+    fn admit(&mut self, sequence: Sequence) -> Result<Verdict, AppendError> {
+        let behind = self.interrupted.is_behind(sequence.producer_id, sequence);
+        match self.producers.check(sequence) {
+            Ok(Verdict::Duplicate(batch)) => Ok(Verdict::Duplicate(batch)),
+            _ if behind => Err(AppendError::Behind),
+            verdict => Ok(verdict?),
+        }
+    }
+
+    /// The front has no room just now: the producer will send the batch again.
+    fn refused(&mut self, sequence: Option<Sequence>, error: &FrontError) {
+        if let (Some(sequence), FrontError::Full { .. } | FrontError::Busy { .. }) =
+            (sequence, error)
+        {
+            self.interrupted.fail(sequence.producer_id, sequence);
+        }
+    }
+
     /// Acknowledges a batch that is here already, once it is durable: the first attempt may still
     /// be on its way.
     fn repeat(&mut self, batch: SequencedBatch, log_append_time: bool, ack: Ack) -> Appended {

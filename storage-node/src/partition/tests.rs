@@ -72,6 +72,19 @@ async fn a_front_that_refuses_leaves_offsets_and_sequences_as_they_were() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_producer_passes_a_batch_that_found_no_room() {
+    let fixture = Fixture::new().await;
+    *fixture.front.full.lock() = true;
+    fixture.append(&sequenced(0)).0.unwrap_err();
+    *fixture.front.full.lock() = false;
+    // The producer is new here: its second batch would be taken for its first (KIP-360).
+    let (behind, _acks) = fixture.append(&sequenced(1));
+    assert_eq!(behind.unwrap_err().code(), ErrorCode::NotEnoughReplicas);
+    let offsets = [0, 1].map(|sequence| fixture.append(&sequenced(sequence)).0);
+    assert_eq!(offsets.map(|appended| appended.unwrap().base_offset), [0, 1]);
+}
+
+#[tokio::test]
 async fn a_front_that_fails_leaves_outcomes_unknown_and_closes_the_partition() {
     let fixture = Fixture::new().await;
     let (_, first) = fixture.append(&batch(1));

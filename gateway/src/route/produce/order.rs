@@ -9,17 +9,25 @@
 //!   append first. The produce waits for the old owner's answer;
 //! - a partition's node has just gone or come back: the produce waits for it to serve again (see
 //!   [`super::hold`]).
+//!
+//! And a batch of an idempotent producer that failed takes those sent behind it with it, until it
+//! comes again ([`Interrupted`]): the owner may be another by then, or have room again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
+use hop::HopError;
 use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::batch::Interrupted;
 use protocol::ids::{NodeId, PartitionId};
+use protocol::messages::ProduceResponse;
 use tokio::sync::{Notify, oneshot};
 
-use super::split::Split;
+use super::split::{Routed, Split};
+use crate::limits::INTERRUPTED_MAX;
 
 /// One connection's order.
 #[derive(Default)]
@@ -37,8 +45,14 @@ pub(super) struct UnderWay(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    partitions: Mutex<HashMap<PartitionId, Route>>,
+    state: Mutex<State>,
     ended: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    routes: HashMap<PartitionId, Route>,
+    interrupted: Interrupted<PartitionId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +65,13 @@ struct Route {
 /// Produces under way to one owner; they end when this is dropped.
 pub(super) struct Sent {
     under_way: UnderWay,
-    partitions: Vec<(PartitionId, i32)>,
+    batches: Vec<Routed>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { routes: HashMap::new(), interrupted: Interrupted::new(INTERRUPTED_MAX) }
+    }
 }
 
 // === impl Order ===
@@ -85,24 +105,37 @@ impl Order {
 impl UnderWay {
     /// The partitions that moved while produces to their old owner are under way.
     pub(super) fn moved(&self, split: &Split) -> Vec<PartitionId> {
-        let under_way = self.0.partitions.lock();
+        let state = self.0.state.lock();
         let moved = split.routes().filter(|(partition, owner, epoch)| {
-            let before = under_way.get(partition);
+            let before = state.routes.get(partition);
             before.is_some_and(|before| (before.owner, before.epoch) != (*owner, *epoch))
         });
         moved.map(|(partition, ..)| partition).collect()
     }
 
-    /// Counts produces in until the result is dropped.
-    pub(super) fn begin(&self, owner: NodeId, partitions: Vec<(PartitionId, i32)>) -> Sent {
-        let mut under_way = self.0.partitions.lock();
-        for (partition, epoch) in &partitions {
-            let route =
-                under_way.entry(*partition).or_insert(Route { owner, epoch: *epoch, produces: 0 });
-            route.produces += 1;
+    /// Refuses what was sent behind a batch that failed and has not come again.
+    pub(super) fn keep_order(&self, split: &mut Split) {
+        let ownerless = split.take_ownerless();
+        let State { interrupted, .. } = &mut *self.0.state.lock();
+        if !interrupted.is_empty() {
+            split.refuse(|partition, sequence| interrupted.is_behind(partition, sequence));
         }
-        drop(under_way);
-        Sent { under_way: self.clone(), partitions }
+        for (partition, sequence) in ownerless {
+            if !interrupted.is_behind(partition, sequence) {
+                interrupted.fail(partition, sequence);
+            }
+        }
+    }
+
+    /// Counts produces in until the result is answered or dropped.
+    pub(super) fn begin(&self, owner: NodeId, batches: Vec<Routed>) -> Sent {
+        let mut state = self.0.state.lock();
+        for Routed { partition, epoch, .. } in &batches {
+            let route = Route { owner, epoch: *epoch, produces: 0 };
+            state.routes.entry(*partition).or_insert(route).produces += 1;
+        }
+        drop(state);
+        Sent { under_way: self.clone(), batches }
     }
 
     /// Waits until no produce to any of `partitions` is under way.
@@ -113,8 +146,8 @@ impl UnderWay {
             // Registered before looking, or an end in between would be missed.
             ended.as_mut().enable();
             {
-                let under_way = self.0.partitions.lock();
-                if !partitions.iter().any(|partition| under_way.contains_key(partition)) {
+                let state = self.0.state.lock();
+                if !partitions.iter().any(|partition| state.routes.contains_key(partition)) {
                     return;
                 }
             }
@@ -123,18 +156,50 @@ impl UnderWay {
     }
 }
 
+impl Sent {
+    /// The owner has answered, or cannot. What comes again is remembered before these produces end:
+    /// whoever waits for that must know.
+    pub(super) fn answered(self, answer: &Result<ProduceResponse, HopError>) {
+        let State { interrupted, .. } = &mut *self.under_way.0.state.lock();
+        for batch in &self.batches {
+            if let Some(sequence) = batch.sequence.filter(|_| comes_again(answer, batch.partition))
+            {
+                interrupted.fail(batch.partition, sequence);
+            }
+        }
+    }
+}
+
+/// Whether the client will send the partition's batch again: of what owners answer to a produce, these
+/// are the codes upon which clients do.
+fn comes_again(answer: &Result<ProduceResponse, HopError>, id: PartitionId) -> bool {
+    let Ok(answer) = answer else { return true };
+    let topics = answer.responses.iter().filter(|topic| topic.topic_id == id.topic.0);
+    let mut partitions = topics.flat_map(|topic| &topic.partition_responses);
+    let answer = partitions.find(|partition| partition.index == id.index);
+    answer.is_none_or(|answer| {
+        matches!(
+            ErrorCode::from_code(answer.error_code),
+            ErrorCode::NotLeaderOrFollower
+                | ErrorCode::NotEnoughReplicas
+                | ErrorCode::RequestTimedOut
+                | ErrorCode::KafkaStorageError
+        )
+    })
+}
+
 impl Drop for Sent {
     fn drop(&mut self) {
-        let mut under_way = self.under_way.0.partitions.lock();
-        for (partition, _) in &self.partitions {
-            if let Some(route) = under_way.get_mut(partition) {
+        let mut state = self.under_way.0.state.lock();
+        for Routed { partition, .. } in &self.batches {
+            if let Some(route) = state.routes.get_mut(partition) {
                 route.produces -= 1;
                 if route.produces == 0 {
-                    under_way.remove(partition);
+                    state.routes.remove(partition);
                 }
             }
         }
-        drop(under_way);
+        drop(state);
         self.under_way.0.ended.notify_waiters();
     }
 }
@@ -142,7 +207,9 @@ impl Drop for Sent {
 #[cfg(test)]
 mod tests {
     use futures::task::noop_waker_ref;
+    use protocol::batch::Sequence;
     use protocol::ids::{TenantId, TopicId};
+    use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 
     use super::*;
 
@@ -150,18 +217,52 @@ mod tests {
         PartitionId::new(TenantId::DEFAULT, TopicId::NIL, index)
     }
 
+    fn batch(index: i32, first: i32) -> Routed {
+        let sequence = Some(Sequence { producer_id: 7, epoch: 0, first, last: first });
+        Routed { partition: partition(index), epoch: 5, sequence }
+    }
+
+    fn answer(index: i32, code: ErrorCode) -> Result<ProduceResponse, HopError> {
+        let partition = PartitionProduceResponse::default();
+        let partition = partition.with_index(index).with_error_code(code.code());
+        let topic = TopicProduceResponse::default().with_partition_responses(vec![partition]);
+        Ok(ProduceResponse::default().with_responses(vec![topic]))
+    }
+
+    fn is_behind(under_way: &UnderWay, Routed { partition, sequence, .. }: Routed) -> bool {
+        under_way.0.state.lock().interrupted.is_behind(partition, sequence.unwrap())
+    }
+
     #[tokio::test]
     async fn a_partition_is_settled_once_its_last_produce_has_ended() {
         let under_way = UnderWay::default();
-        let first = under_way.begin(NodeId(1), vec![(partition(0), 5)]);
-        let second = under_way.begin(NodeId(1), vec![(partition(0), 5), (partition(1), 5)]);
+        let first = under_way.begin(NodeId(1), vec![batch(0, 0)]);
+        let second = under_way.begin(NodeId(1), vec![batch(0, 1), batch(1, 0)]);
         let mut settled = Box::pin(under_way.settled(vec![partition(0)]));
         assert!(settled.as_mut().now_or_never().is_none());
         drop(first);
         assert!(settled.as_mut().now_or_never().is_none(), "the second is under way still");
         drop(second);
         settled.await;
-        assert!(under_way.0.partitions.lock().is_empty());
+        assert!(under_way.0.state.lock().routes.is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_will_come_again_holds_up_those_behind_it() {
+        let under_way = UnderWay::default();
+        for (index, code, again) in [
+            (0, ErrorCode::NotLeaderOrFollower, true),
+            (1, ErrorCode::RequestTimedOut, true),
+            (2, ErrorCode::None, false),
+            (3, ErrorCode::MessageTooLarge, false),
+        ] {
+            under_way.begin(NodeId(1), vec![batch(index, 4)]).answered(&answer(index, code));
+            assert_eq!(is_behind(&under_way, batch(index, 5)), again, "{code}");
+        }
+        let lost = under_way.begin(NodeId(1), vec![batch(4, 4)]);
+        lost.answered(&Err(HopError::Lost));
+        assert!(is_behind(&under_way, batch(4, 5)));
+        assert!(!is_behind(&under_way, batch(4, 4)), "it comes again");
     }
 
     #[test]

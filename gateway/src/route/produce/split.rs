@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hop::expected_epoch;
 use metadata::Topic;
 use protocol::ErrorCode;
+use protocol::batch::{BatchView, Sequence};
 use protocol::ids::{NodeId, PartitionId, TopicId};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
@@ -26,6 +27,8 @@ pub(super) struct Split {
     unknown: Vec<(usize, TopicProduceData)>,
     /// Partitions whose node has just gone or come back.
     held: Vec<Held>,
+    /// Batches of idempotent producers for partitions without an owner.
+    ownerless: Vec<(PartitionId, Sequence)>,
     acks: i16,
     timeout_ms: i32,
 }
@@ -42,10 +45,20 @@ struct Held {
 pub(super) struct Share {
     pub(super) address: String,
     pub(super) owner: NodeId,
-    /// What it is sent for, by which epoch.
-    pub(super) partitions: Vec<(PartitionId, i32)>,
+    /// What it is sent for.
+    pub(super) batches: Vec<Routed>,
     pub(super) message: ProduceRequest,
     pub(super) slots: Slots,
+}
+
+/// One partition's batch on its way to an owner.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Routed {
+    pub(super) partition: PartitionId,
+    /// In which the owner is expected to be.
+    pub(super) epoch: i32,
+    /// Of the batch, if its producer is idempotent.
+    pub(super) sequence: Option<Sequence>,
 }
 
 /// Where one owner's partitions stand in the response.
@@ -73,8 +86,8 @@ impl Split {
                 .with_partition_responses(places.collect())
         });
         let response = ProduceResponse::default().with_responses(skeleton.collect());
-        let (shares, unknown, held) = (Vec::new(), Vec::new(), Vec::new());
-        let mut split = Self { shares, response, unknown, held, acks, timeout_ms };
+        let (shares, unknown, held, ownerless) = Default::default();
+        let mut split = Self { shares, response, unknown, held, ownerless, acks, timeout_ms };
         for (at, topic) in topic_data.into_iter().enumerate() {
             split.add(context, at, topic);
         }
@@ -123,8 +136,32 @@ impl Split {
     /// Every partition that goes somewhere: which, to whom, by which epoch.
     pub(super) fn routes(&self) -> impl Iterator<Item = (PartitionId, NodeId, i32)> {
         self.shares.iter().flat_map(|share| {
-            share.partitions.iter().map(|(partition, epoch)| (*partition, share.owner, *epoch))
+            share.batches.iter().map(|batch| (batch.partition, share.owner, batch.epoch))
         })
+    }
+
+    /// The batches that were refused because their partitions have no owner. They will come again.
+    pub(super) fn take_ownerless(&mut self) -> Vec<(PartitionId, Sequence)> {
+        std::mem::take(&mut self.ownerless)
+    }
+
+    /// Refuses the batches of idempotent producers of which `refuse` says so. Nothing of them is sent.
+    pub(super) fn refuse(&mut self, mut refuse: impl FnMut(PartitionId, Sequence) -> bool) {
+        for share in &mut self.shares {
+            let refused = |batch: &mut Routed| {
+                batch.sequence.is_some_and(|sequence| refuse(batch.partition, sequence))
+            };
+            for batch in share.batches.extract_if(.., refused) {
+                let (topic, index) = (batch.partition.topic.0, batch.partition.index);
+                let slot = share.slots.0.remove(&(topic, index)).expect("each batch has its place");
+                slot.of(&mut self.response).error_code = ErrorCode::NotLeaderOrFollower.code();
+                for data in &mut share.message.topic_data {
+                    let same = data.topic_id == topic;
+                    data.partition_data.retain(|data| !same || data.index != index);
+                }
+            }
+        }
+        self.shares.retain(|share| !share.batches.is_empty());
     }
 
     fn add(&mut self, context: &Context, at: usize, topic: TopicProduceData) {
@@ -175,7 +212,11 @@ impl Split {
         slot: Slot,
         mut data: PartitionProduceData,
     ) -> Result<(), ErrorCode> {
-        let (node, epoch) = owner.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let sequence = sequence(&data);
+        let Some((node, epoch)) = owner else {
+            self.ownerless.extend(sequence.map(|sequence| (id, sequence)));
+            return Err(ErrorCode::NotLeaderOrFollower);
+        };
         if self.shares.iter().any(|share| share.slots.has(id)) {
             // Two batches for one partition have no order within one request.
             return Err(ErrorCode::InvalidRequest);
@@ -191,7 +232,7 @@ impl Split {
                 self.shares.push(Share {
                     address: node.address.clone(),
                     owner: node.node,
-                    partitions: Vec::new(),
+                    batches: Vec::new(),
                     message,
                     slots: Slots::default(),
                 });
@@ -199,7 +240,7 @@ impl Split {
             }
         };
         // The slot's index is the request's, so the answer finds it whatever its order.
-        self.shares[at].add(id, epoch, slot, data);
+        self.shares[at].add(Routed { partition: id, epoch, sequence }, slot, data);
         Ok(())
     }
 }
@@ -207,8 +248,9 @@ impl Split {
 // === impl Share ===
 
 impl Share {
-    fn add(&mut self, id: PartitionId, epoch: i32, slot: Slot, data: PartitionProduceData) {
-        self.partitions.push((id, epoch));
+    fn add(&mut self, batch: Routed, slot: Slot, data: PartitionProduceData) {
+        let id = batch.partition;
+        self.batches.push(batch);
         self.slots.0.insert((id.topic.0, id.index), slot);
         match self.message.topic_data.last_mut() {
             Some(topic) if topic.topic_id == id.topic.0 => topic.partition_data.push(data),
@@ -220,6 +262,12 @@ impl Share {
             }
         }
     }
+}
+
+/// The owner validates the batch; what does not look like one has no sequence here.
+fn sequence(data: &PartitionProduceData) -> Option<Sequence> {
+    let records = data.records.as_ref()?;
+    Sequence::of(&BatchView::whole(records).ok()?)
 }
 
 // === impl Slots ===

@@ -10,25 +10,26 @@
 //! way leaves an empty log that no manifest names. It goes from the last incarnation to this one in
 //! one step, so that a node which restarts in place keeps its partitions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use metadata::MetadataStore;
 use metadata::model::{NodeRecord, NodeState};
 use process::Drain;
 use protocol::ErrorCode;
 use protocol::ids::NodeId;
-use segment::index::{self, IndexSnapshot, PartitionIndex};
+use segment::index::{self, IndexError, IndexSnapshot, PartitionIndex};
 use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogWriter};
 use segment::{Family, LogId, Store};
 
 use crate::config::{Config, ObjectWalConfig, WalKind};
 use crate::ending::has_ended;
 use crate::lease::Registration;
-use crate::limits::PROMISE_WAIT;
+use crate::limits::{FOOTERS_IN_FLIGHT, PROMISE_WAIT};
 use crate::node::Node;
 use crate::partition::FinalState;
-use crate::partitions::Partitions;
 use crate::promise::{NodePromise, Renewal};
 use crate::recover;
 use crate::role::{Deps, NodeError};
@@ -172,25 +173,45 @@ pub(crate) async fn end(node: &Node, mut uploader: Uploader) -> Result<(), NodeE
     let lsn = node.front().seal().await?;
     uploader.flush(lsn, node.config().upload.backoff_max).await?;
     let mut writer = uploader.into_writer();
-    let snapshot = index_of(*writer.log(), node.partitions());
-    let index = match index::write(node.store(), &snapshot).await {
-        Ok(index) => Some(index),
-        Err(error) => {
-            tracing::warn!(%error, "index is not written; the next owner reads the footers");
-            None
-        }
+    let written = async {
+        let snapshot = index_of(node, *writer.log()).await?;
+        Ok::<_, IndexError>(index::write(node.store(), &snapshot).await?)
     };
+    let index = written
+        .await
+        .inspect_err(|error| {
+            tracing::warn!(%error, "index is not written; the next owner reads the footers");
+        })
+        .ok();
     let end = EndRecord { reason: EndReason::Shutdown as i32, lsn: lsn.0, index };
     let slot = writer.end(&end).await?;
     tracing::info!(log = %writer.log(), slot, "incarnation ended");
     Ok(())
 }
 
-fn index_of(log: LogId, partitions: &Partitions) -> IndexSnapshot {
-    let all = partitions.all();
-    let entries = all.iter().map(|partition| (partition.id(), entry_of(partition.final_state())));
+/// Everything that this log's END hands over.
+async fn index_of(node: &Node, log: LogId) -> Result<IndexSnapshot, IndexError> {
+    let all = node.partitions().all();
+    let open = all.iter().map(|partition| (partition.id(), entry_of(partition.final_state())));
+    let mut partitions: BTreeMap<_, _> = open.collect();
+    // One that left by a CLOSE and that nobody has claimed yet: its next owner finds END, and asks no
+    // more whether there was a CLOSE.
+    let unclaimed = node.partitions().all_released().into_iter().filter(|(id, released)| {
+        node.view().owner(*id).is_none_or(|(_, epoch)| epoch <= released.epoch)
+    });
+    let store = node.store();
+    let closed: Vec<_> = unclaimed
+        .map(|(id, released)| async move {
+            let closed = index::load_closed(store, log, id, 0, released.slot).await?;
+            Ok::<_, IndexError>(closed.index.map(|index| (id, index)))
+        })
+        .collect();
+    let mut closed = futures::stream::iter(closed).buffer_unordered(FOOTERS_IN_FLIGHT);
+    while let Some(part) = closed.try_next().await? {
+        partitions.extend(part);
+    }
     // Each table began with what the logs before knew.
-    IndexSnapshot { log, partitions: entries.collect(), producers_complete: true }
+    Ok(IndexSnapshot { log, partitions, producers_complete: true })
 }
 
 pub(crate) fn entry_of(state: FinalState) -> PartitionIndex {

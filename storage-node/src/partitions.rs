@@ -57,6 +57,11 @@ impl Partitions {
         released.filter(|released| released.epoch == epoch)
     }
 
+    /// All that left by a CLOSE and did not come back.
+    pub(crate) fn all_released(&self) -> Vec<(PartitionId, Released)> {
+        self.released.read().iter().map(|(id, released)| (*id, *released)).collect()
+    }
+
     /// Whether it is this one that serves, and not another epoch of the same partition.
     pub(crate) fn is_open(&self, partition: &Arc<Partition>) -> bool {
         self.find(partition.id()).is_some_and(|open| Arc::ptr_eq(&open, partition))

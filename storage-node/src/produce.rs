@@ -4,6 +4,7 @@
 //! Out: an answer once every batch is durable, or at the deadline (R28).
 //! Never: an await before the last append; a definite error after it (R44).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +59,9 @@ struct Placed {
     slot: usize,
     epoch: i32,
     result: Result<Appended, ProduceError>,
+    /// The partition, if it refused the batch for its sequence. Such an answer is final for the client,
+    /// so only the owner may give it (R6).
+    refused_by: Option<Arc<Partition>>,
 }
 
 /// Appends a request's batches; the future answers when they are durable.
@@ -89,11 +93,16 @@ pub(crate) fn produce(
     }
     let brake = brake(node.front().usage().used_share());
     let (deadline, node_id) = (header.deadline, node.id());
+    // All partitions of a node share its front, so one proof is for all of them.
+    let batches = topics.iter().flat_map(|(_, _, placed)| placed);
+    let refused_by = batches.filter_map(|batch| batch.refused_by.clone()).next();
     async move {
+        let mut owned = false;
         if !answer_at_once {
             // At the deadline the answer says of each batch what is known then.
             let _in_time = tokio::time::timeout(deadline, async {
-                tokio::join!(acks.all_told(), hold(brake));
+                let proof = async { owned = prove(refused_by.as_deref()).await };
+                tokio::join!(acks.all_told(), hold(brake), proof);
             })
             .await;
         }
@@ -101,7 +110,7 @@ pub(crate) fn produce(
             let answers = placed.into_iter().map(|placed| {
                 let outcome =
                     if answer_at_once { Outcome::Durable } else { acks.outcome(placed.slot) };
-                answer(placed, outcome, node_id)
+                answer(placed.unless_disowned(owned), outcome, node_id)
             });
             TopicProduceResponse::default()
                 .with_name(name)
@@ -125,7 +134,7 @@ fn refusal(request: &ProduceRequest) -> Option<fn() -> ProduceError> {
 }
 
 fn refused(index: i32, slot: usize, error: ProduceError) -> Placed {
-    Placed { index, slot, epoch: -1, result: Err(error) }
+    Placed { index, slot, epoch: -1, result: Err(error), refused_by: None }
 }
 
 fn place(
@@ -142,7 +151,9 @@ fn place(
     let expected = expected_epoch::get(&data);
     let result = append(&partition, data.records, expected, now_ms, ack)
         .inspect_err(|error| tracing::debug!(partition = %id, %error, "batch refused"));
-    Placed { index: data.index, slot, epoch: partition.epoch(), result }
+    let epoch = partition.epoch();
+    let by_sequence = matches!(result, Err(ProduceError::Append(AppendError::Sequence(_))));
+    Placed { index: data.index, slot, epoch, result, refused_by: by_sequence.then_some(partition) }
 }
 
 fn append(
@@ -191,6 +202,14 @@ fn check_timestamp(
     Ok(())
 }
 
+/// Whether this node may refuse for good.
+async fn prove(refused_by: Option<&Partition>) -> bool {
+    match refused_by {
+        Some(partition) => partition.prove().await.is_ok(),
+        None => true,
+    }
+}
+
 /// R28: from 70 % on producers are slowed down, the more the less room is left, so that uploads
 /// catch up before the front has to refuse anybody.
 ///
@@ -237,6 +256,16 @@ fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceRes
                 .with_leader_id(BrokerId(node.0))
                 .with_leader_epoch(placed.epoch);
             response.with_current_leader(leader)
+        }
+    }
+}
+
+impl Placed {
+    /// Without proof of ownership the sequence may be right for whoever owns the partition now.
+    fn unless_disowned(self, owned: bool) -> Self {
+        match self.refused_by {
+            Some(_) if !owned => refused(self.index, self.slot, ProduceError::NotOwned),
+            _ => self,
         }
     }
 }

@@ -141,6 +141,26 @@ async fn a_move_that_is_taken_back_after_close_is_another_epoch() {
 }
 
 #[tokio::test]
+async fn an_owner_that_ends_in_order_hands_over_what_had_left_unclaimed() {
+    let cluster = Cluster::new().await;
+    let topic = cluster.topic(1, 1, &[]).await;
+    let owner = cluster.start(cluster.config(1)).await;
+    owner.serving(&cluster, topic, 0).await;
+    produce(&owner.client, topic, 0..5).await;
+    cluster.assign(topic, 0, 2, 1).await;
+    let request = ask(&cluster, &owner, topic, 2).await;
+    assert_eq!(answer(&owner.client, request).await.error_code, 0);
+    owner.stop().await.unwrap();
+    let heir = cluster.start(cluster.config(2)).await;
+    heir.serving(&cluster, topic, 0).await;
+    assert_eq!(cold_values(&cluster, &heir, topic).await, numbers(5));
+    let again = sequenced(PRODUCER, 4, &["4"]);
+    assert_eq!(heir.client.acked(topic, 0, again).await, 4, "its producers, too");
+    heir.stop().await.unwrap();
+    scrubbed(&cluster).await;
+}
+
+#[tokio::test]
 async fn a_move_that_is_taken_back_before_anybody_asked_is_another_epoch() {
     let cluster = Cluster::new().await;
     let topic = cluster.topic(1, 1, &[]).await;

@@ -58,6 +58,10 @@ async fn what_was_acknowledged_survives_a_crash_without_a_disk() {
     let beyond = zombie.client.fetch(topic, 0, 1_000).send().await;
     assert_eq!(error(beyond.error_code), ErrorCode::NotLeaderOrFollower);
 
+    // Nor that a batch is out of order: to the owner it is not.
+    let ahead = zombie.client.produce(topic, 0, sequenced(PRODUCER, 51, &["51"])).await;
+    assert_eq!(error(ahead.error_code), ErrorCode::NotLeaderOrFollower);
+
     // The zombie's slot is END now: it cannot acknowledge, and it stops.
     let late = zombie.client.produce_in(topic, 0, batch(&["late"]), Some(0)).await;
     assert_ne!(error(late.error_code), ErrorCode::None);

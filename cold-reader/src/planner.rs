@@ -54,7 +54,7 @@ impl Planner {
     /// A plan, or an error to retry.
     pub(crate) async fn answer(&self, tenant: TenantId, request: &PlanRequest) -> PlanResponse {
         let Some(partition) = request.partition(tenant) else {
-            return refusal(ErrorCode::InvalidRequest);
+            return PlanResponse::refused(ErrorCode::InvalidRequest);
         };
         let asked = u64::try_from(request.max_bytes).unwrap_or(0);
         let bytes = if asked == 0 { PLAN_BYTES_MAX } else { asked.min(PLAN_BYTES_MAX) };
@@ -69,12 +69,12 @@ impl Planner {
                     last_stable_offset: plan.last_stable_offset,
                     log_start_offset: plan.log_start_offset,
                     plan: plan.seal(&self.secret),
-                    ..refusal(ErrorCode::None)
+                    ..PlanResponse::refused(ErrorCode::None)
                 }
             }
             Err(error) => {
                 tracing::info!(%partition, offset = request.fetch_offset, %error, "no plan from the manifest");
-                refusal(ErrorCode::OffsetNotAvailable)
+                PlanResponse::refused(ErrorCode::OffsetNotAvailable)
             }
         }
     }
@@ -155,19 +155,6 @@ impl Planner {
 /// The offset below which everything that is not below the log start is known to be stored.
 fn stored_upto(manifest: &Manifest) -> i64 {
     manifest.head().start_offset.max(manifest.compacted_upto)
-}
-
-fn refusal(code: ErrorCode) -> PlanResponse {
-    PlanResponse {
-        error_code: i32::from(code.code()),
-        start_offset: -1,
-        end_offset: -1,
-        hot_floor: -1,
-        high_watermark: -1,
-        last_stable_offset: -1,
-        log_start_offset: -1,
-        ..PlanResponse::default()
-    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Planner {
     ) -> PlanResponse {
         let partition = request.partition(header.tenant).and_then(|id| partitions.find(id));
         let Some(partition) = partition else {
-            return refusal(ErrorCode::NotLeaderOrFollower);
+            return PlanResponse::refused(ErrorCode::NotLeaderOrFollower);
         };
         let bytes = match u64::try_from(request.max_bytes) {
             Ok(0) | Err(_) => self.bytes,
@@ -54,9 +54,9 @@ impl Planner {
             Ok(part) => part,
             Err(ErrorCode::OffsetOutOfRange) => {
                 let proven = partition.prove().await;
-                return refusal(proven.err().unwrap_or(ErrorCode::OffsetOutOfRange));
+                return PlanResponse::refused(proven.err().unwrap_or(ErrorCode::OffsetOutOfRange));
             }
-            Err(code) => return refusal(code),
+            Err(code) => return PlanResponse::refused(code),
         };
         metrics::planned();
         self.answer(&partition, part, request.fetch_offset, now)
@@ -134,19 +134,6 @@ fn marked(marks: Marks) -> PlanResponse {
         high_watermark: marks.high_watermark,
         last_stable_offset: marks.high_watermark,
         log_start_offset: marks.log_start,
-        ..PlanResponse::default()
-    }
-}
-
-fn refusal(code: ErrorCode) -> PlanResponse {
-    PlanResponse {
-        error_code: i32::from(code.code()),
-        start_offset: -1,
-        end_offset: -1,
-        hot_floor: -1,
-        high_watermark: -1,
-        last_stable_offset: -1,
-        log_start_offset: -1,
         ..PlanResponse::default()
     }
 }

@@ -14,6 +14,7 @@ pub mod process;
 pub mod registry;
 pub mod s3_proxy;
 pub mod servers;
+pub mod wait;
 
 mod times;
 

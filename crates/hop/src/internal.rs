@@ -2,6 +2,7 @@
 //! nodes say to each other. Protobuf, so that a later release can add fields.
 
 use bytes::Bytes;
+use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
 /// Asks a partition's owner how to read from `fetch_offset` without it.
@@ -337,6 +338,24 @@ impl PlanRequest {
     /// field does not hold an id.
     pub fn partition(&self, tenant: TenantId) -> Option<PartitionId> {
         partition(tenant, &self.topic, self.index)
+    }
+}
+
+// === impl PlanResponse ===
+
+impl PlanResponse {
+    /// No plan, and why.
+    pub fn refused(code: ErrorCode) -> Self {
+        Self {
+            error_code: i32::from(code.code()),
+            start_offset: -1,
+            end_offset: -1,
+            hot_floor: -1,
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            ..Self::default()
+        }
     }
 }
 

@@ -76,6 +76,22 @@ impl Findings {
     }
 }
 
+/// For tests of faults that no client may notice: every record is there once and in order, and nobody
+/// was told of an error that it has to handle.
+///
+/// # Panics
+///
+/// When one was noticed.
+pub fn assert_unnoticed(history: &History) {
+    let findings = check(history);
+    assert!(findings.is_clean(), "{findings:?}");
+    assert!(history.failed.is_empty() && history.unanswered == 0, "{:?}", history.failed);
+    for error in history.errors.keys() {
+        // Librdkafka's own, about connections that it makes again.
+        assert!(error.starts_with('_'), "clients were told {error}");
+    }
+}
+
 /// Judges a history.
 pub fn check(history: &History) -> Findings {
     let mut findings = Findings::default();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use thermocline_tests::clients::Client;
 use thermocline_tests::cluster::{Cluster, Spec};
 use thermocline_tests::dev::Dev;
+use thermocline_tests::wait::eventually;
 
 /// Everything is due soon, and goes after seconds of grace.
 const COMPACTOR: &str = r#"
@@ -123,17 +124,6 @@ fn a_cluster_that_compacts_and_collects_keeps_every_record_that_it_has_to() {
     }
     assert_eq!(found["acked"], sent["acked"], "{found}");
     cluster.scrub().expect("the bucket keeps its promises");
-}
-
-/// Asks again until it holds. There is a last time, and no time that is measured.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..240 {
-        if holds() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(500));
-    }
-    panic!("never came to be: {what}");
 }
 
 fn parse(text: &str) -> Value {

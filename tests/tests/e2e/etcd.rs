@@ -8,12 +8,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use thermocline_tests::chaos::checker::check;
+use thermocline_tests::chaos::checker::assert_unnoticed;
 use thermocline_tests::chaos::load::Load;
 use thermocline_tests::clients::{Client, run_python};
 use thermocline_tests::cluster::{Cluster, FrontKind, Spec};
 use thermocline_tests::process::metric;
 use thermocline_tests::registry::Registry;
+use thermocline_tests::wait::eventually;
 
 const TOPIC: &str = "etcd";
 const PARTITIONS: u32 = 6;
@@ -89,12 +90,7 @@ impl Rig {
 
     fn finish(self) {
         let history = self.load.finish().expect("clients end in order");
-        let findings = check(&history);
-        assert!(findings.is_clean(), "{findings:?}");
-        assert!(history.failed.is_empty() && history.unanswered == 0, "{:?}", history.failed);
-        for error in history.errors.keys() {
-            assert!(error.starts_with('_'), "clients were told {error}");
-        }
+        assert_unnoticed(&history);
         self.cluster.scrub().expect("the bucket keeps its promises");
         drop(self.dir);
     }
@@ -114,17 +110,6 @@ fn cold_lines(cluster: &mut Cluster, dir: &Path) {
         node.stop().expect("the node stops");
         node.start().expect("the node starts again");
     }
-}
-
-/// Asks again until it holds. There is a last time, and no time that is measured.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("never came to be: {what}");
 }
 
 fn etcd_comes_and_goes(front: FrontKind) {

@@ -22,6 +22,7 @@ use thermocline_tests::clients::Client;
 use thermocline_tests::cluster::{Cluster, FrontKind, Spec};
 use thermocline_tests::direct::{Answer, Asked, Direct, Place};
 use thermocline_tests::registry::Registry;
+use thermocline_tests::wait::eventually;
 
 const TOPIC: &str = "paused";
 const PARTITIONS: u32 = 3;
@@ -228,17 +229,6 @@ fn group_of(direct: &Direct, node: &Old) -> String {
     let groups: Vec<String> = (0..100).map(|number| format!("group-{number}")).collect();
     eventually("the node coordinates some groups", || groups.iter().any(coordinates));
     groups.into_iter().find(coordinates).expect("it did a moment ago")
-}
-
-/// Asks again until it holds. There is a last time, and no time that is measured.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("never came to be: {what}");
 }
 
 fn a_resumed_node_is_harmless(front: FrontKind) {

@@ -2,15 +2,13 @@
 //! once and in order, whatever happens to what serves them: compaction, collection of what their plans
 //! still name, moves of partitions, and the deaths of a cold reader and of an owner.
 
-use std::thread::sleep;
-use std::time::Duration;
-
-use thermocline_tests::chaos::checker::check;
+use thermocline_tests::chaos::checker::assert_unnoticed;
 use thermocline_tests::chaos::load::Load;
 use thermocline_tests::clients::Client;
 use thermocline_tests::cluster::{Cluster, FrontKind, Spec};
 use thermocline_tests::process::metric;
 use thermocline_tests::registry::Registry;
+use thermocline_tests::wait::eventually;
 
 const TOPIC: &str = "replayed";
 const PARTITIONS: u32 = 4;
@@ -119,25 +117,8 @@ fn replays_reach_the_tail_whatever_happens_meanwhile() {
     rig.cluster.nodes[owner].start().expect("the node starts again");
 
     let history = rig.load.finish().expect("clients end in order");
-    let findings = check(&history);
-    assert!(findings.is_clean(), "{findings:?}");
+    assert_unnoticed(&history);
     assert_eq!(history.tails.len(), 3);
     assert!(history.tails.iter().all(|tail| tail.complete), "all reach the tail");
-    assert_eq!((history.unanswered, &history.failed), (0, &Vec::new()));
-    for error in history.errors.keys() {
-        // Connections that break are librdkafka's to repair; everything else is the application's.
-        assert!(error.starts_with('_'), "clients were told {error}");
-    }
     rig.cluster.scrub().expect("the bucket keeps its promises");
-}
-
-/// Asks again until it holds. There is a last time, and no time that is measured.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("never came to be: {what}");
 }

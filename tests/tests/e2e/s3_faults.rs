@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use thermocline_tests::chaos::checker::check;
+use thermocline_tests::chaos::checker::assert_unnoticed;
 use thermocline_tests::chaos::load::Load;
 use thermocline_tests::clients::{Client, Digest};
 use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
@@ -18,6 +18,7 @@ use thermocline_tests::registry::Registry;
 use thermocline_tests::s3_proxy::{Fault, Rule, S3Proxy, Which};
 use thermocline_tests::servers::Etcd;
 use thermocline_tests::servers::{EtcdVersion, S3};
+use thermocline_tests::wait::eventually;
 
 const TOPIC: &str = "faults";
 const PARTITIONS: u32 = 4;
@@ -111,12 +112,7 @@ impl Rig {
     /// The verdict over all cells.
     fn finish(self) {
         let history = self.load.finish().expect("clients end in order");
-        let findings = check(&history);
-        assert!(findings.is_clean(), "{findings:?}");
-        assert!(history.failed.is_empty() && history.unanswered == 0, "{:?}", history.failed);
-        for error in history.errors.keys() {
-            assert!(error.starts_with('_'), "clients were told {error}");
-        }
+        assert_unnoticed(&history);
         self.cluster.scrub().expect("the bucket keeps its promises");
     }
 }
@@ -291,17 +287,6 @@ fn a_completed_upload_that_nobody_heard_of_is_made_again_and_referenced_once() {
     let digest = Client::Python.digest(&bootstrap, "large", 0).expect("is read");
     assert_eq!(digest, Digest { count: 40_000, sha256: sha256_of(&file) });
     rig.finish();
-}
-
-/// Asks again until it holds. There is a last time, and no time that is measured.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("never came to be: {what}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use segment::{Store, StoreConfig};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::background::{Background, Elsewhere};
 use crate::config;
 use crate::files::{Http, Log, Metadata};
 use crate::startup::{
@@ -68,7 +69,8 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
 
     let member = start_control(&process, metadata, &store).await?;
     let node = start_node(&process, &member, &store, &arguments, &folder).await?;
-    start_reader(&process, &member, &store).await?;
+    let background = Background::start().context("cannot start the background runtime")?;
+    start_reader(&process, &member, &store, &background).await?;
     start_compactor(&process, &member, &store, arguments.compactor()?)?;
     wait_for_partitions(&node).await;
     let kafka = start_gateway(&process, &member, arguments.kafka).await?;
@@ -178,7 +180,13 @@ async fn start_node(
     Ok(node)
 }
 
-async fn start_reader(process: &Process, member: &Membership, store: &Store) -> Result<()> {
+/// On threads of its own, as it is a process of its own in a cluster.
+async fn start_reader(
+    process: &Process,
+    member: &Membership,
+    store: &Store,
+    background: &Background,
+) -> Result<()> {
     let mut config = cold_reader::Config::new(1);
     config.listen = loopback();
     config.memory = ByteSize::mib(64);
@@ -188,8 +196,10 @@ async fn start_reader(process: &Process, member: &Membership, store: &Store) -> 
         view: member.view.clone(),
         store: store.for_role("cold-reader"),
     };
-    let reader = cold_reader::start(config, deps, process.roles.clone()).await?;
-    member.peers.register_local(&reader.advertised, reader.handler);
+    let (runtime, drain) = (background.handle().clone(), process.roles.clone());
+    let reader = runtime.spawn(cold_reader::start(config, deps, drain.clone())).await??;
+    let handler = Elsewhere { handler: reader.handler, runtime, drain };
+    member.peers.register_local(&reader.advertised, Arc::new(handler));
     Ok(())
 }
 

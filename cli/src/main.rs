@@ -3,6 +3,7 @@
 //! A role reads its configuration file, starts, serves until SIGTERM, drains, and ends with 0. A
 //! start that cannot work ends with one line `error: …` that names the key and the fix.
 
+mod background;
 mod config;
 mod dev;
 mod files;
@@ -67,11 +68,11 @@ fn main() -> ExitCode {
 
 impl Command {
     fn run(self) -> Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")?;
-        runtime.block_on(async {
+        let runtime = match self {
+            Self::ColdReader(_) => background::runtime(),
+            _ => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        };
+        runtime.context("cannot start the runtime")?.block_on(async {
             match self {
                 Self::Dev(arguments) => dev::run(arguments).await?,
                 Self::Gateway(role) => roles::gateway(&role.config).await?,

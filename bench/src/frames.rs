@@ -4,6 +4,8 @@
 
 use crc32c::crc32c;
 
+use crate::clock;
+
 /// Where the variable fields of a produce frame lie, so that a frame is reused for every request.
 #[derive(Debug, Clone)]
 pub(crate) struct ProduceFrame {
@@ -91,11 +93,29 @@ pub(crate) fn fetch(client: &str, topic: &str, partition: i32, offset: i64, byte
     framed(request)
 }
 
+/// ListOffsets version 1: where one partition ends.
+pub(crate) fn list_end(topic: &str, partition: i32) -> Vec<u8> {
+    let mut request = request_header(2, 1);
+    request.extend((-1_i32).to_be_bytes()); // replica
+    request.extend(1_i32.to_be_bytes()); // topics
+    put_string(&mut request, Some(topic));
+    request.extend(1_i32.to_be_bytes()); // partitions
+    request.extend(partition.to_be_bytes());
+    request.extend((-1_i64).to_be_bytes()); // the latest
+    framed(request)
+}
+
+/// Error code and offset in a ListOffsets v1 answer (without its length prefix), which ends in them.
+pub(crate) fn listed_end(answer: &[u8]) -> Option<(i16, i64)> {
+    let (_, last) = answer.split_last_chunk::<18>()?;
+    let error = i16::from_be_bytes(last[..2].try_into().ok()?);
+    Some((error, i64::from_be_bytes(last[10..].try_into().ok()?)))
+}
+
 /// The one partition of a Fetch v11 answer.
 #[derive(Debug)]
 pub(crate) struct Fetched<'a> {
     pub(crate) error: i16,
-    pub(crate) high_watermark: i64,
     records: &'a [u8],
 }
 
@@ -111,22 +131,23 @@ pub(crate) fn fetched(answer: &[u8]) -> Option<Fetched<'_>> {
     let records_at = at + 30 + aborted * 16 + 4;
     let length = usize::try_from(i32_at(records_at)?.max(0)).ok()?;
     let records = answer.get(records_at + 4..records_at + 4 + length)?;
-    let high_watermark = i64::from_be_bytes(answer.get(at + 2..at + 10)?.try_into().ok()?);
-    Some(Fetched { error: i16_at(at)?, high_watermark, records })
+    Some(Fetched { error: i16_at(at)?, records })
 }
 
 impl Fetched<'_> {
-    /// First offset, last offset and length of each whole batch; `None` for what is no batch.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = Option<(i64, i64, usize)>> {
+    /// First offset, last offset and length of each whole batch. Kafka cuts the last one off where
+    /// the bytes that were asked for end.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (i64, i64, usize)> {
         let mut rest = self.records;
         std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let batch = batch_at(rest);
-            rest = batch.map_or(&[][..], |(_, _, length)| &rest[length..]);
+            let batch = batch_at(rest)?;
+            rest = &rest[batch.2..];
             Some(batch)
         })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 }
 
@@ -186,8 +207,10 @@ fn record_batch(records: u32, record_len: usize) -> Vec<u8> {
     let mut checked = Vec::new();
     checked.extend(0_i16.to_be_bytes()); // attributes: no compression
     checked.extend((records - 1).to_be_bytes()); // last offset delta
-    checked.extend(TIMESTAMP_MS.to_be_bytes());
-    checked.extend(TIMESTAMP_MS.to_be_bytes());
+    // Retention goes by it: records of the past would be deleted while they are measured.
+    let now = clock::unix_ms();
+    checked.extend(now.to_be_bytes());
+    checked.extend(now.to_be_bytes());
     checked.extend((-1_i64).to_be_bytes()); // producer id
     checked.extend((-1_i16).to_be_bytes()); // producer epoch
     checked.extend((-1_i32).to_be_bytes()); // base sequence
@@ -202,9 +225,6 @@ fn record_batch(records: u32, record_len: usize) -> Vec<u8> {
     batch.extend(checked);
     batch
 }
-
-/// Any past moment: brokers only refuse timestamps from the far future.
-const TIMESTAMP_MS: i64 = 1_760_000_000_000;
 
 fn put_varint(bytes: &mut Vec<u8>, value: i64) {
     let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
@@ -242,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_read_from_the_last_fields_of_its_answer() {
+        let mut answer = vec![0; 20];
+        answer.extend(3_i16.to_be_bytes());
+        answer.extend((-1_i64).to_be_bytes()); // timestamp
+        answer.extend(77_i64.to_be_bytes());
+        assert_eq!(listed_end(&answer), Some((3, 77)));
+        assert_eq!(listed_end(&answer[..17]), None);
+    }
+
+    #[test]
     fn the_batches_of_a_fetch_answer_are_found() {
         let batch = record_batch(3, 100);
         let mut answer = vec![0; 18]; // correlation, throttle, error, session, topics
@@ -252,12 +282,12 @@ mod tests {
         answer.extend([0; 16]); // last stable offset, log start
         answer.extend(1_i32.to_be_bytes()); // one aborted transaction
         answer.extend([0; 16 + 4]); // it, and the preferred replica
-        answer.extend(to_i32(2 * batch.len()).to_be_bytes());
-        answer.extend([batch.clone(), batch.clone()].concat());
+        answer.extend(to_i32(2 * batch.len() + 30).to_be_bytes());
+        answer.extend([&batch[..], &batch, &batch[..30]].concat());
         let fetched = fetched(&answer).expect("whole");
-        assert_eq!((fetched.error, fetched.high_watermark), (5, 77));
+        assert_eq!(fetched.error, 5);
         let found: Vec<_> = fetched.batches().collect();
-        assert_eq!(found, [Some((0, 2, batch.len())); 2]);
+        assert_eq!(found, [(0, 2, batch.len()); 2], "the third is cut off");
         assert!(super::fetched(&answer[..answer.len() - 1]).is_none());
     }
 }

@@ -8,11 +8,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::clock::Instant;
 use crate::frames::{ProduceFrame, create_topic, produce_error};
 use crate::histogram::Histogram;
+use crate::timeline::Timeline;
+
+/// How long whoever fills a log leaves it alone after a refusal.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// What to send.
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ pub(crate) struct Load {
     pub(crate) duration: Duration,
     /// Bytes per second over all connections; `None` is as fast as answers come.
     pub(crate) rate: Option<f64>,
+    /// Who wants to know what was acknowledged when.
+    pub(crate) watch: Option<Timeline>,
 }
 
 /// What came back.
@@ -88,6 +94,23 @@ impl Load {
     }
 }
 
+impl Load {
+    /// Runs the load until so many bytes are acknowledged. A log that is full refuses until some of
+    /// it is in the object store; producers try again, and so does this.
+    pub(crate) fn fill(&self, bytes: u64) -> Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let outcome = self.run()?;
+            ensure!(outcome.bytes > 0, "nothing is acknowledged: {} errors", outcome.errors);
+            left = left.saturating_sub(outcome.bytes);
+            if outcome.errors > 0 {
+                thread::sleep(REFUSED);
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Connection {
     stream: TcpStream,
     frame: ProduceFrame,
@@ -144,7 +167,7 @@ impl Connection {
             } else if self.in_flight.is_empty() {
                 thread::sleep(self.next_due.saturating_sub(now).min(Duration::from_millis(1)));
             } else if self.answer_ready(now, ended, load)? {
-                self.receive()?;
+                self.receive(load)?;
             }
         }
     }
@@ -173,14 +196,19 @@ impl Connection {
         Ok(ready)
     }
 
-    fn receive(&mut self) -> Result<()> {
+    fn receive(&mut self, load: &Load) -> Result<()> {
         read_frame(&mut self.stream, &mut self.answer)?;
         let sent_at = self.in_flight.pop_front().context("an answer nobody asked for")?;
         match produce_error(&self.answer) {
             Some(0) => {
-                self.outcome.bytes += self.frame.batch_len() as u64;
+                let latency = self.start.elapsed().saturating_sub(sent_at);
+                let bytes = self.frame.batch_len() as u64;
+                self.outcome.bytes += bytes;
                 self.outcome.requests += 1;
-                self.outcome.latency.record(self.start.elapsed().saturating_sub(sent_at));
+                self.outcome.latency.record(latency);
+                if let Some(timeline) = &load.watch {
+                    timeline.acknowledged(latency, bytes);
+                }
             }
             Some(_) => self.outcome.errors += 1,
             None => bail!("a produce answer of {} bytes", self.answer.len()),

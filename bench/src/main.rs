@@ -1,17 +1,20 @@
 //! `thermocline-bench SCENARIO [--seconds n]`: one scenario with its peers in the same run,
 //! interleaved, reported as a table, `bench/results/SCENARIO.json` and `.html`.
 
+mod chart;
 mod clock;
+mod consume;
 mod frames;
 mod histogram;
 mod load;
+mod memory_limit;
 mod peers;
 mod procfs;
-mod replay;
 mod report;
 mod sample;
 mod scenario;
 mod subject;
+mod timeline;
 
 use anyhow::Result;
 use clap::Parser;

@@ -24,6 +24,14 @@ pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Bytes that a process had read from a device: what its reads did not find in the page cache.
+pub(crate) fn device_read_bytes(pid: u32) -> Result<u64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let bytes =
+        io.lines().find_map(|line| line.strip_prefix("read_bytes: ")).context("read_bytes")?;
+    Ok(bytes.trim().parse()?)
+}
+
 /// Busy CPU seconds of the machine since boot, over all cores.
 pub(crate) fn machine_busy_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/stat")?;

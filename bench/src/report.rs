@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::chart::Chart;
+
 /// One figure of a scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
@@ -66,11 +68,18 @@ pub(crate) struct Report {
     /// Share of the machine's CPU time that neither we nor our peers used.
     pub(crate) foreign_cpu_share: f64,
     pub(crate) rows: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) chart: Option<Chart>,
 }
 
 impl Report {
     pub(crate) fn new(scenario: &str, foreign_cpu_share: f64, rows: Vec<Row>) -> Self {
-        Self { scenario: scenario.to_owned(), commit: commit(), foreign_cpu_share, rows }
+        let chart = None;
+        Self { scenario: scenario.to_owned(), commit: commit(), foreign_cpu_share, rows, chart }
+    }
+
+    pub(crate) fn with_chart(self, chart: Chart) -> Self {
+        Self { chart: Some(chart), ..self }
     }
 
     /// Writes `folder/scenario.json` and `.html`, and returns the table for the terminal.
@@ -137,10 +146,11 @@ impl Report {
              td,th{{padding:.3em .8em;text-align:left}}.n{{text-align:right}}td div{{background:#48a;height:.9em}}\
              .missed td:nth-child(2){{color:#b00}}.met td:nth-child(2){{color:#070}}</style>\
              <h1>{0}</h1><p>commit {1}, foreign CPU {2:.0} %</p><table><tr><th>row<th>median<th>unit<th>range\
-             <th>target<th>against<th></tr>{rows}</table>",
+             <th>target<th>against<th></tr>{rows}</table>{3}",
             self.scenario,
             self.commit,
-            self.foreign_cpu_share * 100.0
+            self.foreign_cpu_share * 100.0,
+            self.chart.as_ref().map(Chart::svg).unwrap_or_default()
         )
     }
 }

@@ -30,9 +30,10 @@ pub(crate) struct Kafka {
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 
 impl Kafka {
-    /// Formats a log directory below `dir` and starts the broker; `None` where its jars are missing
+    /// Formats a log directory below `dir` and starts the broker, which keeps so many bytes of a
+    /// partition; `None` where its jars are missing
     /// (`tests/scripts/setup kafka` installs them).
-    pub(crate) fn start(dir: &Path, flush: Flush) -> Result<Option<Self>> {
+    pub(crate) fn start(dir: &Path, flush: Flush, kept: u64) -> Result<Option<Self>> {
         let jars = root().join(".tools/kafka");
         if !jars.exists() {
             return Ok(None);
@@ -45,7 +46,7 @@ impl Kafka {
         fs::create_dir_all(&home)?;
         let (address, controller) = (free_address()?, free_address()?);
         let properties = home.join("server.properties");
-        fs::write(&properties, self::properties(&home, address, controller, flush))?;
+        fs::write(&properties, self::properties(&home, address, controller, flush, kept))?;
         let java = |class: &str| {
             let mut command = Command::new("java");
             command.arg("-Xmx1g").arg("-cp").arg(jars.join("*")).arg(class);
@@ -71,7 +72,13 @@ impl Kafka {
     }
 }
 
-fn properties(home: &Path, address: SocketAddr, controller: SocketAddr, flush: Flush) -> String {
+fn properties(
+    home: &Path,
+    address: SocketAddr,
+    controller: SocketAddr,
+    flush: Flush,
+    kept: u64,
+) -> String {
     let flush = match flush {
         Flush::EveryBatch => "log.flush.interval.messages=1\n",
         Flush::PageCache => "",
@@ -81,7 +88,7 @@ fn properties(home: &Path, address: SocketAddr, controller: SocketAddr, flush: F
          listeners=PLAINTEXT://{address},CONTROLLER://{controller}\n\
          controller.listener.names=CONTROLLER\nlog.dirs={}\n\
          offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\nlog.retention.bytes=2147483648\n{flush}",
+         transaction.state.log.min.isr=1\nlog.retention.bytes={kept}\n{flush}",
         home.join("data").display()
     )
 }

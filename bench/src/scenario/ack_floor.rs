@@ -26,6 +26,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         record_len: 1008,
         duration: Duration::from_secs(options.seconds),
         rate: None,
+        watch: None,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

@@ -27,6 +27,7 @@ pub(crate) fn run(name: &str, rate_mib: f64, records: u32, options: &Options) ->
         record_len: 1008,
         duration: Duration::from_secs(options.seconds),
         rate: Some(rate_mib * f64::from(1 << 20)),
+        watch: None,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

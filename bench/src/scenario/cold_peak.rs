@@ -12,9 +12,9 @@ use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
 use thermocline_tests::process::metric;
 
 use crate::clock::Instant;
+use crate::consume::{Consumed, Consumer, Span};
 use crate::load::Load;
 use crate::procfs;
-use crate::replay::{Replay, Replayed};
 use crate::report::{Report, Row};
 use crate::scenario::Options;
 
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// One run of one or two groups.
 struct Sample {
-    first: Replayed,
+    first: Consumed,
     gets: f64,
     cpu: f64,
     foreign: f64,
@@ -82,7 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
 }
 
 /// Produces the backlog and waits until it is compacted; how to replay it.
-fn fill(cluster: &mut Cluster) -> Result<Replay> {
+fn fill(cluster: &mut Cluster) -> Result<Consumer> {
     let load = Load {
         address: cluster.gateways.first().context("a gateway")?.address(),
         topic: "backlog".to_owned(),
@@ -93,23 +93,15 @@ fn fill(cluster: &mut Cluster) -> Result<Replay> {
         record_len: RECORD_LEN,
         duration: Duration::from_secs(2),
         rate: None,
+        watch: None,
     };
     load.create_topic()?;
-    let mut bytes = 0;
-    while bytes < BACKLOG {
-        let outcome = load.run()?;
-        ensure!(outcome.errors == 0, "{} requests failed", outcome.errors);
-        bytes += outcome.bytes;
-    }
+    load.fill(BACKLOG)?;
     wait_for_compaction(cluster)?;
-    let (address, topic) = (load.address, load.topic);
-    let mut replay =
-        Replay { address, topic, ends: Vec::new(), fetch_bytes: 1 << 20, group: "first" };
-    for partition in 0..PARTITIONS {
-        // The last tenth is left out: some of it is in the node's memory, so no cold read.
-        replay.ends.push(replay.high_watermark(partition)? / 10 * 9);
-    }
-    Ok(replay)
+    let replay = Consumer::new(load.address, &load.topic, PARTITIONS, Span::Tail);
+    // The last tenth is left out: some of it is in the node's memory, so no cold read.
+    let ends = replay.ends()?.iter().map(|end| end / 10 * 9).collect();
+    Ok(Consumer { span: Span::Backlog(ends), group: "first", ..replay })
 }
 
 fn wait_for_compaction(cluster: &Cluster) -> Result<()> {
@@ -128,7 +120,7 @@ fn wait_for_compaction(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn sample(cluster: &mut Cluster, replay: &Replay, groups: usize) -> Result<Sample> {
+fn sample(cluster: &mut Cluster, replay: &Consumer, groups: usize) -> Result<Sample> {
     let reader = cluster.readers.first_mut().context("a reader")?;
     reader.kill();
     reader.start()?;
@@ -142,7 +134,7 @@ fn sample(cluster: &mut Cluster, replay: &Replay, groups: usize) -> Result<Sampl
     let (cpu_before, own, machine) =
         (cpu()?, procfs::own_cpu_seconds()?, procfs::machine_busy_seconds()?);
     let second = (groups > 1).then(|| {
-        let replay = Replay { group: "second", ..replay.clone() };
+        let replay = Consumer { group: "second", ..replay.clone() };
         thread::spawn(move || {
             sleep(LAG);
             replay.run()

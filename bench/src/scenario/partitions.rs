@@ -90,6 +90,7 @@ fn create(cluster: &Cluster) -> Result<()> {
             record_len: 100,
             duration: Duration::ZERO,
             rate: None,
+            watch: None,
         };
         load.create_topic()?;
     }

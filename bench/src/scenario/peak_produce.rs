@@ -14,6 +14,9 @@ use crate::sample::Sample;
 use crate::scenario::{Options, Side, each, foreign_share, interleave, ratios};
 use crate::subject::Subject;
 
+/// Bytes that Kafka keeps of a partition: long runs must not fill the disk.
+const KEPT: u64 = 2 << 30;
+
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let dir = tempfile::tempdir()?;
     let subject = Subject::start(dir.path())?;
@@ -27,6 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         record_len: 1008,
         duration: Duration::from_secs(options.seconds),
         rate: None,
+        watch: None,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];
@@ -36,8 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         peers.push(Peer { name: "prototype", against: "floor+relay", target: (0.55, 0.9) });
         sides.push(Side { load: load.at(prototype.address), pids: prototype.pids() });
     }
-    let fsync = Kafka::start(dir.path(), Flush::EveryBatch)?;
-    let cached = Kafka::start(dir.path(), Flush::PageCache)?;
+    let fsync = Kafka::start(dir.path(), Flush::EveryBatch, KEPT)?;
+    let cached = Kafka::start(dir.path(), Flush::PageCache, KEPT)?;
     for (kafka, name, against, target) in [
         (&fsync, "kafka_fsync", "Kafka 4.1 RF1, flush.messages=1", (3.0, 5.0)),
         (&cached, "kafka_nofsync", "Kafka 4.1 RF1, no fsync", (1.0, 2.0)),

@@ -67,6 +67,7 @@ fn of_front(front: FrontKind, seconds: u64) -> Result<Vec<Row>> {
         record_len: 1008,
         duration: Duration::from_secs(seconds),
         rate: Some(50.0 * f64::from(1 << 20)),
+        watch: None,
     };
     load.create_topic()?;
     sleep(SETTLE);

@@ -8,7 +8,7 @@ KAFKA ?= 127.0.0.1:9092
 HTTP ?= 127.0.0.1:9644
 SECONDS_ARG = $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
-.PHONY: help dev test lint unit sim e2e s3-faults real-input fuzz-smoke mutations bench chaos compat drill doc fmt clean
+.PHONY: help dev demo test lint unit sim e2e s3-faults real-input fuzz-smoke mutations bench chaos compat drill doc fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,11 @@ bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS
 	@tests/scripts/setup build clients kafka
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
 	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
+
+demo: ## the claim in one minute: produce, tail, replay everything at full speed, watch the latency
+	@tests/scripts/setup build
+	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
+	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench demo
 
 chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|shared-disk|object SECONDS=n SEED=n)
 	@tests/scripts/setup build clients

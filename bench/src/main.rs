@@ -4,6 +4,7 @@
 mod chart;
 mod clock;
 mod consume;
+mod demo;
 mod frames;
 mod histogram;
 mod load;
@@ -22,7 +23,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(about = "Runs one benchmark scenario and writes bench/results/SCENARIO.{json,html}")]
 struct Arguments {
-    /// Which scenario; see docs/benchmarks.md.
+    /// Which scenario; see docs/benchmarks.md. `demo` is none: it draws on the terminal.
     scenario: String,
     /// Seconds of load per repetition.
     #[arg(long, default_value_t = 5)]
@@ -35,6 +36,9 @@ struct Arguments {
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.scenario == "demo" {
+        return demo::run();
+    }
     let options = scenario::Options { seconds: arguments.seconds, repeats: arguments.repeats };
     let report = scenario::run(&arguments.scenario, &options)?;
     let folder = thermocline_tests::root().join("bench/results");

@@ -23,8 +23,11 @@ const PARTITIONS: i32 = 4;
 const BACKLOG: u64 = 2 << 30;
 const RECORDS_PER_BATCH: u32 = 64;
 const RECORD_LEN: usize = 1008;
-/// How far the second group starts behind the first: what is read in that time, the reader keeps.
-const LAG: Duration = Duration::from_millis(100);
+/// Bytes that the second group starts behind the first: near, and a fifth, half and all of what the
+/// reader may keep (512 MiB by default).
+const LAGS_MB: [u64; 4] = [1, 100, 250, 500];
+/// Between two looks at how far the first group is.
+const GLANCE: Duration = Duration::from_millis(5);
 /// The compactor has nothing more to do when it did nothing for this long.
 const QUIET: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -48,36 +51,40 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         hot_cache: "64MiB".to_owned(),
         wal_size: "256MiB".to_owned(),
         upload_interval: "1s".to_owned(),
+        // The load's records are older than seven days by their timestamps.
+        node_lines: "retention_interval = \"1h\"\n".to_owned(),
         compactor: Some("interval = \"1s\"\nmax_age = \"1s\"\nrate = \"1GiB\"".to_owned()),
         ..Spec::default()
     };
     let mut cluster = Cluster::start(dir.path(), &spec)?;
     let replay = fill(&mut cluster)?;
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    let (mut alone, mut together) = (Vec::new(), LAGS_MB.map(|_| Vec::new()));
     for _ in 0..options.repeats {
-        alone.push(sample(&mut cluster, &replay, 1)?);
-        together.push(sample(&mut cluster, &replay, 2)?);
+        alone.push(sample(&mut cluster, &replay, None)?);
+        for (lag, samples) in LAGS_MB.iter().zip(&mut together) {
+            samples.push(sample(&mut cluster, &replay, Some(*lag as f64 * 1e6))?);
+        }
     }
     let each = |samples: &[Sample], figure: fn(&Sample) -> f64| -> Vec<f64> {
         samples.iter().map(figure).collect()
     };
-    let extra = alone.iter().zip(&together).map(|(one, two)| (two.gets / one.gets - 1.0) * 100.0);
     let mut foreign = each(&alone, |sample| sample.foreign);
     foreign.sort_by(f64::total_cmp);
-    let rows = vec![
+    let mut rows = vec![
         Row::median("cold_read_mb_s", "MB/s", "higher", each(&alone, |s| s.first.mb_per_second()))
             .target(400.0, 700.0),
         Row::median("gets_per_gib", "GETs", "lower", each(&alone, |s| s.gets / s.first.gib()))
             .target(140.0, 70.0),
-        Row::median("second_group_extra_gets", "%", "lower", extra.collect()).target(5.0, 0.0),
         Row::median("cpu_s_per_gib", "CPU-s/GiB", "lower", each(&alone, |s| s.cpu / s.first.gib())),
-        Row::median(
-            "first_of_two_groups_mb_s",
-            "MB/s",
-            "higher",
-            each(&together, |s| s.first.mb_per_second()),
-        ),
     ];
+    for (lag, two) in LAGS_MB.iter().zip(&together) {
+        let extra = alone.iter().zip(two).map(|(one, two)| (two.gets / one.gets - 1.0) * 100.0);
+        let name = format!("second_group_{lag}_mb_behind_extra_gets");
+        rows.push(Row::median(&name, "%", "lower", extra.collect()).target(5.0, 0.0));
+        let name = format!("first_of_two_groups_{lag}_mb_apart");
+        let rate = each(two, |sample| sample.first.mb_per_second());
+        rows.push(Row::median(&name, "MB/s", "higher", rate));
+    }
     Ok(Report::new("cold-peak", foreign[foreign.len() / 2], rows))
 }
 
@@ -120,7 +127,8 @@ fn wait_for_compaction(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn sample(cluster: &mut Cluster, replay: &Consumer, groups: usize) -> Result<Sample> {
+/// One replay; with a `lag`, a second group starts when the first has read that many bytes.
+fn sample(cluster: &mut Cluster, replay: &Consumer, lag: Option<f64>) -> Result<Sample> {
     let reader = cluster.readers.first_mut().context("a reader")?;
     reader.kill();
     reader.start()?;
@@ -133,11 +141,16 @@ fn sample(cluster: &mut Cluster, replay: &Consumer, groups: usize) -> Result<Sam
     let cpu = || pids.iter().map(|pid| procfs::cpu_seconds(*pid)).sum::<Result<f64>>();
     let (cpu_before, own, machine) =
         (cpu()?, procfs::own_cpu_seconds()?, procfs::machine_busy_seconds()?);
-    let second = (groups > 1).then(|| {
-        let replay = Consumer { group: "second", ..replay.clone() };
+    let gateway = cluster.gateways.first().context("a gateway")?.http();
+    let cold = move || metric(gateway, "gateway_fetch_bytes_total", "tier=\"cold\"");
+    let before = cold()?;
+    let second = lag.map(|lag| {
+        let second = Consumer { group: "second", ..replay.clone() };
         thread::spawn(move || {
-            sleep(LAG);
-            replay.run()
+            while cold()? - before < lag {
+                sleep(GLANCE);
+            }
+            second.run()
         })
     });
     let first = replay.run()?;

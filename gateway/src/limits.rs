@@ -92,7 +92,7 @@ pub(crate) const COLD_ENDS_MAX: usize = 16_384;
 pub(crate) const OWNERS_SEEN_MAX: usize = 200_000;
 
 /// Plans remembered, over all partitions. Each is a few KiB and covers tens of megabytes.
-pub(crate) const PLANS_MAX: usize = 4_096;
+pub(crate) const PLANS_MAX: usize = 8_192;
 
 /// Bytes that one plan is asked to cover.
 pub(crate) const PLAN_BYTES: i32 = 64 * 1024 * 1024;

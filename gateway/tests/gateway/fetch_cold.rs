@@ -183,6 +183,44 @@ async fn a_refused_plan_is_made_anew() {
     assert_eq!(fetched(&response)[0].1, ErrorCode::KafkaStorageError.code(), "never empty");
 }
 
+/// One partition of forty batches of ten records, planned to offset 200 at first.
+#[tokio::test]
+async fn the_next_plan_is_there_before_its_consumer() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let partition = Cluster::partition(topic, 0);
+    for _ in 0..40 {
+        cluster.logs.append(partition, &batch(&["v"; 10]));
+    }
+    cluster.logs.change(partition, |log| (log.hot_floor, log.uploaded) = (200, 200));
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let planned = || -> Vec<i64> {
+        let asked = cluster.nodes[0].asked().into_iter();
+        let offset = |seen| if let Seen::Plan { offset, .. } = seen { Some(offset) } else { None };
+        asked.filter_map(offset).collect()
+    };
+    for offset in (0..400).step_by(10) {
+        if offset == 140 {
+            assert_eq!(planned(), [0], "three quarters of the first plan are not read yet");
+            cluster.logs.change(partition, |log| (log.hot_floor, log.uploaded) = (400, 400));
+        }
+        if offset == 200 {
+            eventually("the next plan is made", || planned().len() == 2).await;
+        }
+        let mut request = fetch("orders", &[(0, offset)]);
+        request.topics[0].partitions[0].partition_max_bytes = 1;
+        let response = client.call(12, request).await;
+        assert_eq!(values(fetched(&response)), [expect(0, &"v".repeat(10))]);
+    }
+    assert_eq!(planned()[..2], [0, 200], "asked for from the end of the first");
+    assert!(
+        planned()[2..].iter().all(|offset| *offset == 400),
+        "once, at its end: {:?}",
+        planned()
+    );
+}
+
 /// The consumer that replays needs no owner; the one at the end of the log does.
 #[tokio::test]
 async fn a_replay_goes_on_while_nobody_owns_the_partition() {

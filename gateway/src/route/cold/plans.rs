@@ -2,6 +2,7 @@
 //! per that much (R35).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,12 @@ use super::Want;
 use crate::limits::PLANS_MAX;
 use crate::lru::Lru;
 
-/// Plans of one partition that are kept: as many consumers as may replay it at different places.
-const PER_PARTITION: usize = 4;
+/// Plans of one partition that are kept: of four consumers that replay it at different places, the
+/// present one and the next.
+const PER_PARTITION: usize = 8;
+/// The next plan is asked for when this part of the present one is left: some MiB, which take a
+/// consumer longer than an owner takes to answer.
+const LAST_PART: i64 = 4;
 /// A plan this close to its end may be refused by a reader that is asked late.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
@@ -30,6 +35,8 @@ pub(super) struct Plan {
     /// all of `now` here: a wall clock may jump, and the owner's may be another (R71).
     asked_at: Duration,
     life: Duration,
+    /// The plan that follows was asked for.
+    is_followed: AtomicBool,
 }
 
 /// The plans of this gateway.
@@ -93,7 +100,16 @@ impl Plan {
             end_offset: response.end_offset,
             asked_at,
             life: Duration::from_millis(response.life_ms),
+            is_followed: AtomicBool::new(false),
         }
+    }
+
+    /// Where the next plan begins, when a consumer that has come to `offset` will soon need it. Said
+    /// once, however many consumers come there.
+    pub(super) fn ends_soon(&self, offset: i64) -> Option<i64> {
+        let last_part = self.end_offset - (self.end_offset - self.start_offset) / LAST_PART;
+        let is_due = offset >= last_part && !self.is_followed.swap(true, Ordering::Relaxed);
+        is_due.then_some(self.end_offset)
     }
 
     fn covers(&self, offset: i64) -> bool {
@@ -124,7 +140,13 @@ mod tests {
     }
 
     fn plan(start_offset: i64, end_offset: i64) -> Plan {
-        Plan { token: Bytes::new(), start_offset, end_offset, asked_at: NOW, life: LIFE }
+        let answer = PlanResponse {
+            start_offset,
+            end_offset,
+            life_ms: LIFE.as_millis() as u64,
+            ..PlanResponse::default()
+        };
+        Plan::new(&answer, NOW)
     }
 
     #[test]
@@ -158,7 +180,7 @@ mod tests {
         for start in 0..10 {
             plans.add(&want(0, start), plan(start, start + 1));
         }
-        assert!(plans.find(&want(0, 5), NOW).is_none());
+        assert!(plans.find(&want(0, 1), NOW).is_none());
         assert!(plans.find(&want(0, 9), NOW).is_some());
         for index in 1..=i32::try_from(PLANS_MAX).unwrap() {
             plans.add(&want(index, 0), plan(0, 1));

@@ -42,6 +42,9 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
         match read_along(context, want, &plan).await {
             Ok(answer) if answer.error_code == 0 && !answer.records.is_empty() => {
                 let next_offset = answer.next_offset;
+                if let Some(offset) = plan.ends_soon(next_offset) {
+                    plan_ahead(context, Want { offset, ..want });
+                }
                 return Outcome::Records { partition: partition(want, answer), next_offset };
             }
             Ok(answer) => {
@@ -70,6 +73,18 @@ async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>,
         answer => answer,
     };
     answer.map(|answer| plans.add(&want, Plan::new(&answer, asked_at)))
+}
+
+/// Has the plan after the present one at hand before its consumer is there: a replay does not wait for
+/// the owner at the end of every plan.
+fn plan_ahead(context: &Context, next: Want) {
+    let core = Arc::clone(&context.core);
+    let context = context.clone();
+    let plan = async move {
+        // What keeps it from being made, the consumer that comes there will meet.
+        drop(plan(&context, &context.core.cold.plans, next).await);
+    };
+    drop(core.drain.spawn("next plan", plan));
 }
 
 async fn plan_of_owner(context: &Context, want: Want) -> Result<PlanResponse, NoPlan> {

@@ -153,8 +153,13 @@ impl Counters {
 
     /// A counter without labels.
     pub(crate) fn value(&self, name: &str) -> u64 {
+        self.text(name).map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// What a series shows; its name with its labels.
+    pub(crate) fn text(&self, series: &str) -> Option<String> {
         let text = self.recorder.handle().render();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().unwrap())
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(str::to_owned)
     }
 }

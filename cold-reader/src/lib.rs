@@ -10,7 +10,8 @@
 //! A fetch passes the modules in this order: `server` checks the plan, `fetch`
 //! composes the rest, `expand` finds the blocks of compacted objects, `select`
 //! chooses among them, `blocks` loads and keeps them (in `fair` turns, within its
-//! `memory`), `assemble` cuts out the answer, `readahead` looks ahead.
+//! `memory`), `assemble` cuts out the answer, `readahead` looks ahead, `progress` tells how far groups
+//! are.
 
 mod config;
 mod limits;
@@ -23,6 +24,8 @@ mod server;
 mod fetch;
 
 mod planner;
+
+mod progress;
 
 mod expand;
 

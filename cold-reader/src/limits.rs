@@ -64,6 +64,12 @@ pub(crate) const PLAN_LIFE: Duration = Duration::from_secs(60);
 /// has ten thousand partitions.
 pub(crate) const INDEXES_MAX: usize = 8;
 
+/// How often groups are told how far they are: what a consumer's pace is, with its pauses.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+
+/// Groups with series of their own; all later ones share one. Some hundred series in all.
+pub(crate) const GROUPS_NAMED_MAX: usize = 64;
+
 /// Characters of a client's name that tell flows apart: names are the clients' to choose.
 pub(crate) const FLOW_NAME_MAX: usize = 128;
 

@@ -2,7 +2,10 @@
 //!
 //! The handles are not kept: a role may be built before the recorder is installed.
 
-use metrics::{counter, gauge};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use protocol::ids::TenantId;
 
 const FETCH_TOTAL: &str = "cold_reader_fetch_total";
 const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
@@ -17,10 +20,15 @@ const LOADS_GIVEN_UP_TOTAL: &str = "cold_reader_loads_given_up_total";
 const PLANS_TOTAL: &str = "cold_reader_plans_total";
 const MEMORY_BYTES: &str = "cold_reader_memory_bytes";
 const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
+const GET_SECONDS: &str = "cold_reader_get_seconds";
+const FETCH_SECONDS: &str = "cold_reader_fetch_seconds";
+const GROUP_BYTES_TOTAL: &str = "cold_reader_group_bytes_total";
+const GROUP_LAG_RECORDS: &str = "cold_reader_group_lag_records";
+const GROUP_CAUGHT_UP_SECONDS: &str = "cold_reader_group_caught_up_seconds";
 
 /// Registers names and units.
 pub(crate) fn describe() {
-    use metrics::{Unit, describe_counter, describe_gauge};
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(FETCH_TOTAL, "Cold fetches answered");
     describe_counter!(FETCH_BYTES_TOTAL, Unit::Bytes, "Record bytes answered");
     describe_counter!(FETCH_ERRORS_TOTAL, "Cold fetches that ended in an error, by reason");
@@ -34,10 +42,16 @@ pub(crate) fn describe() {
     describe_counter!(PLANS_TOTAL, "Plans made from manifests, for partitions without owner");
     describe_gauge!(MEMORY_BYTES, Unit::Bytes, "Blocks being fetched, cached, being answered");
     describe_counter!(READAHEAD_BYTES_TOTAL, Unit::Bytes, "Bytes asked for ahead of a consumer");
+    describe_histogram!(GET_SECONDS, Unit::Seconds, "Ranged GETs for blocks");
+    describe_histogram!(FETCH_SECONDS, Unit::Seconds, "From a cold fetch to its first byte");
+    describe_counter!(GROUP_BYTES_TOTAL, Unit::Bytes, "Record bytes answered, by group");
+    describe_gauge!(GROUP_LAG_RECORDS, "Records between a group and the ends of what it replays");
+    describe_gauge!(GROUP_CAUGHT_UP_SECONDS, Unit::Seconds, "Until a group will have caught up");
 }
 
-/// A fetch was answered with this many bytes of records.
-pub(crate) fn fetched(bytes: usize) {
+/// A fetch was answered with this many bytes of records after this time.
+pub(crate) fn fetched(bytes: usize, took: Duration) {
+    histogram!(FETCH_SECONDS).record(took.as_secs_f64());
     counter!(FETCH_TOTAL).increment(1);
     counter!(FETCH_BYTES_TOTAL).increment(bytes as u64);
 }
@@ -48,8 +62,9 @@ pub(crate) fn failed(reason: &'static str) {
     counter!(FETCH_ERRORS_TOTAL, "reason" => reason).increment(1);
 }
 
-/// A ranged GET brought this many bytes.
-pub(crate) fn got(bytes: u64) {
+/// A ranged GET brought this many bytes in this time.
+pub(crate) fn got(bytes: u64, took: Duration) {
+    histogram!(GET_SECONDS).record(took.as_secs_f64());
     counter!(GET_TOTAL).increment(1);
     counter!(GET_BYTES_TOTAL).increment(bytes);
 }
@@ -88,4 +103,19 @@ pub(crate) fn memory(bytes: u64) {
 /// Blocks are being loaded ahead of a consumer.
 pub(crate) fn read_ahead(bytes: u64) {
     counter!(READAHEAD_BYTES_TOTAL).increment(bytes);
+}
+
+/// A group was given this many bytes. `group` is one of a bounded number.
+pub(crate) fn group_fetched(tenant: TenantId, group: String, bytes: u64) {
+    let tenant = tenant.0.to_string();
+    counter!(GROUP_BYTES_TOTAL, "tenant" => tenant, "group" => group).increment(bytes);
+}
+
+/// A group has so many records left, and will have read them after this time if that is foreseeable.
+pub(crate) fn group_behind(tenant: TenantId, group: String, left: i64, time: Option<Duration>) {
+    let tenant = tenant.0.to_string();
+    let labels = [("tenant", tenant), ("group", group)];
+    gauge!(GROUP_LAG_RECORDS, &labels).set(left as f64);
+    let seconds = time.map_or(f64::INFINITY, |time| time.as_secs_f64());
+    gauge!(GROUP_CAUGHT_UP_SECONDS, &labels).set(seconds);
 }

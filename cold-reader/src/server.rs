@@ -17,6 +17,7 @@ use process::Drain;
 use protocol::ErrorCode;
 use segment::plan::PlanError;
 use segment::{Plan, Store};
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::fair::Flow;
@@ -24,12 +25,14 @@ use crate::fetch::{FetchError, Fetcher};
 use crate::limits::FLOW_NAME_MAX;
 use crate::metrics;
 use crate::planner::Planner;
+use crate::progress::Progress;
 
 /// Answers cold fetches. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Server {
     fetcher: Arc<Fetcher>,
     planner: Arc<Planner>,
+    progress: Arc<Progress>,
     secret: [u8; 32],
 }
 
@@ -48,7 +51,14 @@ impl Server {
     pub(crate) fn new(config: &Config, secret: [u8; 32], store: Store, drain: Drain) -> Self {
         metrics::describe();
         let planner = Arc::new(Planner::new(store.clone(), secret));
-        Self { fetcher: Arc::new(Fetcher::new(config, store, drain)), planner, secret }
+        let progress = Arc::new(Progress::default());
+        let report = {
+            let (progress, drain) = (Arc::clone(&progress), drain.clone());
+            async move { progress.report(drain).await }
+        };
+        drop(drain.spawn("replay progress", report));
+        let fetcher = Arc::new(Fetcher::new(config, store, drain));
+        Self { fetcher, planner, progress, secret }
     }
 
     async fn fetch(self, flow: Flow, request: ColdFetchRequest) -> ColdFetchResponse {
@@ -68,6 +78,7 @@ impl Server {
         flow: &Flow,
         request: &ColdFetchRequest,
     ) -> Result<ColdFetchResponse, ServeError> {
+        let begun = Instant::now();
         let age = Duration::from_millis(request.plan_age_ms);
         let plan = Plan::open(&request.plan, &self.secret, age)?;
         // The token is authentic, but it may have been made for somebody else (R36, R56).
@@ -76,7 +87,9 @@ impl Server {
         }
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
         let records = self.fetcher.fetch(flow, &plan, request.fetch_offset, max_bytes).await?;
-        metrics::fetched(records.bytes);
+        metrics::fetched(records.bytes, begun.elapsed());
+        let left = plan.high_watermark - records.next_offset;
+        self.progress.fetched(flow, plan.partition, left, records.bytes);
         // One that ended before the first record would take the same producer's
         // next, committed records with it; one that began after the last says nothing.
         let touches =

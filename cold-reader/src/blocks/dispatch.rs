@@ -85,7 +85,7 @@ impl Shared {
     /// One ranged GET, cut into verified blocks.
     async fn get(&self, load: &Load, memory: Reservation) -> Outcomes {
         let range = load.range();
-        let start = range.start;
+        let (start, begun) = (range.start, Instant::now());
         let bytes = match self.store.get_range(&load.extents[0].location.key(), range).await {
             Ok(bytes) => memory.around(bytes),
             Err(error) => {
@@ -93,7 +93,7 @@ impl Shared {
                 return load.extents.iter().map(|_| Err(error.clone())).collect();
             }
         };
-        metrics::got(bytes.len() as u64);
+        metrics::got(bytes.len() as u64, begun.elapsed());
         let blocks = load.extents.iter().map(|extent| {
             let at = (extent.byte_offset - start) as usize;
             let block = bytes.slice(at..at + extent.byte_len as usize);

@@ -43,8 +43,10 @@ pub(crate) struct Consumer {
 /// Which records of each partition.
 #[derive(Debug, Clone)]
 pub(crate) enum Span {
-    /// From the earliest to these ends.
+    /// All before these ends, from the earliest on.
     Backlog(Vec<i64>),
+    /// The same, the first time from these offsets on.
+    BacklogFrom { next: Vec<i64>, ends: Vec<i64> },
     /// As many of the newest.
     Newest(i64),
     /// What comes from now on.
@@ -52,10 +54,12 @@ pub(crate) enum Span {
 }
 
 /// What was read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Consumed {
     pub(crate) bytes: u64,
     pub(crate) elapsed: Duration,
+    /// Of each partition, what would have been read next.
+    pub(crate) next: Vec<i64>,
 }
 
 impl Consumed {
@@ -95,11 +99,13 @@ impl Consumer {
                 thread::spawn(move || Reader::open(&consumer, partition, start)?.run())
             })
             .collect();
-        let mut bytes = 0;
+        let (mut bytes, mut next) = (0, Vec::new());
         for reader in readers {
-            bytes += reader.join().ok().context("a consumer panicked")??;
+            let read = reader.join().ok().context("a consumer panicked")??;
+            bytes += read.0;
+            next.push(read.1);
         }
-        Ok(Consumed { bytes, elapsed: start.elapsed() })
+        Ok(Consumed { bytes, elapsed: start.elapsed(), next })
     }
 
     /// Where each partition's log ends now.
@@ -136,20 +142,25 @@ impl<'a> Reader<'a> {
         Ok(Self { consumer, partition, link, start, bytes, due })
     }
 
-    fn run(mut self) -> Result<u64> {
+    /// Bytes that were read, and the offset after them.
+    fn run(mut self) -> Result<(u64, i64)> {
+        let index = usize::try_from(self.partition)?;
+        let mut is_first = true;
         loop {
             let span = match &self.consumer.span {
-                Span::Backlog(ends) => 0..ends[usize::try_from(self.partition)?],
+                Span::BacklogFrom { next, ends } if is_first => next[index]..ends[index],
+                Span::Backlog(ends) | Span::BacklogFrom { ends, .. } => 0..ends[index],
                 Span::Newest(count) => {
                     let end = self.end()?;
                     (end - count).max(0)..end
                 }
                 Span::Tail => self.end()?..i64::MAX,
             };
-            self.lap(&span)?;
+            let next = self.lap(&span)?;
             if self.consumer.lasting.is_none() || self.is_over() {
-                return Ok(self.bytes);
+                return Ok((self.bytes, next));
             }
+            is_first = false;
         }
     }
 
@@ -161,7 +172,7 @@ impl<'a> Reader<'a> {
         Ok(end)
     }
 
-    fn lap(&mut self, span: &Range<i64>) -> Result<()> {
+    fn lap(&mut self, span: &Range<i64>) -> Result<i64> {
         let (consumer, partition) = (self.consumer, self.partition);
         let mut next = span.start;
         while next < span.end && !self.is_over() {
@@ -179,7 +190,7 @@ impl<'a> Reader<'a> {
             ensure!(next > from || fetched.is_empty(), "no whole batch at {partition}/{next}");
             self.took(bytes);
         }
-        Ok(())
+        Ok(next)
     }
 
     fn took(&mut self, bytes: u64) {

@@ -38,11 +38,11 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut taken = Vec::new();
     // One after the other: the backlog of both would be twice the disk, and page cache of neither.
     let dir = tempfile::tempdir()?;
-    taken.push(Taken::take(&system::thermocline(dir.path())?, options)?);
+    taken.push(Taken::take(system::thermocline(dir.path())?, options)?);
     drop(dir);
     let dir = tempfile::tempdir()?;
     if let Some(kafka) = system::kafka(dir.path())? {
-        taken.push(Taken::take(&kafka, options)?);
+        taken.push(Taken::take(kafka, options)?);
     }
     let rows = taken.iter().flat_map(Taken::rows).collect();
     let phases = taken.iter().flat_map(|taken| taken.repetitions.iter().flatten());
@@ -53,11 +53,12 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
 }
 
 impl Taken {
-    fn take(system: &System, options: &Options) -> Result<Self> {
-        repetition(system, WARM_UP)?;
+    fn take(mut system: System, options: &Options) -> Result<Self> {
+        repetition(&mut system, WARM_UP)?;
         let lasting = Duration::from_secs(options.seconds);
-        let repetitions =
-            (0..options.repeats).map(|_| repetition(system, lasting)).collect::<Result<_>>()?;
+        let repetitions = (0..options.repeats)
+            .map(|_| repetition(&mut system, lasting))
+            .collect::<Result<_>>()?;
         Ok(Self { name: system.name, label: system.label.clone(), repetitions })
     }
 

@@ -54,7 +54,9 @@ impl Beside {
     }
 
     fn consumer(self, system: &System, replay_rate: f64) -> Option<Consumer> {
-        let backlog = || system.consumer(Span::Backlog(system.ends.clone()));
+        // From where the last one stopped: what it read last may still be in the page cache.
+        let (next, ends) = (system.next.clone(), system.ends.clone());
+        let backlog = || system.consumer(Span::BacklogFrom { next, ends });
         match self {
             Self::Nobody => None,
             Self::Replay => Some(backlog()),
@@ -68,12 +70,15 @@ impl Beside {
 }
 
 /// All phases once, one after the other.
-pub(super) fn repetition(system: &System, lasting: Duration) -> Result<Vec<Phase>> {
+pub(super) fn repetition(system: &mut System, lasting: Duration) -> Result<Vec<Phase>> {
     let mut phases: Vec<Phase> = Vec::new();
     for beside in PHASES {
-        let replayed = phases.get(1).and_then(|phase| phase.consumed);
-        let rate = replayed.map_or(HELD, |consumed| consumed.mb_per_second() * 1e6);
-        phases.push(Phase::take(system, beside.consumer(system, rate), lasting)?);
+        let rate = phases.get(1).map_or(HELD, |phase| phase.read_mb_per_second() * 1e6);
+        let phase = Phase::take(system, beside.consumer(system, rate), lasting)?;
+        if let (Beside::Replay | Beside::HeldReplay, Some(consumed)) = (beside, &phase.consumed) {
+            system.next.clone_from(&consumed.next);
+        }
+        phases.push(phase);
         sleep(PAUSE);
     }
     Ok(phases)
@@ -101,7 +106,8 @@ impl Phase {
         };
         ensure!(produced.errors == 0, "{} requests to {} failed", produced.errors, system.name);
         let busy = procfs::machine_busy_seconds()? - machine - (ours()? - own);
-        let elapsed = consumed.map_or(produced.elapsed, |c| c.elapsed.max(produced.elapsed));
+        let elapsed =
+            consumed.as_ref().map_or(produced.elapsed, |c| c.elapsed.max(produced.elapsed));
         let mut slots = timeline.past();
         slots.truncate((lasting.as_nanos() / SLOT.as_nanos()) as usize);
         Ok(Self {
@@ -119,11 +125,11 @@ impl Phase {
 
     /// Percent of what the consumer read that came from below the memory.
     pub(super) fn cold_percent(&self) -> f64 {
-        let read = self.consumed.map_or(f64::NAN, |consumed| consumed.bytes as f64);
+        let read = self.consumed.as_ref().map_or(f64::NAN, |consumed| consumed.bytes as f64);
         (self.cold / read * 100.0).min(100.0)
     }
 
     pub(super) fn read_mb_per_second(&self) -> f64 {
-        self.consumed.map_or(0.0, |consumed| consumed.mb_per_second())
+        self.consumed.as_ref().map_or(0.0, |consumed| consumed.mb_per_second())
     }
 }

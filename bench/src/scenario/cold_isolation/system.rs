@@ -39,6 +39,8 @@ pub(super) struct System {
     pub(super) pids: Vec<u32>,
     /// The earliest records up to here are replayed.
     pub(super) ends: Vec<i64>,
+    /// Where the next replay begins.
+    pub(super) next: Vec<i64>,
     cold: Cold,
     // Dropped in this order: a group goes only when its processes are gone.
     _server: Box<dyn Any>,
@@ -109,8 +111,8 @@ impl System {
             rate: None,
             watch: None,
         };
-        let (ends, _server, _limit) = (Vec::new(), server, limit);
-        let mut system = Self { name, label, load, pids, ends, cold, _server, _limit };
+        let (ends, next, _server, _limit) = (Vec::new(), Vec::new(), server, limit);
+        let mut system = Self { name, label, load, pids, ends, next, cold, _server, _limit };
         system.fill()?;
         Ok(system)
     }
@@ -119,6 +121,7 @@ impl System {
         self.load.create_topic()?;
         self.load.fill(BACKLOG)?;
         self.ends = self.consumer(Span::Tail).ends()?;
+        self.next = vec![0; self.ends.len()];
         // What is still to be written would be measured with the first phase.
         rustix::fs::sync();
         sleep(SETTLE);

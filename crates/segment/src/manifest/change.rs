@@ -83,7 +83,10 @@ impl Manifest {
         next.objects.extend(compaction.objects.iter().cloned());
         next.objects.sort_by_key(|object| object.base_offset);
         next.compacted_upto = next.compacted_upto.max(end);
-        next.producers = Some(producers);
+        // A commit that took long may come behind one that let go of links by a newer snapshot.
+        if self.producers.as_ref().is_none_or(|known| known.upto <= producers.upto) {
+            next.producers = Some(producers);
+        }
         next.drop_dead();
         Ok(next)
     }
@@ -182,6 +185,15 @@ mod tests {
         let known = manifest().compacted(&offered, upto(45)).unwrap();
         assert_eq!(known.chain.len(), 1, "the owner's own link stays");
         assert!(known.check().is_ok() && unknown.check().is_ok());
+    }
+
+    #[test]
+    fn a_late_commit_does_not_forget_producers_that_only_a_newer_snapshot_knows() {
+        let newer = manifest().compacted(&compaction(&[object(0, 44)], &[]), upto(45)).unwrap();
+        assert_eq!(newer.chain.len(), 1);
+        let nothing = Compaction { offsets: 45..45, replaced: vec![], objects: vec![] };
+        let late = newer.compacted(&nothing, upto(39)).unwrap();
+        assert_eq!(late.producers, Some(upto(45)));
     }
 
     #[test]

@@ -194,13 +194,12 @@ async fn index_of(node: &Node, log: LogId) -> Result<IndexSnapshot, IndexError> 
     let all = node.partitions().all();
     let open = all.iter().map(|partition| (partition.id(), entry_of(partition.final_state())));
     let mut partitions: BTreeMap<_, _> = open.collect();
-    // One that left by a CLOSE and that nobody has claimed yet: its next owner finds END, and asks no
-    // more whether there was a CLOSE.
-    let unclaimed = node.partitions().all_released().into_iter().filter(|(id, released)| {
-        node.view().owner(*id).is_none_or(|(_, epoch)| epoch <= released.epoch)
-    });
-    let store = node.store();
-    let closed: Vec<_> = unclaimed
+    // Those that left by a CLOSE, too: an owner that comes for one later finds END, and asks no more
+    // whether there was a CLOSE. Whether somebody has come only the manifest says; the assignment
+    // changes before.
+    let (store, left) = (node.store(), node.partitions().all_released());
+    let closed: Vec<_> = left
+        .into_iter()
         .map(|(id, released)| async move {
             let closed = index::load_closed(store, log, id, 0, released.slot).await?;
             Ok::<_, IndexError>(closed.index.map(|index| (id, index)))

@@ -147,6 +147,8 @@ async fn an_owner_that_ends_in_order_hands_over_what_had_left_unclaimed() {
     let owner = cluster.start(cluster.config(1)).await;
     owner.serving(&cluster, topic, 0).await;
     produce(&owner.client, topic, 0..5).await;
+    // The cluster knows the next owner and its assignment, which says nothing about a claim.
+    cluster.start(cluster.config(2)).await.stop().await.unwrap();
     cluster.assign(topic, 0, 2, 1).await;
     let request = ask(&cluster, &owner, topic, 2).await;
     assert_eq!(answer(&owner.client, request).await.error_code, 0);

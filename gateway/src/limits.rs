@@ -115,6 +115,10 @@ pub(crate) const READER_WINDOW_OFFSETS: i64 = 1 << 18;
 /// How long a finished cold read waits to be fetched before it counts as forgotten.
 pub(crate) const COLD_READ_LIFE: Duration = Duration::from_secs(60);
 
+/// The same for one that failed: long enough for a client that polls without waiting, and short enough
+/// that nobody hears of troubles that are over.
+pub(crate) const COLD_FAILURE_LIFE: Duration = Duration::from_secs(1);
+
 /// How long a cold read may take in the background.
 pub(crate) const COLD_READ_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -30,7 +30,7 @@ use tokio::time::{sleep, timeout};
 
 use self::plans::Plans;
 use crate::context::Context;
-use crate::limits::{COLD_ENDS_MAX, COLD_READ_LIFE, COLD_READ_TIMEOUT};
+use crate::limits::{COLD_ENDS_MAX, COLD_FAILURE_LIFE, COLD_READ_LIFE, COLD_READ_TIMEOUT};
 use crate::lru::Lru;
 use crate::route::tier::Tier;
 
@@ -137,7 +137,8 @@ impl ColdReads {
         Some(reading)
     }
 
-    /// Forgets a read whose outcome was used: its offset will not be asked for again.
+    /// Forgets a read whose outcome was used: its offset will not be asked for again, or should be
+    /// tried again.
     pub(crate) fn taken(&self, want: &Want) {
         self.table.lock().remove(want);
     }
@@ -172,21 +173,22 @@ async fn run(
     let kept = match &outcome {
         Outcome::Records { partition, next_offset } => {
             reads.ended(want.partition, *next_offset);
-            Some(partition.records_len())
+            Some((partition.records_len(), COLD_READ_LIFE))
         }
-        // Whoever waits gets it; nobody else should.
-        Outcome::Failed(_) | Outcome::Hot => None,
+        // A client that does not wait at all hears of it with its next fetch, or never.
+        Outcome::Failed(_) => Some((0, COLD_FAILURE_LIFE)),
+        Outcome::Hot => None,
     };
-    if let Some(bytes) = kept {
+    if let Some((bytes, _)) = kept {
         reads.finished(&want, number, bytes);
-        sender.send_replace(Some(Arc::new(outcome)));
+    }
+    sender.send_replace(Some(Arc::new(outcome)));
+    if let Some((_, life)) = kept {
         tokio::select! {
-            () = sleep(COLD_READ_LIFE) => {}
+            () = sleep(life) => {}
             () = sender.closed() => {}
             () = context.core.drain.draining() => {}
         }
-    } else {
-        sender.send_replace(Some(Arc::new(outcome)));
     }
     reads.forget(&want, number);
 }

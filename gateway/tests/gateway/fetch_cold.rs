@@ -7,7 +7,7 @@ use protocol::ErrorCode;
 use protocol::ids::TopicId;
 
 use crate::fetch::{at_once, fetch, fetched};
-use crate::support::{Cluster, Seen, batch, eventually};
+use crate::support::{Cluster, PATIENCE, Seen, batch, eventually};
 
 /// A topic on both nodes: partition 0 cold below offset 2, partition 1 hot.
 async fn cold_and_hot(cluster: &Cluster) -> TopicId {
@@ -279,6 +279,27 @@ async fn only_the_owner_says_that_an_offset_is_out_of_range() {
     // Another offset than before: what is planned already may still be read.
     let response = client.call(12, fetch("orders", &[(0, -5)])).await;
     assert_eq!(fetched(&response)[0].1, ErrorCode::OffsetOutOfRange.code());
+}
+
+#[tokio::test]
+async fn a_client_that_never_waits_hears_why_a_cold_read_failed() {
+    let cluster = Cluster::start().await;
+    let topic = cold_and_hot(&cluster).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    client.call(12, fetch("orders", &[(0, 0)])).await;
+    cluster.logs.change(Cluster::partition(topic, 0), |log| log.start = 2);
+    let told = async {
+        loop {
+            let response = client.call(12, at_once(fetch("orders", &[(0, -5)]))).await;
+            match fetched(&response)[0].1 {
+                0 => {}
+                code => return code,
+            }
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("it is told");
+    assert_eq!(told, ErrorCode::OffsetOutOfRange.code());
 }
 
 #[tokio::test]

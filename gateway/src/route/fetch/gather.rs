@@ -221,7 +221,10 @@ impl Gather {
                 part.answer = Some(partition.clone());
                 part.taken_from = Some(want);
             }
-            Some(Outcome::Failed(failure)) => part.answer = Some(failure.clone()),
+            Some(Outcome::Failed(failure)) => {
+                part.answer = Some(failure.clone());
+                self.context.core.cold.taken(&want);
+            }
             Some(Outcome::Hot) if part.has_owner() => drop(part.turn(Tier::Hot)),
             Some(Outcome::Hot) => part.fail(ErrorCode::NotLeaderOrFollower),
             None => part.fail(ErrorCode::KafkaStorageError),

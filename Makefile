@@ -33,7 +33,7 @@ unit: ## unit, property, conformance and tidy tests
 
 sim: ## seeds of the deterministic simulation (SEEDS=n FIRST_SEED=n)
 	@tests/scripts/setup build clients
-	@SIM_SEEDS=$(or $(SEEDS),200) SIM_FIRST_SEED=$(or $(FIRST_SEED),1) tests/scripts/run-tests sim
+	@$(if $(SEEDS),SIM_SEEDS=$(SEEDS)) $(if $(FIRST_SEED),SIM_FIRST_SEED=$(FIRST_SEED)) tests/scripts/run-tests sim
 
 e2e: ## real processes, real etcd and S3 server, real clients
 	@tests/scripts/setup build clients

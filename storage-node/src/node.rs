@@ -27,7 +27,7 @@ use crate::role::Deps;
 use crate::settings::TopicSettings;
 use crate::survivor::Survivor;
 use crate::upload::{Closing, Leaving, Uploader};
-use crate::wal::Front;
+use crate::wal::{Disks, Front};
 use crate::watchdog::Health;
 
 /// One incarnation of a node, shared by everything that serves for it.
@@ -133,6 +133,11 @@ impl Node {
     /// Who this is.
     pub fn id(&self) -> NodeId {
         self.id
+    }
+
+    /// Where ring files are.
+    pub(crate) fn disks(&self) -> &Disks {
+        &self.deps.disks
     }
 
     /// This incarnation's data log.

@@ -11,6 +11,7 @@
 mod commits;
 mod offsets;
 mod passes;
+mod sequences;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,6 +59,9 @@ pub enum Class {
     ProducerIdReused,
     /// An offset that exists and is said not to (C7).
     FalseOutOfRange,
+    /// A batch that was refused for its sequence although everything before it is acknowledged: its
+    /// producer can only begin a new epoch, and send again what may be there (D7, T1).
+    FalseOutOfOrder,
 }
 
 impl fmt::Display for Anomaly {
@@ -72,6 +76,7 @@ pub fn check(history: &[Event]) -> Vec<Anomaly> {
     offsets::check(history, &mut found);
     passes::check(history, &mut found);
     commits::check(history, &mut found);
+    sequences::check(history, &mut found);
     owners(history, &mut found);
     producer_ids(history, &mut found);
     ranges(history, &mut found);

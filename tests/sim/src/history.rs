@@ -47,6 +47,13 @@ pub enum Event {
         /// With which error.
         code: i16,
     },
+    /// The batch was refused because it does not follow the one before, as far as the owner knows.
+    OutOfOrder {
+        /// Its records.
+        values: Vec<Value>,
+        /// Where it was not appended.
+        partition: i32,
+    },
     /// A reader got a record.
     Read {
         /// Who, in which uninterrupted pass: within one offsets go up by one.

@@ -8,6 +8,7 @@
 //! scenario ── what the seed stands for
 //!    ├── world ─── roles on turmoil hosts; object_store, metadata_store beside them
 //!    ├── workload ─ producers, readers, groups ──► history ──► checker
+//!    ├── mover ──── an operator who moves partitions
 //!    └── nemesis ── crashes, partitions, faults of the stores
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod disks;
 pub mod faults;
 pub mod kafka;
 pub mod metadata_store;
+pub mod mover;
 pub mod nemesis;
 pub mod network;
 pub mod object_store;

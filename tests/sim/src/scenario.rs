@@ -4,6 +4,9 @@
 //! another; a quarter of the seeds breaks nothing, because the worst bugs of comparable systems
 //! showed in healthy clusters.
 
+mod housekeeping;
+mod moving;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +16,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use storage_node::WalKind;
 
+pub use self::housekeeping::Housekeeping;
+pub use self::moving::Moving;
 use crate::disks::SHARED;
 
 /// The topic that the workload writes to.
@@ -82,6 +87,8 @@ pub struct Producer {
     pub window: usize,
     /// Records per batch, at most.
     pub records_max: u64,
+    /// Pause between two batches.
+    pub pace: Duration,
 }
 
 /// A seed's run.
@@ -105,8 +112,6 @@ pub struct Scenario {
     pub readers: u32,
     /// How many groups commit.
     pub groups: u32,
-    /// Pause between two batches of a producer.
-    pub pace: Duration,
     /// What may break.
     pub faults: Vec<Fault>,
     /// How long there is load and trouble.
@@ -127,38 +132,12 @@ pub struct Scenario {
     pub wal_in_flight: usize,
     /// Who rewrites and deletes, and when.
     pub housekeeping: Housekeeping,
-}
-
-/// What becomes of records that are stored.
-#[derive(Clone, Copy, Debug)]
-pub struct Housekeeping {
-    /// Compactors; two of them get in each other's way (R33).
-    pub compactors: i32,
-    /// Pause between their rounds.
-    pub interval: Duration,
-    /// A partition with this much in the logs of nodes is compacted.
-    pub object_min: ByteSize,
-    /// Or when it has lain there for this long.
-    pub max_age: Duration,
-    /// What is smaller shares an object.
-    pub own_object_from: ByteSize,
-    /// So many small objects in a row are joined.
-    pub merge_objects: u32,
-    /// Pause between two looks at the whole bucket.
-    pub gc_interval: Duration,
-    /// What nobody needs lives on for this long; longer than a plan (R31).
-    pub gc_grace: Duration,
-    /// `retention.bytes` of the topic.
-    pub retention_bytes: Option<u32>,
-    /// `retention.ms` of the topic.
-    pub retention_ms: Option<u32>,
+    /// Why partitions change hands although nothing is broken.
+    pub moving: Moving,
 }
 
 /// The least a node can be told.
 const PLAN_LIFE: Duration = Duration::from_secs(10);
-/// How long a compactor may take for a unit of work.
-const LEASE: Duration = Duration::from_secs(5);
-
 // === impl Scenario ===
 
 impl Scenario {
@@ -179,11 +158,12 @@ impl Scenario {
                 idempotent,
                 window: if idempotent { rng.random_range(1..=5) } else { 1 },
                 records_max: rng.random_range(1..=5),
+                pace: Duration::ZERO,
             }
         });
+        let producers: Vec<Producer> = producers.collect();
         Self {
             seed,
-            producers: producers.collect(),
             controls: rng.random_range(1..=2),
             nodes: 3,
             gateways: rng.random_range(1..=2),
@@ -191,7 +171,7 @@ impl Scenario {
             group_partitions: rng.random_range(1..=2),
             readers: rng.random_range(1..=2),
             groups: rng.random_range(1..=2),
-            pace: Duration::from_millis(rng.random_range(20..=250)),
+            producers: paced(producers, Duration::from_millis(rng.random_range(20..=250))),
             faults,
             load: Duration::from_secs(rng.random_range(20..=40)),
             latency_max: Duration::from_millis(rng.random_range(2..=20)),
@@ -202,8 +182,10 @@ impl Scenario {
             housekeeping: Housekeeping::of(&mut rng),
             front: FrontKind::Object,
             wal_writers: rng.random_range(1..=3),
+            moving: Moving::NONE,
         }
         .with_extras(&mut rng, quiet)
+        .with_moves(&mut rng)
     }
 
     /// Half of the seeds write to disks, which may break then. Garbage takes its time.
@@ -217,6 +199,18 @@ impl Scenario {
         for fault in [Fault::DiskErrors, Fault::DiskSlow] {
             if rng.random_bool(0.4) && self.front != FrontKind::Object && !quiet {
                 self.faults.push(fault);
+            }
+        }
+        self
+    }
+
+    /// Half of the seeds have partitions move. A producer that is silent for several owners shows
+    /// whether each hands on what it knows of it (T1).
+    fn with_moves(mut self, rng: &mut ChaCha8Rng) -> Self {
+        self.moving = Moving::of(rng);
+        for producer in &mut self.producers {
+            if rng.random_bool(0.4) {
+                producer.pace = Duration::from_millis(rng.random_range(500..=4_000));
             }
         }
         self
@@ -243,59 +237,29 @@ impl Scenario {
         config.upload.interval = self.upload_interval;
         config.plan_life = PLAN_LIFE;
         config.retention_interval = Duration::from_secs(3);
+        if let Some(incarnation_max) = self.moving.incarnation_max {
+            config.incarnation_max = incarnation_max;
+        }
         config
     }
 }
 
-// === impl Housekeeping ===
-
-impl Housekeeping {
-    fn of(rng: &mut ChaCha8Rng) -> Self {
-        let seconds = |rng: &mut ChaCha8Rng, range| Duration::from_secs(rng.random_range(range));
-        let kib = |rng: &mut ChaCha8Rng, range| ByteSize::kib(rng.random_range(range));
-        Self {
-            compactors: [0, 1, 1, 2][rng.random_range(0..4)],
-            interval: Duration::from_millis(rng.random_range(500..=4_000)),
-            object_min: kib(rng, 1..=64),
-            max_age: seconds(rng, 1..=10),
-            own_object_from: kib(rng, 1..=16),
-            merge_objects: rng.random_range(2..=5),
-            gc_interval: seconds(rng, 2..=6),
-            gc_grace: PLAN_LIFE + seconds(rng, 1..=5),
-            retention_bytes: rng.random_bool(0.25).then(|| rng.random_range(4_000..=60_000)),
-            retention_ms: rng.random_bool(0.15).then(|| rng.random_range(8_000..=30_000)),
-        }
-    }
-
-    /// Whether records may go before the end of the run.
-    pub fn deletes(&self) -> bool {
-        self.retention_bytes.is_some() || self.retention_ms.is_some()
-    }
-
-    /// The configuration of a compactor.
-    pub(crate) fn config(&self) -> compactor::Config {
-        compactor::Config {
-            interval: self.interval,
-            object_min: self.object_min,
-            object_max: ByteSize::mib(1),
-            own_object_from: self.own_object_from,
-            max_age: self.max_age,
-            merge_objects: self.merge_objects,
-            memory: ByteSize::mib(1),
-            lease: LEASE,
-            gc: compactor::GcConfig {
-                interval: self.gc_interval,
-                grace: self.gc_grace,
-                orphan_age: LEASE * 2,
-            },
-            ..compactor::Config::default()
-        }
-    }
+/// All producers at one pace.
+fn paced(mut producers: Vec<Producer>, pace: Duration) -> Vec<Producer> {
+    producers.iter_mut().for_each(|producer| producer.pace = pace);
+    producers
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Scenario {
+        fn has_slow_idempotent_producer(&self) -> bool {
+            let slow = |producer: &Producer| producer.pace >= Duration::from_millis(500);
+            self.producers.iter().any(|producer| producer.idempotent && slow(producer))
+        }
+    }
 
     #[test]
     fn a_quarter_of_the_seeds_breaks_nothing_and_each_fault_is_common() {
@@ -306,6 +270,11 @@ mod tests {
             let count = scenarios.iter().filter(|it| it.faults.contains(&fault)).count();
             assert!(count > 150, "{fault:?} in {count}");
         }
+        let count = |has: fn(&Scenario) -> bool| scenarios.iter().filter(|it| has(it)).count();
+        assert!(count(|it| it.moving.pause_max.is_some()) > 400);
+        assert!(count(|it| it.moving.incarnation_max.is_some()) > 250);
+        assert!(count(|it| it.moving.balance) > 400);
+        assert!(count(Scenario::has_slow_idempotent_producer) > 500);
     }
 
     #[test]

@@ -133,6 +133,16 @@ fn a_pass_that_goes_back_is_backward_and_a_new_pass_is_not() {
 }
 
 #[test]
+fn a_batch_is_out_of_order_only_behind_one_that_is_not_acknowledged() {
+    let refused = |number| Event::OutOfOrder { values: values(&[number]), partition: P };
+    let behind_unknown = [sent(&[1]), sent(&[2]), refused(2), acked(&[1], 0), last(0, 1)];
+    assert_eq!(classes(&behind_unknown), []);
+    let behind_acked = [sent(&[1]), acked(&[1], 0), sent(&[2]), refused(2), last(0, 1)];
+    assert_eq!(classes(&behind_acked), [Class::FalseOutOfOrder]);
+    assert_eq!(classes(&[sent(&[1]), refused(1)]), [Class::FalseOutOfOrder], "the first of all");
+}
+
+#[test]
 fn a_watermark_that_one_reader_sees_go_back_is_found() {
     assert_eq!(classes(&[marks(TAIL, 5, 0), marks(TAIL, 4, 0)]), [Class::WatermarkBack]);
     assert_eq!(classes(&[marks(TAIL, 5, 2), marks(TAIL, 5, 1)]), [Class::WatermarkBack]);

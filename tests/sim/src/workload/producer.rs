@@ -1,4 +1,8 @@
 //! Producers: an idempotent one repeats what it does not know, a plain one never repeats.
+//!
+//! After an error an idempotent one goes on in one of two ways: over a new connection, with all that
+//! it does not know, or over the old one, with what was answered with an error, after the answers to
+//! all that was under way. The second is what librdkafka does.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -40,26 +44,36 @@ pub(super) async fn run(mut client: Client, plan: Producer) {
     let mut sequence = Sequence { producer, next_sequence: 0, next_number: 0 };
     let mut unacked: VecDeque<Batch> = VecDeque::new();
     let mut next_at = Instant::now();
+    // Until all of it is settled nothing new follows what was sent again: of more than five batches an
+    // owner need not know each.
+    let mut repeating = false;
     while !(client.stopping() && unacked.is_empty()) {
-        let may_send = !client.stopping() && unacked.len() < plan.window;
+        repeating &= !unacked.is_empty();
+        let may_send = !client.stopping() && !repeating && unacked.len() < plan.window;
         let step = if may_send && (unacked.is_empty() || Instant::now() >= next_at) {
             sleep_until(next_at).await;
-            next_at = Instant::now() + client.load.scenario.pace;
+            next_at = Instant::now() + plan.pace;
             let count = client.rng.random_range(1..=plan.records_max);
             let batch = sequence.batch(&plan, count);
             let values = batch.values.clone();
             client.load.history.add(Event::Sent { values, partition: plan.partition });
             unacked.push_back(batch);
-            send_last(&mut client, &plan, &unacked).await
+            send_last(&mut client, &plan, &unacked).await.map(|()| true)
         } else {
             settle_first(&mut client, &plan, &mut unacked).await
         };
-        if step.is_err() {
-            client.back_off().await;
-            if !plan.idempotent {
-                // Whatever became of it: it is not sent again.
-                unacked.clear();
-            }
+        if step.as_ref().is_ok_and(|settled| *settled) {
+            continue;
+        }
+        let answered = step.is_ok() && plan.idempotent && client.rng.random_bool(0.5);
+        repeating |= answered;
+        if answered && repeat_here(&mut client, &plan, &mut unacked).await.is_ok() {
+            continue;
+        }
+        client.back_off().await;
+        if !plan.idempotent {
+            // Whatever became of it: it is not sent again.
+            unacked.clear();
         }
     }
 }
@@ -78,45 +92,85 @@ async fn send_last(
     Ok(())
 }
 
-/// Waits for the answer to the oldest batch. An error makes the caller begin anew.
+/// Waits for the answer to the oldest batch; false if it must be sent again.
 async fn settle_first(
     client: &mut Client,
     plan: &Producer,
     unacked: &mut VecDeque<Batch>,
-) -> Result<(), Broken> {
+) -> Result<bool, Broken> {
     let (connection, fresh) = client.connect().await?;
     if fresh {
         for batch in unacked.iter() {
             connection.send(PRODUCE, &request(plan.partition, &batch.bytes)).await?;
         }
     }
+    let settled = settle(client, plan, &unacked[0]).await?;
+    if settled {
+        unacked.pop_front();
+    }
+    Ok(settled)
+}
+
+/// Sends again over the same connection what was answered with an error: the oldest batch, and
+/// whichever of those behind it.
+async fn repeat_here(
+    client: &mut Client,
+    plan: &Producer,
+    unacked: &mut VecDeque<Batch>,
+) -> Result<(), Broken> {
+    let mut next = 1;
+    while next < unacked.len() {
+        if settle(client, plan, &unacked[next]).await? {
+            unacked.remove(next);
+        } else {
+            next += 1;
+        }
+    }
+    sleep(Duration::from_millis(client.rng.random_range(20..=300))).await;
+    let connection = client.connection.as_mut().expect("it brought the answers");
+    for batch in unacked.iter() {
+        connection.send(PRODUCE, &request(plan.partition, &batch.bytes)).await?;
+    }
+    Ok(())
+}
+
+/// Waits for the answer to a batch that was sent over the present connection, the oldest that has
+/// none; false if the batch must be sent again.
+async fn settle(client: &mut Client, plan: &Producer, batch: &Batch) -> Result<bool, Broken> {
+    let connection = client.connection.as_mut().expect("the batch was sent over it");
     let answer = connection.receive::<ProduceRequest>(PRODUCE).await?;
     let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
     let Some(answer) = partitions.into_iter().next() else {
         return Err(Broken::other("no partition in the answer"));
     };
     let (code, base_offset) = (answer.error_code, answer.base_offset);
-    let values = unacked.front().expect("its answer came").values.clone();
-    let first = values[0];
-    client.load.trace.line(format_args!("produce {first} answered {code} {base_offset}"));
-    let partition = plan.partition;
+    let (values, partition) = (batch.values.clone(), plan.partition);
+    client.load.trace.line(format_args!("produce {} answered {code} {base_offset}", values[0]));
+    let base_offset = (base_offset >= 0).then_some(base_offset);
     let event = match ErrorCode::from_code(code) {
-        ErrorCode::None => Event::Acked {
-            values,
-            partition,
-            base_offset: (base_offset >= 0).then_some(base_offset),
-        },
+        ErrorCode::None => Event::Acked { values, partition, base_offset },
         ErrorCode::DuplicateSequenceNumber if plan.idempotent => {
             Event::Acked { values, partition, base_offset: None }
         }
         refused if refused.definite() && !plan.idempotent => {
             Event::Refused { values, partition, code }
         }
-        other => return Err(Broken::other(other.name())),
+        other => {
+            if plan.idempotent && denies_order(other) {
+                client.load.history.add(Event::OutOfOrder { values, partition });
+            }
+            return Ok(false);
+        }
     };
     client.load.history.add(event);
-    unacked.pop_front();
-    Ok(())
+    Ok(true)
+}
+
+/// Whether an answer says that a batch does not follow what its producer wrote before. The producers
+/// here never begin a new epoch.
+fn denies_order(code: ErrorCode) -> bool {
+    let out_of_order = code == ErrorCode::OutOfOrderSequenceNumber;
+    out_of_order || matches!(code, ErrorCode::InvalidProducerEpoch | ErrorCode::UnknownProducerId)
 }
 
 /// Asks for a producer id until there is one.
@@ -141,7 +195,8 @@ async fn init(client: &mut Client, producer: u32) -> (i64, i16) {
 /// Writes one record to a partition, however often that takes: it must be possible.
 pub async fn probe(load: &Load, partition: i32) {
     let id = 1_000 + partition.unsigned_abs();
-    let plan = Producer { id, partition, idempotent: true, window: 1, records_max: 1 };
+    let pace = Duration::ZERO;
+    let plan = Producer { id, partition, idempotent: true, window: 1, records_max: 1, pace };
     let mut client = Client::new(load.clone(), u64::from(id));
     let producer = init(&mut client, id).await;
     let mut sequence = Sequence { producer, next_sequence: 0, next_number: 0 };
@@ -151,7 +206,7 @@ pub async fn probe(load: &Load, partition: i32) {
     // Over a new connection everything that is not known is sent first.
     client.connection = None;
     while !unacked.is_empty() {
-        if settle_first(&mut client, &plan, &mut unacked).await.is_err() {
+        if !settle_first(&mut client, &plan, &mut unacked).await.unwrap_or(false) {
             client.back_off().await;
         }
     }

@@ -61,6 +61,9 @@ pub async fn read_all(load: &Load) {
     let mut pass = Pass::new(load, Reader::FINAL);
     while !pass.at_end() {
         pass.poll(&mut client, 0).await;
+        // If it never gets there, this is what there is to go by.
+        let Pass { positions, marks, .. } = &pass;
+        load.trace.line(format_args!("last reader at {positions:?} of {marks:?}"));
     }
 }
 

@@ -12,6 +12,9 @@ use process::Drain;
 
 use super::{HOP_PORT, Host, KAFKA_PORT, Kind, Place};
 
+/// How long nodes must have been well before partitions move: runs are short.
+const BALANCE_SETTLE: Duration = Duration::from_secs(1);
+
 /// Runs a host's role until it cannot go on.
 pub(super) async fn run(place: &Place, host: &Host) -> Result<()> {
     match host.kind {
@@ -33,8 +36,8 @@ async fn control(place: &Place, number: i32) -> Result<()> {
     config.listen = any(HOP_PORT);
     config.advertised = Some(place.address());
     config.group_state_partitions = place.world.scenario.group_partitions;
-    // No scenario has moves yet.
-    config.balance.enabled = false;
+    config.balance.enabled = place.world.scenario.moving.balance;
+    config.balance.settle = BALANCE_SETTLE;
     let (store, metadata) = (place.store("control"), place.metadata());
     control::bootstrap(&config, &place.clock(), &*metadata, &store).await?;
     let member = place.join(Role::Control, &drain).await?;

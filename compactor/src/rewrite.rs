@@ -20,6 +20,7 @@ use hop::internal::{CompactedRun, CompactionOffer};
 use protocol::batch::{BatchError, batches};
 use protocol::ids::PartitionId;
 use segment::object::{AddError, BlockError, Footer, ObjectBuilder, read_footer, verify_block};
+use segment::store::StoreErrorKind;
 use segment::{Extent, Key, Location, Plan, Store, StoreError, keys};
 use uuid::Uuid;
 
@@ -40,15 +41,32 @@ pub(crate) struct Unit {
 pub(crate) enum RewriteError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("block at {key}: {error}")]
-    Block { key: Key, error: BlockError },
+    #[error("block of partition {partition} at {key}: {error}")]
+    Block { partition: PartitionId, key: Key, error: BlockError },
     #[error("block of partition {partition}: {error}")]
     Batch { partition: PartitionId, error: BatchError },
     /// Not what the owner said is there. Nothing is rewritten around a hole.
     #[error("partition {partition}: offset {expected} is due, {found} is there")]
     Hole { partition: PartitionId, expected: i64, found: i64 },
-    #[error(transparent)]
-    Add(#[from] AddError),
+    #[error("partition {partition}: {error}")]
+    Add { partition: PartitionId, error: AddError },
+}
+
+impl RewriteError {
+    /// Whether a unit of work is why: tried again it would fail again, and whatever is tried with it.
+    pub(crate) fn is_of(&self, plan: &Plan) -> bool {
+        match self {
+            Self::Store(error) => {
+                let lasting =
+                    matches!(error.kind, StoreErrorKind::NotFound | StoreErrorKind::Damaged);
+                lasting && plan.extents.iter().any(|it| it.location.key().as_str() == error.key)
+            }
+            Self::Block { partition, .. }
+            | Self::Batch { partition, .. }
+            | Self::Hole { partition, .. }
+            | Self::Add { partition, .. } => *partition == plan.partition,
+        }
+    }
 }
 
 /// One partition's batches, in offset order.
@@ -64,9 +82,9 @@ pub(crate) async fn rewrite(
     store: &Store,
     config: &Config,
     pacer: &Pacer,
-    units: Vec<Unit>,
+    units: &[Unit],
 ) -> Result<Vec<CompactionOffer>, RewriteError> {
-    let blocks = blocks_of(store, &units).await?;
+    let blocks = blocks_of(store, units).await?;
     let mut read = read_blocks(store, pacer, &blocks).await?;
     let mut written: HashMap<PartitionId, Vec<CompactedRun>> = HashMap::new();
     let mut packed = Vec::new();
@@ -86,9 +104,9 @@ pub(crate) async fn rewrite(
         let key = keys::pack(Uuid::new_v4());
         written.extend(write(store, pacer, "pack", key, pack).await?);
     }
-    let offers = units.into_iter().map(|unit| CompactionOffer {
+    let offers = units.iter().map(|unit| CompactionOffer {
         objects: written.remove(&unit.plan.partition).unwrap_or_default(),
-        plan: unit.token,
+        plan: unit.token.clone(),
     });
     Ok(offers.collect())
 }
@@ -185,7 +203,7 @@ impl Part {
             let key = extent.location.key();
             let bytes = read.remove(&(key.clone(), extent.byte_offset)).unwrap_or_default();
             let block = verify_block(&bytes, partition, extent.base_offset)
-                .map_err(|error| RewriteError::Block { key, error })?;
+                .map_err(|error| RewriteError::Block { partition, key, error })?;
             for batch in batches(&block.batches) {
                 let batch = batch.map_err(|error| RewriteError::Batch { partition, error })?;
                 part.expect(batch.base_offset())?;
@@ -238,9 +256,10 @@ async fn write(
     let mut object = ObjectBuilder::new();
     let mut offsets = Vec::with_capacity(parts.len());
     for part in parts {
-        offsets.push((part.partition, part.offsets));
+        let partition = part.partition;
+        offsets.push((partition, part.offsets));
         for batch in part.batches {
-            object.add(part.partition, batch)?;
+            object.add(partition, batch).map_err(|error| RewriteError::Add { partition, error })?;
         }
     }
     let (payload, footer) = object.finish_compacted();

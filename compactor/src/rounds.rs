@@ -5,12 +5,16 @@
 //! ```
 //!
 //! In this order (R34): an object is there before a manifest names it. Whatever breaks off in
-//! between leaves objects that nobody names, and work that is offered again when its lease ends.
+//! between leaves objects that nobody names, and work that is offered again: at once if it was given
+//! back, when its lease ends if the compactor is gone or the work itself cannot be done.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hop::HopHeader;
-use hop::internal::{CommitCompactionRequest, CompactionWorkRequest};
+use hop::internal::{
+    CommitCompactionRequest, CommitCompactionResponse, CompactionOffer, CompactionWorkRequest,
+};
 use metadata::model::{NodeRecord, NodeState};
 use process::Drain;
 use protocol::ids::TenantId;
@@ -100,11 +104,16 @@ impl Rounds {
             if units.is_empty() {
                 return Ok(());
             }
-            let offers =
-                rewrite::rewrite(&self.deps.store, &self.config, &self.pacer, units).await?;
-            let peer = self.deps.peers.peer(&node.address);
-            let header = HopHeader::internal(TenantId::SYSTEM, COMMIT_TIMEOUT);
-            let answer = peer.ask(header, CommitCompactionRequest { offers }).await?;
+            let rewritten =
+                rewrite::rewrite(&self.deps.store, &self.config, &self.pacer, &units).await;
+            let offers = match rewritten {
+                Ok(offers) => offers,
+                Err(error) => {
+                    self.give_back(node, units, &error).await;
+                    return Err(error.into());
+                }
+            };
+            let answer = self.commit(node, offers, Vec::new()).await?;
             let units = answer.error_codes.len();
             let refused = answer.error_codes.iter().filter(|code| **code != 0).count();
             answer.error_codes.iter().for_each(|code| metrics::unit(*code == 0));
@@ -116,6 +125,27 @@ impl Rounds {
                 return Ok(());
             }
         }
+    }
+
+    /// All but what made the rewrite fail: that keeps its lease, so that a block that cannot be read
+    /// holds up the other partitions once in a lease and not in every round.
+    async fn give_back(&self, node: &NodeRecord, units: Vec<Unit>, error: &RewriteError) {
+        let others = units.into_iter().filter(|unit| !error.is_of(&unit.plan));
+        let others = others.map(|unit| unit.token).collect();
+        if let Err(error) = self.commit(node, Vec::new(), others).await {
+            tracing::warn!(node = %node.node, %error, "work is not given back: its lease must end");
+        }
+    }
+
+    async fn commit(
+        &self,
+        node: &NodeRecord,
+        offers: Vec<CompactionOffer>,
+        given_back: Vec<Bytes>,
+    ) -> Result<CommitCompactionResponse, RoundError> {
+        let header = HopHeader::internal(TenantId::SYSTEM, COMMIT_TIMEOUT);
+        let request = CommitCompactionRequest { offers, given_back };
+        Ok(self.deps.peers.peer(&node.address).ask(header, request).await?)
     }
 
     async fn ask(&self, node: &NodeRecord) -> Result<Vec<Unit>, RoundError> {

@@ -58,11 +58,15 @@ pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWo
     CompactionWorkResponse { plans }
 }
 
-/// Commits what a compactor made of the work. Each offer has its own outcome.
+/// Commits what a compactor made of the work, and takes back what it made nothing of. Each offer has
+/// its own outcome.
 pub(crate) async fn commit(
     node: Arc<Node>,
     request: CommitCompactionRequest,
 ) -> CommitCompactionResponse {
+    // Otherwise the lease outlives the work, by up to ten minutes.
+    let given_back = request.given_back.iter().filter_map(|plan| opened(&node, plan).ok());
+    given_back.for_each(|(partition, _)| partition.release_compaction());
     let offers: Vec<Result<Offer, ErrorCode>> =
         request.offers.iter().map(|offer| Offer::open(&node, offer)).collect();
     let mut codes: Vec<ErrorCode> = offers
@@ -138,15 +142,19 @@ async fn snapshot(
     Ok(refs.collect())
 }
 
+/// Whatever a compactor says about a partition is in the plan that this cluster sealed (R36).
+fn opened(node: &Node, token: &[u8]) -> Result<(Arc<Partition>, Plan), ErrorCode> {
+    // Of another process it would have another epoch, as each claim has.
+    let plan = Plan::open_own(token, &node.planner().secret, node.clock().since_boot())
+        .map_err(|_| ErrorCode::InvalidRequest)?;
+    let partition = node.partitions().find(plan.partition);
+    let partition = partition.filter(|partition| partition.epoch() == plan.leader_epoch);
+    Ok((partition.ok_or(ErrorCode::NotLeaderOrFollower)?, plan))
+}
+
 impl Offer {
-    /// Whatever the sender says about the partition is in the plan that this cluster sealed (R36).
     fn open(node: &Node, offer: &CompactionOffer) -> Result<Self, ErrorCode> {
-        // Of another process it would have another epoch, as each claim has.
-        let plan = Plan::open_own(&offer.plan, &node.planner().secret, node.clock().since_boot())
-            .map_err(|_| ErrorCode::InvalidRequest)?;
-        let partition = node.partitions().find(plan.partition);
-        let partition = partition.filter(|partition| partition.epoch() == plan.leader_epoch);
-        let partition = partition.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let (partition, plan) = opened(node, &offer.plan)?;
         let compaction = Compaction {
             offsets: plan.start_offset..plan.end_offset,
             replaced: replaced_by(&plan.extents),

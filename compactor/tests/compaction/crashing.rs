@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use compactor::Collector;
+use compactor::{Collector, Rounds};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hop::internal::CommitCompactionResponse;
@@ -11,6 +11,7 @@ use hop::{Handler, HopRequest, Request, Response};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::ids::TopicId;
+use segment::faulty::FaultyStore;
 
 use crate::harness::{Cluster, TestNode, batch};
 use crate::support::{
@@ -118,6 +119,44 @@ async fn work_that_was_given_up_is_offered_again_when_its_lease_ends() {
     assert_eq!(rounds(&cluster).round().await.committed, 1);
     assert_eq!(manifest(&cluster, topic, 0).await.objects.len(), 1);
     scrubs_clean(&cluster).await;
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_read_holds_up_no_other_partition() {
+    let cluster = Cluster::new().await;
+    let (node, damaged) = loaded(&cluster).await;
+    let slots = cluster.store.list("l").await.unwrap();
+    let healthy = cluster.topic(1, 1, &[]).await;
+    node.serving(&cluster, healthy, 0).await;
+    node.client.acked(healthy, 0, batch(&["d"])).await;
+    node.uploaded(healthy, 0, 1).await;
+    for slot in slots {
+        let bytes = cluster.store.get(&slot.key).await.unwrap();
+        let mut torn = bytes.to_vec();
+        torn.iter_mut().skip(64).for_each(|byte| *byte ^= 0xff);
+        cluster.store.put_unconditional(&slot.key, vec![torn.into()]).await.unwrap();
+    }
+    let rounds = rounds(&cluster);
+    let round = rounds.round().await;
+    assert_eq!((round.committed, round.failed), (0, 1), "all of it was one rewrite");
+    let round = rounds.round().await;
+    assert_eq!((round.committed, round.failed), (1, 0), "the healthy one was given back");
+    assert_eq!(manifest(&cluster, healthy, 0).await.objects.len(), 1);
+    assert_eq!(manifest(&cluster, damaged, 0).await.objects.len(), 0);
+}
+
+#[tokio::test]
+async fn work_is_offered_again_at_once_after_the_store_failed() {
+    let cluster = Cluster::new().await;
+    let (_node, topic) = loaded(&cluster).await;
+    let (mut deps, _) = deps(&cluster);
+    let away = FaultyStore::with([]);
+    away.set_down(true);
+    deps.store = away.store();
+    let round = Rounds::new(config(), deps).round().await;
+    assert_eq!((round.committed, round.failed), (0, 1));
+    assert_eq!(rounds(&cluster).round().await.committed, 1);
+    assert_eq!(manifest(&cluster, topic, 0).await.objects.len(), 1);
 }
 
 #[tokio::test]

@@ -276,9 +276,12 @@ pub struct CompactionWorkResponse {
 /// A compactor asks the owner to commit what it made of the work (R33).
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct CommitCompactionRequest {
-    /// One for each plan.
+    /// One for each plan that was carried out.
     #[prost(message, repeated, tag = "1")]
     pub offers: Vec<CompactionOffer>,
+    /// Plans that nobody works on any more: they may be offered again before their leases end.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub given_back: Vec<Bytes>,
 }
 
 /// What became of one unit of work.

@@ -276,7 +276,8 @@ fn commit_compaction() -> (Request, Response) {
         max_timestamp: -1,
     };
     let offer = CompactionOffer { plan: Bytes::from_static(b"plan"), objects: vec![object] };
-    let request = CommitCompactionRequest { offers: vec![offer] };
+    let given_back = vec![Bytes::from_static(b"another plan")];
+    let request = CommitCompactionRequest { offers: vec![offer], given_back };
     let response = CommitCompactionResponse { error_codes: vec![0, 6] };
     (Request::CommitCompaction(request), Response::CommitCompaction(response))
 }

@@ -15,6 +15,7 @@
 //! topic that the metadata log does not call deleted (R9), and what is not below `d/ l/ w/ x/ m/`.
 
 mod doomed;
+mod listings;
 mod logs;
 mod manifests;
 mod topics;
@@ -35,6 +36,7 @@ use crate::limits::GC_IN_FLIGHT;
 use crate::metrics;
 use crate::role::{DeletedTopics, Deps};
 use doomed::Doomed;
+use listings::Listings;
 use logs::Witness;
 
 /// Keys are spread over this many prefixes (R29).
@@ -47,6 +49,7 @@ pub struct Collector {
     config: GcConfig,
     view: metadata::ClusterView,
     deleted_topics: DeletedTopics,
+    listings: Listings,
     doomed: Doomed,
     /// By slot, an entry that was still needed: looked at first the next time.
     witnesses: HashMap<(LogId, u64), Witness>,
@@ -131,9 +134,11 @@ pub(crate) async fn run(mut collector: Collector, interval: Duration, drain: Dra
 impl Collector {
     /// A collector that knows of no garbage yet.
     pub fn new(config: GcConfig, deps: &Deps) -> Self {
-        let store = deps.store.clone();
+        // A role of its own in the counters: what it costs depends on time, not on bytes.
+        let store = deps.store.for_role("gc");
         Self {
             manifests: ManifestStore::new(store.clone()),
+            listings: Listings::new(store.clone()),
             store,
             doomed: Doomed::new(config.grace),
             config,
@@ -149,6 +154,8 @@ impl Collector {
         let orphan_age = i64::try_from(self.config.orphan_age.as_millis()).unwrap_or(i64::MAX);
         let old_before_ms = now_ms.saturating_sub(orphan_age);
         self.doomed.begin();
+        // Of a look that broke off, too.
+        self.listings.forget();
         let shared = self.list_shared(old_before_ms).await?;
         let mut known = Known::default();
         for prefix in 0..PREFIXES {
@@ -158,6 +165,7 @@ impl Collector {
             self.doomed.add(key);
         });
         let in_logs = self.read_logs(old_before_ms, &known).await?;
+        self.listings.forget();
         for partition in known.bare.difference(&in_logs) {
             self.doomed.add(segment::keys::manifest(partition));
         }

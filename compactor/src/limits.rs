@@ -21,6 +21,9 @@ pub(crate) const READ_BYTES_MAX: u64 = 16 << 20;
 /// Ranged GETs at one time.
 pub(crate) const READS_IN_FLIGHT: usize = 8;
 
+/// A family of objects of which the collector lists all at once: about 30 MiB, and a hundred pages.
+pub(crate) const LISTED_WHOLE_MAX: usize = 100_000;
+
 /// Manifests, footers or deletions at one time while collecting garbage.
 pub(crate) const GC_IN_FLIGHT: usize = 16;
 

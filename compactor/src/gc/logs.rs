@@ -75,10 +75,10 @@ impl Collector {
     }
 
     /// Data log, object WAL and indexes of a log do not share a prefix's listing, but its hash.
-    async fn list_logs(&self, prefix: u16) -> Result<BTreeMap<LogId, Log>, GcError> {
+    async fn list_logs(&mut self, prefix: u16) -> Result<BTreeMap<LogId, Log>, GcError> {
         let mut logs: BTreeMap<LogId, Log> = BTreeMap::new();
         for family in ["l", "w", "x"] {
-            for listed in self.store.list(&format!("{family}/{prefix:02x}")).await? {
+            for listed in self.listings.below(&format!("{family}/{prefix:02x}")).await? {
                 match keys::parse(&listed.key) {
                     Some(Parsed::LogSlot(Family::Data, log, slot)) => {
                         logs.entry(log).or_default().data.push((slot, listed));

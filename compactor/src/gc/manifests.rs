@@ -16,11 +16,11 @@ type Name = (TopicId, i32);
 
 impl Collector {
     /// Packs and producer snapshots that are old enough to be orphans.
-    pub(super) async fn list_shared(&self, old_before_ms: i64) -> Result<Vec<Key>, GcError> {
+    pub(super) async fn list_shared(&mut self, old_before_ms: i64) -> Result<Vec<Key>, GcError> {
         let mut shared = Vec::new();
         for prefix in 0..PREFIXES {
             for folder in [format!("d/{prefix:02x}/packs"), format!("x/{prefix:02x}/producers")] {
-                let listed = self.store.list(&folder).await?;
+                let listed = self.listings.below(&folder).await?;
                 let old = listed.into_iter().filter(|listed| listed.modified_ms < old_before_ms);
                 shared.extend(old.filter(is_shared).map(|listed| listed.key));
             }
@@ -37,7 +37,7 @@ impl Collector {
     ) -> Result<(), GcError> {
         // In this order: what a manifest read later does not name, nobody names (R30).
         let mut own = self.list_own(prefix).await?;
-        let listed = self.store.list(&format!("m/{prefix:02x}")).await?;
+        let listed = self.listings.below(&format!("m/{prefix:02x}")).await?;
         let names = listed.into_iter().filter_map(|listed| match keys::parse(&listed.key)? {
             Parsed::Manifest(topic, index) => Some((topic, index)),
             _ => None,
@@ -65,9 +65,9 @@ impl Collector {
         Ok(())
     }
 
-    async fn list_own(&self, prefix: u16) -> Result<HashMap<Name, Vec<Listed>>, GcError> {
+    async fn list_own(&mut self, prefix: u16) -> Result<HashMap<Name, Vec<Listed>>, GcError> {
         let mut own: HashMap<Name, Vec<Listed>> = HashMap::new();
-        for listed in self.store.list(&format!("d/{prefix:02x}")).await? {
+        for listed in self.listings.below(&format!("d/{prefix:02x}")).await? {
             if let Some(Parsed::Compacted(topic, index, ..)) = keys::parse(&listed.key) {
                 own.entry((topic, index)).or_default().push(listed);
             }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, PutPayload, UpdateVersion,
@@ -36,6 +36,9 @@ pub use config::{Secret, StoreConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use metrics::{Op, describe as describe_metrics};
 pub use skew::Skew;
+
+/// Objects on one page of a listing, by which it is paid for.
+const LIST_PAGE: usize = 1_000;
 
 /// A handle on the object store. Cheap to clone.
 #[derive(Clone)]
@@ -178,10 +181,28 @@ impl Store {
     /// A listing is a hint: it finds garbage and gives a good first guess, and
     /// nothing is concluded from what it leaves out (R20).
     pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.list_first(prefix, usize::MAX).await
+    }
+
+    /// As [`Store::list`], unless there are more than `count` of them.
+    pub async fn list_at_most(
+        &self,
+        prefix: &str,
+        count: usize,
+    ) -> Result<Option<Vec<Listed>>, StoreError> {
+        let listed = self.list_first(prefix, count.saturating_add(1)).await?;
+        Ok((listed.len() <= count).then_some(listed))
+    }
+
+    async fn list_first(&self, prefix: &str, count: usize) -> Result<Vec<Listed>, StoreError> {
         let path = self.path(Op::List, &Key::from_text(prefix.trim_end_matches('/')))?;
         metrics::request(self.role, Op::List);
-        let listed = self.backend.retrying.list(Some(&path)).try_collect::<Vec<_>>().await;
+        let listing = self.backend.retrying.list(Some(&path)).take(count);
+        let listed = listing.try_collect::<Vec<_>>().await;
         let listed = listed.map_err(|error| self.failed(Op::List, prefix, &error))?;
+        (0..listed.len().saturating_sub(1) / LIST_PAGE).for_each(|_| {
+            metrics::request(self.role, Op::List);
+        });
         let mut objects: Vec<Listed> = listed
             .into_iter()
             .filter_map(|meta| {

@@ -19,7 +19,7 @@ pub enum Op {
     GetRange,
     /// Existence, size and version of an object.
     Head,
-    /// One listing, however many pages.
+    /// One page of a listing.
     List,
     /// Write without a condition.
     Put,

@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::node::Node;
 use crate::partition::{CompactionRules, CompactionWork, Partition, replaced_by};
 
-/// Answers with work of about `budget_bytes`, what waits longest first.
+/// Answers with work of about `budget_bytes`.
 pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWorkResponse {
     let (now, made_at) = (Instant::now(), node.clock().since_boot());
     let rules = CompactionRules {
@@ -41,8 +41,7 @@ pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWo
         let work = partition.compaction_work(&rules, now)?;
         Some((partition, work))
     });
-    let mut found: Vec<(Arc<Partition>, CompactionWork)> = found.collect();
-    found.sort_by_key(|(_, work)| work.since);
+    let found = longest_first_with_neighbours(found.collect());
     let (mut bytes, mut extents) = (0, 0);
     let mut plans = Vec::new();
     for (partition, work) in found {
@@ -56,6 +55,17 @@ pub(crate) fn work(node: &Node, request: &CompactionWorkRequest) -> CompactionWo
         plans.push(node.planner().work(&partition, work, made_at, rules.lease));
     }
     CompactionWorkResponse { plans }
+}
+
+/// What waits longest, then what lies beside it in the objects of the log, which are sorted by
+/// partition: blocks of neighbours are read with one request.
+fn longest_first_with_neighbours(
+    mut found: Vec<(Arc<Partition>, CompactionWork)>,
+) -> Vec<(Arc<Partition>, CompactionWork)> {
+    found.sort_by_key(|(partition, _)| partition.id());
+    let longest = (0..found.len()).min_by_key(|place| found[*place].1.since).unwrap_or(0);
+    found.rotate_left(longest);
+    found
 }
 
 /// Commits what a compactor made of the work, and takes back what it made nothing of. Each offer has
@@ -192,5 +202,33 @@ fn object(run: &CompactedRun) -> CompactedObject {
         last_offset: run.last_offset,
         size: run.size,
         max_timestamp: run.max_timestamp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use crate::plan::ColdPart;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_longest_comes_first_and_its_neighbours_with_it() {
+        let mut partitions = Vec::new();
+        for _ in 0..4 {
+            partitions.push(Fixture::new().await.partition);
+        }
+        partitions.sort_by_key(|partition| partition.id());
+        let start = Instant::now();
+        let work = |partition: &Arc<Partition>, waiting_s: u64| {
+            let marks = partition.marks().expect("it is open");
+            let part = ColdPart { marks, manifest_version: 1, extents: Vec::new() };
+            let since = Some(start - Duration::from_secs(waiting_s));
+            (Arc::clone(partition), CompactionWork { part, start_offset: 0, end_offset: 0, since })
+        };
+        let found = [(3, 1), (0, 5), (2, 9), (1, 2)];
+        let found = found.map(|(place, waiting_s)| work(&partitions[place], waiting_s));
+        let order = longest_first_with_neighbours(found.into());
+        let order: Vec<_> = order.iter().map(|(partition, _)| partition.id()).collect();
+        assert_eq!(order, [2, 3, 0, 1].map(|place: usize| partitions[place].id()));
     }
 }

@@ -13,10 +13,11 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// A partition is compacted as soon as this much of it lies in the logs of nodes. Larger
-    /// objects are fewer and cheaper to list and read, smaller ones free the logs sooner.
-    /// Default: 64 MiB.
+    /// objects are fewer and cheaper to write and read, smaller ones free the logs sooner.
+    /// Default: 128 MiB.
     pub object_min: ByteSize,
-    /// No object becomes larger. Default: 256 MiB.
+    /// No object becomes larger: it is one PUT, which must fit into `store.request_timeout`. With the
+    /// defaults that takes 55 Mbit/s. Default: 128 MiB.
     pub object_max: ByteSize,
     /// What is smaller shares an object with other partitions. Default: 16 MiB.
     pub own_object_from: ByteSize,
@@ -29,7 +30,8 @@ pub struct Config {
     /// As soon as a partition has this many small objects in a row, they are joined. More keep
     /// manifests longer, fewer rewrite more. Default: 16.
     pub merge_objects: u32,
-    /// Records in memory at one time; a unit of work is not larger. Default: 256 MiB.
+    /// Records in memory at one time; a unit of work is not larger. More take more partitions at a
+    /// time out of the same log slots, and so fewer requests. Default: 512 MiB.
     pub memory: ByteSize,
     /// Bytes per second read from and written to the object store, together, so that uploads and
     /// readers keep theirs. Default: 128 MiB.
@@ -73,13 +75,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(30),
-            object_min: ByteSize::mib(64),
-            object_max: ByteSize::mib(256),
+            object_min: ByteSize::mib(128),
+            object_max: ByteSize::mib(128),
             own_object_from: ByteSize::mib(16),
             max_age: Duration::from_secs(60 * 60),
             max_blocks: 512,
             merge_objects: 16,
-            memory: ByteSize::mib(256),
+            memory: ByteSize::mib(512),
             rate: ByteSize::mib(128),
             lease: Duration::from_secs(10 * 60),
             gc: GcConfig::default(),

@@ -144,7 +144,7 @@ pub struct UploadConfig {
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// As soon as this much waits, it is uploaded. Larger costs fewer PUTs per GiB; a PUT is at most
-    /// 32 MiB. Default: 24 MiB.
+    /// 32 MiB. Default: 32 MiB.
     pub size: ByteSize,
     /// Longest pause between attempts while the object store fails. Default: 10 s.
     #[serde(with = "humantime_serde")]
@@ -278,7 +278,7 @@ impl Default for UploadConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(5),
-            size: ByteSize::mib(24),
+            size: ByteSize::mib(32),
             backoff_max: Duration::from_secs(10),
         }
     }

@@ -56,7 +56,8 @@ pub(crate) fn produce_error(answer: &[u8]) -> Option<i16> {
     Some(i16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?))
 }
 
-/// CreateTopics version 2 for one topic with default replication.
+/// CreateTopics version 2 for one topic with default replication, from which retention takes nothing:
+/// the records of a load are all of one moment, long ago.
 pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     let mut bytes = request_header(19, 2);
     bytes.extend(1_i32.to_be_bytes());
@@ -64,7 +65,9 @@ pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     bytes.extend(partitions.to_be_bytes());
     bytes.extend(1_i16.to_be_bytes()); // replication factor
     bytes.extend(0_i32.to_be_bytes()); // assignments
-    bytes.extend(0_i32.to_be_bytes()); // configs
+    bytes.extend(1_i32.to_be_bytes()); // configs
+    put_string(&mut bytes, Some("retention.ms"));
+    put_string(&mut bytes, Some("-1"));
     bytes.extend(30_000_i32.to_be_bytes());
     bytes.push(0); // validate only
     framed(bytes)

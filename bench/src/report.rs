@@ -100,15 +100,15 @@ impl Report {
         );
         for row in &self.rows {
             let range = match (row.min, row.max) {
-                (Some(min), Some(max)) => format!("[{min:.3} .. {max:.3}]"),
+                (Some(min), Some(max)) => format!("[{} .. {}]", digits(min), digits(max)),
                 _ => String::new(),
             };
             let target = row.target.map_or_else(String::new, |target| format!("target {target}"));
             let _infallible = writeln!(
                 text,
-                "  {:<34} {:>10.3} {:<12} {:<24} {:<14} {}",
+                "  {:<38} {:>10} {:<12} {:<24} {:<14} {}",
                 row.name,
-                row.value,
+                digits(row.value),
                 row.unit,
                 range,
                 target,
@@ -129,13 +129,13 @@ impl Report {
             let mark = met.map_or("", |met| if met { "met" } else { "missed" });
             let _infallible = writeln!(
                 rows,
-                "<tr class=\"{mark}\"><td>{}</td><td class=n>{:.3}</td><td>{}</td><td class=n>{:.3} – {:.3}</td>\
+                "<tr class=\"{mark}\"><td>{}</td><td class=n>{}</td><td>{}</td><td class=n>{} – {}</td>\
                  <td class=n>{}</td><td>{}</td><td><div style=\"width:{:.0}px\"></div></td></tr>",
                 row.name,
-                row.value,
+                digits(row.value),
                 row.unit,
-                row.min.unwrap_or(row.value),
-                row.max.unwrap_or(row.value),
+                digits(row.min.unwrap_or(row.value)),
+                digits(row.max.unwrap_or(row.value)),
                 row.target.map_or_else(String::new, |target| target.to_string()),
                 row.against.unwrap_or_default(),
                 200.0 * row.value / widest,
@@ -153,6 +153,12 @@ impl Report {
             self.chart.as_ref().map(Chart::svg).unwrap_or_default()
         )
     }
+}
+
+/// Three decimals, or what a figure below a tenth needs: prices per GiB are fractions of a cent.
+fn digits(value: f64) -> String {
+    let decimals = if value != 0.0 && value.abs() < 0.1 { 6 } else { 3 };
+    format!("{value:.decimals$}")
 }
 
 fn commit() -> String {

@@ -193,8 +193,8 @@ impl Cluster {
 
     /// Every role's processes.
     pub fn roles(&mut self) -> impl Iterator<Item = &mut Role> {
-        let Self { control, nodes, readers, gateways, .. } = self;
-        std::iter::once(control).chain(nodes).chain(readers).chain(gateways)
+        let Self { control, nodes, readers, gateways, compactors, .. } = self;
+        std::iter::once(control).chain(nodes).chain(readers).chain(gateways).chain(compactors)
     }
 
     /// Runs `thermocline rebuild --from-bucket` with control's configuration; what it prints.

@@ -19,6 +19,9 @@ pub struct Config {
     /// No object becomes larger: it is one PUT, which must fit into `store.request_timeout`. With the
     /// defaults that takes 55 Mbit/s. Default: 128 MiB.
     pub object_max: ByteSize,
+    /// Larger objects are written in parts of this size, which costs two requests more than there are
+    /// parts: above `object_max` with its footer, so that there is one PUT. Default: 144 MiB.
+    pub part_size: ByteSize,
     /// What is smaller shares an object with other partitions. Default: 16 MiB.
     pub own_object_from: ByteSize,
     /// However small, a partition is compacted after this time, packed together with others.
@@ -77,6 +80,7 @@ impl Default for Config {
             interval: Duration::from_secs(30),
             object_min: ByteSize::mib(128),
             object_max: ByteSize::mib(128),
+            part_size: ByteSize::mib(144),
             own_object_from: ByteSize::mib(16),
             max_age: Duration::from_secs(60 * 60),
             max_blocks: 512,
@@ -114,6 +118,11 @@ impl Config {
             self.object_min <= self.object_max,
             "object_min",
             "must not be above `object_max`",
+        )?;
+        require(
+            self.part_size >= ByteSize::mib(5),
+            "part_size",
+            "must be at least 5MiB, as in S3",
         )?;
         require(self.merge_objects >= 2, "merge_objects", "must be at least 2")?;
         require(self.max_blocks >= 1, "max_blocks", "must be at least 1")?;

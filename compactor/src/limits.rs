@@ -8,11 +8,6 @@ pub(crate) const LEASE_MAX: Duration = segment::plan::PLAN_LIFE_MAX;
 /// Blocks in one pack: its footer then fits the 128 KiB that readers get with one request.
 pub(crate) const PACK_BLOCKS_MAX: usize = 1_500;
 
-/// Parts of large objects. What is smaller is one PUT, as objects of the default size are, footer
-/// included: in parts of 32 MiB each would cost six requests. Small enough to be tried again: about a
-/// second at 1 Gbit/s.
-pub(crate) const PART_BYTES: usize = 144 << 20;
-
 /// Neighbouring blocks are read with one request if no more than this lies between them: a request
 /// costs as much as the transfer of about a megabyte.
 pub(crate) const GAP_BYTES_MAX: u64 = 256 << 10;

@@ -25,7 +25,7 @@ use segment::{Extent, Key, Location, Plan, Store, StoreError, keys};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::limits::{GAP_BYTES_MAX, PACK_BLOCKS_MAX, PART_BYTES, READ_BYTES_MAX, READS_IN_FLIGHT};
+use crate::limits::{GAP_BYTES_MAX, PACK_BLOCKS_MAX, READ_BYTES_MAX, READS_IN_FLIGHT};
 use crate::metrics;
 use crate::pacer::Pacer;
 
@@ -88,6 +88,7 @@ pub(crate) async fn rewrite(
     let mut read = read_blocks(store, pacer, &blocks).await?;
     let mut written: HashMap<PartitionId, Vec<CompactedRun>> = HashMap::new();
     let mut packed = Vec::new();
+    let part_bytes = usize::try_from(config.part_size.as_u64()).unwrap_or(usize::MAX);
     for (unit, extents) in units.iter().zip(&blocks) {
         let part = Part::collect(&unit.plan, extents, &mut read)?;
         if part.batches.is_empty() {
@@ -95,14 +96,14 @@ pub(crate) async fn rewrite(
         }
         if part.bytes >= config.own_object_from.as_u64() {
             let key = keys::compacted(&part.partition, part.offsets.start, Uuid::new_v4());
-            written.extend(write(store, pacer, "own", key, vec![part]).await?);
+            written.extend(write(store, pacer, part_bytes, "own", key, vec![part]).await?);
         } else {
             packed.push(part);
         }
     }
     for pack in packs(packed, config.object_max.as_u64()) {
         let key = keys::pack(Uuid::new_v4());
-        written.extend(write(store, pacer, "pack", key, pack).await?);
+        written.extend(write(store, pacer, part_bytes, "pack", key, pack).await?);
     }
     let offers = units.iter().map(|unit| CompactionOffer {
         objects: written.remove(&unit.plan.partition).unwrap_or_default(),
@@ -249,6 +250,7 @@ fn packs(parts: Vec<Part>, bytes_max: u64) -> Vec<Vec<Part>> {
 async fn write(
     store: &Store,
     pacer: &Pacer,
+    part_bytes: usize,
     kind: &'static str,
     key: Key,
     parts: Vec<Part>,
@@ -265,7 +267,7 @@ async fn write(
     let (payload, footer) = object.finish_compacted();
     let bytes = payload.iter().map(|chunk| chunk.len() as u64).sum();
     pacer.take(bytes).await;
-    store.put_in_parts(&key, payload, PART_BYTES).await?;
+    store.put_in_parts(&key, payload, part_bytes).await?;
     metrics::wrote(kind, bytes);
     let runs = offsets.into_iter().map(|(partition, offsets)| {
         let (mut size, mut max_timestamp) = (0, i64::MIN);

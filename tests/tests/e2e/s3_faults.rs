@@ -36,6 +36,7 @@ const CLOCK_IS_WRONG: &str = "storage_node_clock_is_wrong";
 const COMPACTOR: &str = r#"
 interval = "1s"
 object_min = "36MiB"
+part_size = "32MiB"
 lease = "5s"
 "#;
 

@@ -99,15 +99,15 @@ pub async fn scrub(store: &Store, options: ScrubOptions) -> Result<ScrubReport, 
     Ok(tally.finish(source.bytes_read()))
 }
 
-/// Takes back what was found by comparing objects with a manifest that is
-/// outdated by now: the partition was claimed, trimmed or deleted meanwhile.
+/// Takes back what was found by comparing objects with manifests that are all
+/// outdated by now: the partition was claimed, trimmed, compacted or deleted meanwhile.
 async fn look_again(
     source: &Source<'_>,
     ledger: &Ledger,
     tally: &mut Tally,
 ) -> Result<(), ScrubError> {
-    let compared = tally.report.findings.iter().filter(|it| it.defect.compares_with_manifest());
-    let suspects: BTreeSet<PartitionId> = compared.filter_map(|it| it.partition).collect();
+    let suspects: BTreeSet<PartitionId> =
+        tally.report.findings.iter().flat_map(|finding| tally.compared_with(finding)).collect();
     let mut changed = BTreeSet::new();
     for partition in suspects {
         let version = current_version(source, &partition).await?;
@@ -115,10 +115,12 @@ async fn look_again(
             changed.insert(partition);
         }
     }
-    tally.report.findings.retain(|finding| {
-        let outdated = finding.partition.is_some_and(|partition| changed.contains(&partition));
-        !(outdated && finding.defect.compares_with_manifest())
+    let mut findings = std::mem::take(&mut tally.report.findings);
+    findings.retain(|finding| {
+        let compared_with = tally.compared_with(finding);
+        compared_with.is_empty() || !compared_with.is_subset(&changed)
     });
+    tally.report.findings = findings;
     for partition in changed {
         tally.note(Note::Changed { key: keys::manifest(&partition), partition });
     }

@@ -3,6 +3,8 @@
 //! A slot that is missing or damaged is one finding. The log goes blind there:
 //! what the slot may have held is not missed a second time.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt as _;
 
 use super::ScrubError;
@@ -106,8 +108,11 @@ async fn load_index(
         Ok(index) => Ok(Some(index)),
         Err(fault) => {
             let defect = fault.defect()?;
-            if defect != Defect::Missing || !job.claims.is_empty() {
+            let named_by: BTreeSet<_> = job.claims.iter().map(|claim| claim.partition).collect();
+            if defect != Defect::Missing {
                 tally.finding(key, None, defect);
+            } else if !named_by.is_empty() {
+                tally.finding_unless_changed(key, defect, named_by);
             }
             Ok(None)
         }
@@ -214,15 +219,18 @@ impl<'a> Walk<'a> {
     /// no link of a data log does, and the object WAL of an ended data log is of no use. OPEN
     /// stays for ever.
     fn report_gaps(&mut self) {
-        let collected = self.end.is_some()
-            && match self.job.family {
-                Family::Data => self.parts.satisfy_claims(),
-                Family::Wal => true,
-                Family::Meta => false,
-            };
+        let ended = self.end.is_some();
+        let needed_by = match self.job.family {
+            Family::Data if ended => self.parts.unsatisfied(),
+            _ => BTreeSet::new(),
+        };
+        let collectable = ended && self.job.family != Family::Meta && needed_by.is_empty();
         for slot in std::mem::take(&mut self.gaps) {
-            if !collected || slot == 0 {
+            if slot == 0 {
                 self.finding(slot, Defect::MissingSlot);
+            } else if !collectable {
+                let key = keys::slot(self.job.family, &self.job.log, slot);
+                self.tally.finding_unless_changed(key, Defect::MissingSlot, needed_by.clone());
             }
         }
     }

@@ -10,7 +10,7 @@
 //! A partition that left a log by CLOSE may come back to it, in another epoch and after a gap. Each
 //! such time is a link of its own, and a part of its own here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use protocol::ids::PartitionId;
 
@@ -102,22 +102,24 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Whether every claim finds what it needs, whatever else is gone: what lies below the floor
-    /// of its manifest may have been collected (R32).
-    pub(super) fn satisfy_claims(&self) -> bool {
-        self.claims.iter().enumerate().all(|(position, claim)| {
-            let link = &claim.link;
-            let from = claim.needed_from.max(link.start_offset);
-            match (self.part(position), link.end_offset) {
-                (Some(part), Some(end)) => {
-                    from >= end || (part.whole_from <= from && part.end == end)
-                }
-                (None, Some(end)) => from >= end,
-                // The next owner has not claimed yet: where the link ends is in the log only.
-                (Some(part), None) => part.whole_from <= from,
-                (None, None) => from > link.start_offset,
-            }
-        })
+    /// The partitions whose claims do not find what they need. What is gone below the floor of a
+    /// manifest may have been collected (R32).
+    pub(super) fn unsatisfied(&self) -> BTreeSet<PartitionId> {
+        let claims = self.claims.iter().enumerate();
+        let unsatisfied = claims.filter(|(position, claim)| !self.satisfies(*position, claim));
+        unsatisfied.map(|(_, claim)| claim.partition).collect()
+    }
+
+    fn satisfies(&self, position: usize, claim: &Claim) -> bool {
+        let link = &claim.link;
+        let from = claim.needed_from.max(link.start_offset);
+        match (self.part(position), link.end_offset) {
+            (Some(part), Some(end)) => from >= end || (part.whole_from <= from && part.end == end),
+            (None, Some(end)) => from >= end,
+            // The next owner has not claimed yet: where the link ends is in the log only.
+            (Some(part), None) => part.whole_from <= from,
+            (None, None) => from > link.start_offset,
+        }
     }
 
     /// Records without a link.

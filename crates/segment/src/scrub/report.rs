@@ -1,5 +1,6 @@
 //! The report of a scrub, and the tallies it is added up from.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use protocol::ids::PartitionId;
@@ -101,16 +102,31 @@ pub enum Note {
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) report: ScrubReport,
+    /// What is missing by the manifests of these partitions together: if all of them have changed by
+    /// now, it may have been collected.
+    pub(super) needed_by: HashMap<Key, BTreeSet<PartitionId>>,
     findings_max: usize,
 }
 
 impl Tally {
     pub(super) fn new(findings_max: usize) -> Self {
-        Self { report: ScrubReport::default(), findings_max: findings_max.max(1) }
+        let (report, needed_by) = Default::default();
+        Self { report, needed_by, findings_max: findings_max.max(1) }
     }
 
     pub(super) fn finding(&mut self, key: Key, partition: Option<PartitionId>, defect: Defect) {
         self.push_finding(Finding { key, partition, defect });
+    }
+
+    /// What is gone, and who needed it when its manifest was read; nobody in particular if empty.
+    pub(super) fn finding_unless_changed(
+        &mut self,
+        key: Key,
+        defect: Defect,
+        needed_by: BTreeSet<PartitionId>,
+    ) {
+        self.needed_by.insert(key.clone(), needed_by);
+        self.finding(key, None, defect);
     }
 
     pub(super) fn note(&mut self, note: Note) {
@@ -119,6 +135,14 @@ impl Tally {
         } else {
             self.report.notes_left_out += 1;
         }
+    }
+
+    /// The partitions whose manifests a finding was made by; none if it stands for itself.
+    pub(super) fn compared_with(&self, finding: &Finding) -> BTreeSet<PartitionId> {
+        let own = finding.partition.filter(|_| finding.defect.compares_with_manifest());
+        own.into_iter()
+            .chain(self.needed_by.get(&finding.key).into_iter().flatten().copied())
+            .collect()
     }
 
     pub(super) fn counts(&mut self) -> &mut Counts {
@@ -131,6 +155,7 @@ impl Tally {
         self.report.counts.add(counts);
         self.report.left_out += left_out;
         self.report.notes_left_out += notes_left_out;
+        self.needed_by.extend(part.needed_by);
         findings.into_iter().for_each(|finding| self.push_finding(finding));
         notes.into_iter().for_each(|note| self.note(note));
     }

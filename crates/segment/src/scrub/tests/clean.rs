@@ -9,7 +9,7 @@ use super::bucket::{
 };
 use super::{finding, findings, report};
 use crate::keys::{self, Family, Key};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ManifestStore};
 use crate::scrub::ledger::Ledger;
 use crate::scrub::report::Tally;
 use crate::scrub::source::Source;
@@ -211,4 +211,27 @@ async fn findings_beyond_the_limit_are_counted() {
     let options = ScrubOptions { findings_max: 3, ..ScrubOptions::default() };
     let report = scrub(&store, options).await.unwrap();
     assert_eq!((report.findings.len(), report.left_out, report.notes_left_out), (3, 1, 0));
+}
+
+/// A slot that is gone is a finding as long as one partition needs it whose manifest stayed as it was.
+#[tokio::test]
+async fn what_was_collected_during_the_scrub_is_not_missed() {
+    let store = bucket().await;
+    let manifests = ManifestStore::new(store.clone());
+    let mut ledger = Ledger::default();
+    for index in [0, 1] {
+        let (mut manifest, _) = manifests.load(&partition(index)).await.unwrap().unwrap();
+        // The first was read before its last change.
+        manifest.version -= u64::from(index == 0);
+        ledger.follow(&manifest);
+    }
+    let mut tally = Tally::new(10);
+    for (number, needed_by) in [(1, vec![0]), (2, vec![0, 1]), (3, vec![])] {
+        let needed_by = needed_by.into_iter().map(partition).collect();
+        tally.finding_unless_changed(slot(A, number), Defect::MissingSlot, needed_by);
+    }
+    let source = Source::new(&store, &ScrubOptions::default());
+    look_again(&source, &ledger, &mut tally).await.unwrap();
+    let missing = tally.finish(0).findings.into_iter().map(|finding| finding.key);
+    assert_eq!(missing.collect::<Vec<_>>(), [slot(A, 2), slot(A, 3)]);
 }

@@ -53,9 +53,22 @@ impl Server {
         assert!(self.answers().await, "etcd does not start again");
     }
 
-    /// Freezes the process; its sockets stay open.
+    /// Freezes the process; its sockets stay open. When this returns no thread of it runs: the signal
+    /// stops them one after the other, and on a busy machine one may answer until then.
     pub(super) fn pause(&self) {
         kill_process(self.pid(), Signal::STOP).unwrap();
+        while !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid().as_raw_pid())).unwrap();
+        threads.map(|thread| thread.unwrap().path().join("stat")).all(|stat| {
+            let stat = std::fs::read_to_string(stat).unwrap_or_default();
+            // "pid (name) state ...", and a name may hold anything but its end.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     pub(super) fn resume(&self) {

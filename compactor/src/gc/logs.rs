@@ -14,7 +14,7 @@ use protocol::ids::PartitionId;
 use segment::keys::{self, Parsed};
 use segment::object::read_footer;
 use segment::seqlog::{EndRecord, SeqLogReader, SlotKind};
-use segment::store::Listed;
+use segment::store::{Listed, StoreErrorKind};
 use segment::{Family, LogId, Store};
 
 use super::{Collector, GcError, Known, PREFIXES};
@@ -216,6 +216,12 @@ impl Collector {
     }
 }
 
+/// Whether a slot is there and has a footer: END and CLOSE have none.
+async fn is_segment(store: &Store, id: LogId, slot: u64) -> Result<bool, GcError> {
+    let header = SeqLogReader::new(store.clone(), Family::Data, id).header(slot).await?;
+    Ok(header.is_some_and(|header| header.kind == SlotKind::Data))
+}
+
 /// Reads a slot's footer; also which bare partitions it has records of.
 async fn judge_slot(
     store: &Store,
@@ -223,11 +229,17 @@ async fn judge_slot(
     slot: u64,
     known: &Known,
 ) -> Result<(Verdict, Vec<PartitionId>), GcError> {
-    let header = SeqLogReader::new(store.clone(), Family::Data, id).header(slot).await?;
-    if !header.is_some_and(|header| header.kind == SlotKind::Data) {
-        return Ok((Verdict::Kept, Vec::new()));
-    }
-    let footer = read_footer(store, &keys::slot(Family::Data, &id, slot)).await?;
+    // Nearly all slots are segments, so their headers are not asked for first.
+    let footer = match read_footer(store, &keys::slot(Family::Data, &id, slot)).await {
+        Ok(footer) => footer,
+        Err(error) => {
+            let lasting = matches!(error.kind, StoreErrorKind::NotFound | StoreErrorKind::Damaged);
+            if !lasting || is_segment(store, id, slot).await? {
+                return Err(error.into());
+            }
+            return Ok((Verdict::Kept, Vec::new()));
+        }
+    };
     let headers = footer.entries.iter().map(|entry| &entry.header);
     let needed = headers.clone().find(|it| known.needs(&it.partition, it.last_offset));
     let verdict = match needed {

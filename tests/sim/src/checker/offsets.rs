@@ -12,7 +12,7 @@ pub(super) fn check(history: &[Event], found: &mut Findings) {
     let last = finally(history);
     losses(history, &ledger, &last, found);
     holes(history, &last, found);
-    order(&last, found);
+    order(history, &last, found);
 }
 
 /// What anybody was ever told about offsets and values.
@@ -157,20 +157,35 @@ fn holes(history: &[Event], last: &Last, found: &mut Findings) {
     }
 }
 
-/// Along the offsets a producer's numbers and the epochs go up.
-fn order(last: &Last, found: &mut Findings) {
+/// Along the offsets a producer's numbers and the epochs go up. Not the numbers of what a plain producer
+/// was never told of: it gave up a connection with them under way, they have nothing that tells the
+/// next owner how old they are, and order is one of connections then (as Kafka's).
+fn order(history: &[Event], last: &Last, found: &mut Findings) {
+    let mut idempotent: BTreeSet<u32> = BTreeSet::new();
+    let mut acked: BTreeSet<Value> = BTreeSet::new();
+    for event in history {
+        match event {
+            Event::ProducerId { producer, .. } => drop(idempotent.insert(*producer)),
+            Event::Acked { values, .. } => acked.extend(values),
+            _ => {}
+        }
+    }
     let mut newest: BTreeMap<(i32, u32), Value> = BTreeMap::new();
     let mut epochs: BTreeMap<i32, i32> = BTreeMap::new();
     for (&(partition, offset), &(value, epoch)) in last {
-        let before = newest.insert((partition, value.producer), value);
-        if let Some(before) = before.filter(|before| before.number > value.number) {
-            let what = format!("partition {partition} offset {offset}: {value} after {before}");
-            found.add(Class::Reordered, what);
-        }
+        let given_up = !idempotent.contains(&value.producer) && !acked.contains(&value);
         let before = epochs.insert(partition, epoch);
         if let Some(before) = before.filter(|before| *before > epoch) {
             let what = format!("partition {partition} offset {offset}: {epoch} after {before}");
             found.add(Class::EpochBack, what);
+        }
+        if given_up {
+            continue;
+        }
+        let before = newest.insert((partition, value.producer), value);
+        if let Some(before) = before.filter(|before| before.number > value.number) {
+            let what = format!("partition {partition} offset {offset}: {value} after {before}");
+            found.add(Class::Reordered, what);
         }
     }
 }

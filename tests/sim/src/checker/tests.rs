@@ -89,8 +89,13 @@ fn a_value_at_two_offsets_is_duplicated() {
 
 #[test]
 fn records_of_one_producer_out_of_order_are_reordered() {
-    let history = [sent(&[1]), sent(&[2]), last(0, 2), last(1, 1)];
-    assert_eq!(classes(&history), [Class::Reordered]);
+    let history = |more: Event| [sent(&[1]), sent(&[2]), more, last(0, 2), last(1, 1)];
+    let id = Event::ProducerId { producer: 1, id: 7, epoch: 0 };
+    assert_eq!(classes(&history(id)), [Class::Reordered], "whatever it was told");
+    let mut both = history(acked(&[1], 1)).to_vec();
+    both.insert(3, acked(&[2], 0));
+    assert_eq!(classes(&both), [Class::Reordered]);
+    assert_eq!(classes(&history(acked(&[2], 0))), [], "a plain producer gave the first one up");
 }
 
 #[test]

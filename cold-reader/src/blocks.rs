@@ -11,8 +11,8 @@
 //!   then waits for that load. Groups that replay the same records share GETs and memory.
 //! - A load waits for its turn (see [`crate::fair`]) and for its memory (see [`crate::memory`]),
 //!   which the cache gives back: what was read goes first, and of that what consumers come to last
-//!   (see `consumers`). Whoever holds blocks waits only for loads that have their memory: consumers that hold and
-//!   wait could stop each other for ever.
+//!   (see `consumers`). Whoever holds blocks waits only for loads that have their memory: consumers
+//!   that hold and wait could stop each other for ever.
 //! - Blocks of one GET are slices of one buffer and leave the cache together, so that what leaves
 //!   gives memory back.
 //! - A block is verified when it is loaded (R27), and compared with the plan each time it is used:

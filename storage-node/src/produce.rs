@@ -94,8 +94,8 @@ pub(crate) fn produce(
     let brake = brake(node.front().usage().used_share());
     let (deadline, node_id) = (header.deadline, node.id());
     // All partitions of a node share its front, so one proof is for all of them.
-    let batches = topics.iter().flat_map(|(_, _, placed)| placed);
-    let refused_by = batches.filter_map(|batch| batch.refused_by.clone()).next();
+    let mut batches = topics.iter().flat_map(|(_, _, placed)| placed);
+    let refused_by = batches.find_map(|batch| batch.refused_by.clone());
     async move {
         let mut owned = false;
         if !answer_at_once {

@@ -207,7 +207,7 @@ impl Table {
                 return Some(number);
             }
         }
-        self.read.oldest_first().next()
+        self.read.oldest()
     }
 
     /// Looks at all chunks once for many evictions: of those that are needed equally late, what was

@@ -13,7 +13,7 @@
 //! And a batch of an idempotent producer that failed takes those sent behind it with it, until it
 //! comes again ([`Interrupted`]): the owner may be another by then, or have room again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -25,6 +25,7 @@ use protocol::batch::Interrupted;
 use protocol::ids::{NodeId, PartitionId};
 use protocol::messages::ProduceResponse;
 use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
 
 use super::split::{Routed, Split};
 use crate::limits::INTERRUPTED_MAX;
@@ -160,31 +161,35 @@ impl Sent {
     /// The owner has answered, or cannot. What comes again is remembered before these produces end:
     /// whoever waits for that must know.
     pub(super) fn answered(self, answer: &Result<ProduceResponse, HopError>) {
+        let settled = || answer.iter().flat_map(settled);
+        if settled().count() >= self.batches.len() {
+            return;
+        }
+        let settled: HashSet<_> = settled().collect();
         let State { interrupted, .. } = &mut *self.under_way.0.state.lock();
-        for batch in &self.batches {
-            if let Some(sequence) = batch.sequence.filter(|_| comes_again(answer, batch.partition))
-            {
-                interrupted.fail(batch.partition, sequence);
+        for Routed { partition, sequence, .. } in &self.batches {
+            let comes_again = !settled.contains(&(partition.topic.0, partition.index));
+            if let Some(sequence) = sequence.filter(|_| comes_again) {
+                interrupted.fail(*partition, sequence);
             }
         }
     }
 }
 
-/// Whether the client will send the partition's batch again: of what owners answer to a produce, these
-/// are the codes upon which clients do.
-fn comes_again(answer: &Result<ProduceResponse, HopError>, id: PartitionId) -> bool {
-    let Ok(answer) = answer else { return true };
-    let topics = answer.responses.iter().filter(|topic| topic.topic_id == id.topic.0);
-    let mut partitions = topics.flat_map(|topic| &topic.partition_responses);
-    let answer = partitions.find(|partition| partition.index == id.index);
-    answer.is_none_or(|answer| {
-        matches!(
-            ErrorCode::from_code(answer.error_code),
-            ErrorCode::NotLeaderOrFollower
-                | ErrorCode::NotEnoughReplicas
-                | ErrorCode::RequestTimedOut
-                | ErrorCode::KafkaStorageError
-        )
+/// The partitions whose batch the client will not send again. Of what owners answer to a produce, these
+/// are the codes upon which clients do; what an owner did not mention is unknown, and comes again too.
+fn settled(answer: &ProduceResponse) -> impl Iterator<Item = (Uuid, i32)> {
+    answer.responses.iter().flat_map(|topic| {
+        let settled = topic.partition_responses.iter().filter(|partition| {
+            !matches!(
+                ErrorCode::from_code(partition.error_code),
+                ErrorCode::NotLeaderOrFollower
+                    | ErrorCode::NotEnoughReplicas
+                    | ErrorCode::RequestTimedOut
+                    | ErrorCode::KafkaStorageError
+            )
+        });
+        settled.map(|partition| (topic.topic_id, partition.index))
     })
 }
 

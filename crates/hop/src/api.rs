@@ -26,12 +26,13 @@ use protocol::{
 
 use crate::{
     internal::{
-        AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse,
-        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
-        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
-        ReleasePartitionRequest, ReleasePartitionResponse,
+        AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
+        AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, CommitCompactionRequest,
+        CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse,
+        EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+        WriteTxnMarkersResponse,
     },
     wire::Wire,
 };
@@ -218,6 +219,10 @@ apis! {
     CompactionWork = 10_020 v 0: CompactionWorkRequest => CompactionWorkResponse,
     /// A compactor asks the owner to commit what it rewrote.
     CommitCompaction = 10_021 v 0: CommitCompactionRequest => CommitCompactionResponse,
+    /// A transaction coordinator ends transactions in a node's partitions.
+    WriteTxnMarkers = 10_030 v 0: WriteTxnMarkersRequest => WriteTxnMarkersResponse,
+    /// A partition's owner asks a transaction coordinator before the first batch.
+    AddTxnPartitions = 10_031 v 0: AddTxnPartitionsRequest => AddTxnPartitionsResponse,
 }
 
 #[cfg(test)]

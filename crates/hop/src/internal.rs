@@ -1,9 +1,16 @@
 //! The messages that Kafka does not have: plans for cold reads, and what control and the
 //! nodes say to each other. Protobuf, so that a later release can add fields.
 
+mod transactions;
+
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
+
+pub use self::transactions::{
+    AddTxnPartitionsRequest, AddTxnPartitionsResponse, TxnMarker, TxnPartition,
+    WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+};
 
 /// Asks a partition's owner how to read from `fetch_offset` without it.
 #[derive(Clone, PartialEq, prost::Message)]

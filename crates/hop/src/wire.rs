@@ -22,11 +22,12 @@ use protocol::{
 };
 
 use crate::internal::{
-    Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-    ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
-    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse,
+    Aborted, AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
+    AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, CommitCompactionRequest,
+    CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
+    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -87,6 +88,7 @@ macro_rules! protobuf {
 }
 
 protobuf! {
+    AddTxnPartitionsRequest AddTxnPartitionsResponse
     AllocateProducerIdsRequest AllocateProducerIdsResponse
     ColdFetchRequest
     CommitCompactionRequest CommitCompactionResponse
@@ -97,6 +99,7 @@ protobuf! {
     PlanRequest PlanResponse
     ProbeRequest ProbeResponse
     ReleasePartitionRequest ReleasePartitionResponse
+    WriteTxnMarkersRequest WriteTxnMarkersResponse
 }
 
 impl Wire for ProduceRequest {

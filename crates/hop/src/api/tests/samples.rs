@@ -27,6 +27,7 @@ mod failover;
 mod groups;
 mod offsets;
 mod topics;
+mod transactions;
 
 pub(super) fn sample(api: Api) -> (Request, Response) {
     match api {
@@ -66,6 +67,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::Probe => failover::probe(),
         Api::EndIncarnation => failover::end_incarnation(),
         Api::ReleasePartition => failover::release_partition(),
+        Api::WriteTxnMarkers => transactions::write_markers(),
+        Api::AddTxnPartitions => transactions::add_partitions(),
     }
 }
 

@@ -6,19 +6,24 @@
 //!                                    readahead ◀─────────────┘ goes on by itself
 //! ```
 
+mod search;
+
 use process::Drain;
 use protocol::batch::BatchError;
 use segment::store::StoreErrorKind;
 use segment::{Plan, Store};
+use tokio::sync::Semaphore;
 
 use crate::assemble::{Records, Wanted, assemble};
 use crate::blocks::{Blocks, Budget, LoadError};
 use crate::config::Config;
 use crate::expand::Expander;
 use crate::fair::Flow;
-use crate::limits::{FETCH_BYTES_MAX, FOOTER_BYTES_MAX, RUN_BYTES_MAX};
+use crate::limits::{FETCH_BYTES_MAX, FOOTER_BYTES_MAX, INFLATING_MAX, RUN_BYTES_MAX};
 use crate::readahead::Readahead;
 use crate::{metrics, select};
+
+pub(crate) use self::search::Searched;
 
 /// Why a fetch has no records.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,8 @@ pub(crate) struct Fetcher {
     expander: Expander,
     blocks: Blocks,
     readahead: Readahead,
+    /// Searches that look into batches.
+    inflating: Semaphore,
     /// Bytes beyond an answer that are looked at.
     window: u64,
 }
@@ -60,6 +67,7 @@ impl Fetcher {
             expander: Expander::new(store),
             window,
             readahead: Readahead::new(window, blocks.memory().max()),
+            inflating: Semaphore::new(INFLATING_MAX),
             blocks,
         }
     }
@@ -72,10 +80,7 @@ impl Fetcher {
         offset: i64,
         max_bytes: usize,
     ) -> Result<Records, FetchError> {
-        let (start, end) = (plan.start_offset, plan.end_offset);
-        if !(start..end).contains(&offset) {
-            return Err(FetchError::NotCovered { offset, start, end });
-        }
+        covered(plan, offset)?;
         let max_bytes = max_bytes.min(FETCH_BYTES_MAX);
         // An answer and a window end with whole blocks, so each may go one beyond.
         let wanted = (max_bytes as u64).saturating_add(self.window).saturating_add(RUN_BYTES_MAX);
@@ -101,6 +106,15 @@ impl Fetcher {
             self.blocks.load_ahead(flow, plan.partition, ahead.load);
         }
     }
+}
+
+/// Whether the plan says anything about an offset.
+fn covered(plan: &Plan, offset: i64) -> Result<(), FetchError> {
+    let (start, end) = (plan.start_offset, plan.end_offset);
+    if (start..end).contains(&offset) {
+        return Ok(());
+    }
+    Err(FetchError::NotCovered { offset, start, end })
 }
 
 impl FetchError {

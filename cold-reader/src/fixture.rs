@@ -40,6 +40,17 @@ pub(crate) fn batch(base_offset: i64, records: usize, size: usize) -> Bytes {
     (0..records).fold(builder, |batch, record| batch.record(5, None, Some(&value(record)))).build()
 }
 
+/// A batch of one record at each of these times.
+pub(crate) fn timed_batch(base_offset: i64, times: &[i64]) -> Bytes {
+    let builder = BatchBuilder::new().at(base_offset, 1);
+    times.iter().fold(builder, |batch, time| batch.record(*time, None, Some(b"v"))).build()
+}
+
+fn made(batches: &[Batch]) -> Vec<(i32, Bytes)> {
+    let make = |&(index, base, records, size): &Batch| (index, batch(base, records, size));
+    batches.iter().map(make).collect()
+}
+
 impl Fixture {
     pub(crate) async fn new(store: Store) -> Self {
         let log = LogId { node: NodeId(1), generation: 1, incarnation: 1, nonce: 1 };
@@ -57,12 +68,12 @@ impl Fixture {
     }
 
     pub(crate) async fn add_slot(&mut self, batches: &[Batch]) {
-        let mut object = ObjectBuilder::new();
-        for &(index, base_offset, records, size) in batches {
-            let batch = batch(base_offset, records, size);
-            object.add(partition(index), batch.clone()).unwrap();
-            self.batches.push((partition(index), batch));
-        }
+        self.store_slot(&made(batches)).await;
+    }
+
+    /// The same of batches that are made already.
+    pub(crate) async fn store_slot(&mut self, batches: &[(i32, Bytes)]) {
+        let object = self.object_of(batches);
         let (payload, footer) = object.finish(0..1);
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
         self.extents.extend(footer.extents(*self.writer.log(), slot));
@@ -76,12 +87,12 @@ impl Fixture {
 
     /// Stores a compacted object; each partition's part of it is one run.
     pub(crate) async fn add_compacted(&mut self, key: Key, batches: &[Batch]) {
-        let mut object = ObjectBuilder::new();
-        for &(index, base_offset, records, size) in batches {
-            let batch = batch(base_offset, records, size);
-            object.add(partition(index), batch.clone()).unwrap();
-            self.batches.push((partition(index), batch));
-        }
+        self.store_compacted(key, &made(batches)).await;
+    }
+
+    /// The same of batches that are made already.
+    pub(crate) async fn store_compacted(&mut self, key: Key, batches: &[(i32, Bytes)]) {
+        let object = self.object_of(batches);
         let (payload, footer) = object.finish_compacted();
         self.store.put_in_parts(&key, payload, 1 << 20).await.unwrap();
         for index in 0..2 {
@@ -91,10 +102,20 @@ impl Fixture {
                 location: Location::Run(key.clone()),
                 byte_len: blocks.iter().map(|block| block.byte_len).sum(),
                 last_offset: last.last_offset,
+                max_timestamp: blocks.iter().map(|it| it.max_timestamp).max().expect("some"),
                 ..first.clone()
             };
             self.extents.push((partition(index), run));
         }
+    }
+
+    fn object_of(&mut self, batches: &[(i32, Bytes)]) -> ObjectBuilder {
+        let mut object = ObjectBuilder::new();
+        for (index, batch) in batches {
+            object.add(partition(*index), batch.clone()).unwrap();
+            self.batches.push((partition(*index), batch.clone()));
+        }
+        object
     }
 
     /// A plan over everything that is stored of a partition.

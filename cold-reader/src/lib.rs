@@ -2,7 +2,7 @@
 //!
 //! In: a plan that the partition's owner sealed, and an offset in it. While a partition has no
 //! owner, a question for a plan, which is then made from its manifest (`planner`).
-//! Out: whole record batches, as many bytes as asked for.
+//! Out: whole record batches, as many bytes as asked for; or, for a search by time, one offset.
 //! Never: a storage node. A consumer that replays a year of history costs the
 //! nodes one lookup per tens of megabytes, and no byte, no GET and no memory;
 //! this crate does not depend on theirs, so that it stays a fact of the build.

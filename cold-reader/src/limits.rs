@@ -31,6 +31,13 @@ pub(crate) const STREAM_LIFE: Duration = Duration::from_secs(10);
 /// Blocks that one fetch may need, whatever it asks for.
 pub(crate) const FETCH_EXTENTS_MAX: usize = 1024;
 
+/// Blocks that one search by time looks into, 64 MiB at the most: the first one has the record unless
+/// a producer lied about its largest timestamp. The asker goes on from there.
+pub(crate) const SEARCH_BLOCKS_MAX: usize = 16;
+
+/// Searches that inflate batches at one time: up to 128 MiB each, besides the memory for blocks.
+pub(crate) const INFLATING_MAX: usize = 1;
+
 /// Memory for footers of compacted objects: 60 of the largest, which packs of a thousand partitions
 /// have; tens of thousands of those that hold one partition.
 pub(crate) const FOOTER_BYTES_MAX: u64 = 8 << 20;

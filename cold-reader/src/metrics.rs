@@ -10,6 +10,7 @@ use protocol::ids::TenantId;
 const FETCH_TOTAL: &str = "cold_reader_fetch_total";
 const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
 const FETCH_ERRORS_TOTAL: &str = "cold_reader_fetch_errors_total";
+const SEARCHES_TOTAL: &str = "cold_reader_searches_total";
 const GET_TOTAL: &str = "cold_reader_get_total";
 const GET_BYTES_TOTAL: &str = "cold_reader_get_bytes_total";
 const FOOTERS_TOTAL: &str = "cold_reader_footers_total";
@@ -32,6 +33,7 @@ pub(crate) fn describe() {
     describe_counter!(FETCH_TOTAL, "Cold fetches answered");
     describe_counter!(FETCH_BYTES_TOTAL, Unit::Bytes, "Record bytes answered");
     describe_counter!(FETCH_ERRORS_TOTAL, "Cold fetches that ended in an error, by reason");
+    describe_counter!(SEARCHES_TOTAL, "Searches by time answered");
     describe_counter!(GET_TOTAL, "Ranged GETs for blocks");
     describe_counter!(GET_BYTES_TOTAL, Unit::Bytes, "Bytes of ranged GETs for blocks");
     describe_counter!(FOOTERS_TOTAL, "Footers of compacted objects read");
@@ -54,6 +56,11 @@ pub(crate) fn fetched(bytes: usize, took: Duration) {
     histogram!(FETCH_SECONDS).record(took.as_secs_f64());
     counter!(FETCH_TOTAL).increment(1);
     counter!(FETCH_BYTES_TOTAL).increment(bytes as u64);
+}
+
+/// A search by time was answered.
+pub(crate) fn searched() {
+    counter!(SEARCHES_TOTAL).increment(1);
 }
 
 /// A fetch failed.

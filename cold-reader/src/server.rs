@@ -1,6 +1,7 @@
 //! The hop's side of a cold reader: who may ask, and what the answers are called.
 //!
-//! Plans are asked of it as well, for partitions without an owner.
+//! Plans are asked of it as well, for partitions without an owner, and the records of a time
+//! (ListOffsets), which no node reads for.
 //!
 //! A fetch either has records or an error that the gateway can act upon. It is
 //! never empty, and never OFFSET_OUT_OF_RANGE: that nothing is to be read at an
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hop::internal::{Aborted, ColdFetchRequest, ColdFetchResponse};
+use hop::internal::{
+    Aborted, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse,
+};
 use hop::{HopHeader, HopRequest, Request, Response};
 use process::Drain;
 use protocol::ErrorCode;
@@ -21,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::fair::Flow;
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, Searched};
 use crate::limits::FLOW_NAME_MAX;
 use crate::metrics;
 use crate::planner::Planner;
@@ -73,18 +76,42 @@ impl Server {
         }
     }
 
+    /// The first record of a plan that is not earlier than a time.
+    async fn search(self, flow: Flow, request: ColdSearchRequest) -> ColdSearchResponse {
+        let (from, timestamp) = (request.from_offset, request.timestamp);
+        let searched = async {
+            let plan = self.open(&flow, &request.plan, request.plan_age_ms)?;
+            Ok(self.fetcher.search(&flow, &plan, from, timestamp).await?)
+        };
+        match searched.await {
+            Ok(Searched { found, next_offset }) => {
+                metrics::searched();
+                ColdSearchResponse { error_code: 0, found, next_offset }
+            }
+            Err(error) => {
+                let error: ServeError = error;
+                metrics::failed(error.reason());
+                error.log(from);
+                let error_code = error.code().code().into();
+                ColdSearchResponse { error_code, ..ColdSearchResponse::default() }
+            }
+        }
+    }
+
+    /// The plan in a token, if whoever asks may read along it.
+    fn open(&self, flow: &Flow, token: &[u8], age_ms: u64) -> Result<Plan, ServeError> {
+        let plan = Plan::open(token, &self.secret, Duration::from_millis(age_ms))?;
+        // The token is authentic, but it may have been made for somebody else (R36, R56).
+        if plan.partition.tenant == flow.tenant { Ok(plan) } else { Err(ServeError::Tenant) }
+    }
+
     async fn serve(
         &self,
         flow: &Flow,
         request: &ColdFetchRequest,
     ) -> Result<ColdFetchResponse, ServeError> {
         let begun = Instant::now();
-        let age = Duration::from_millis(request.plan_age_ms);
-        let plan = Plan::open(&request.plan, &self.secret, age)?;
-        // The token is authentic, but it may have been made for somebody else (R36, R56).
-        if plan.partition.tenant != flow.tenant {
-            return Err(ServeError::Tenant);
-        }
+        let plan = self.open(flow, &request.plan, request.plan_age_ms)?;
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
         let records = self.fetcher.fetch(flow, &plan, request.fetch_offset, max_bytes).await?;
         metrics::fetched(records.bytes, begun.elapsed());
@@ -119,6 +146,10 @@ impl hop::Handler for Server {
             Request::ColdFetch(fetch) => {
                 let flow = flow_of(&request.header);
                 self.clone().fetch(flow, fetch).map(Response::ColdFetch).boxed()
+            }
+            Request::ColdSearch(search) => {
+                let flow = flow_of(&request.header);
+                self.clone().search(flow, search).map(Response::ColdSearch).boxed()
             }
             Request::Plan(question) => {
                 let (server, tenant) = (self.clone(), request.header.tenant);

@@ -122,6 +122,17 @@ pub(crate) const COLD_FAILURE_LIFE: Duration = Duration::from_secs(1);
 /// How long a cold read may take in the background.
 pub(crate) const COLD_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Searches by time of one request that go to cold readers at the same time. Each is some calls and one
+/// block in a reader's memory.
+pub(crate) const SEARCHES_AT_ONCE: usize = 16;
+
+/// Plans that one search by time looks along. The first has the record unless a producer lied about
+/// largest timestamps in all of its blocks.
+pub(crate) const SEARCH_STEPS: usize = 64;
+
+/// How long one search may take: below the 30 s after which Java's clients give a request up.
+pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Bits of a fetch session's id that name the gateway (see [`crate::route`]'s sessions).
 pub(crate) const SESSION_GATEWAY_BITS: u32 = 10;
 

@@ -3,8 +3,8 @@
 //! In: hop requests of gateways and control, addressed by topic id.
 //! Out: acknowledged batches in the front, objects in the incarnation's data log, plans for cold
 //! readers.
-//! Never: tenant-visible names; reads of the object store for a fetch; an acknowledgement that rests
-//! on anything but durable bytes (R1).
+//! Never: tenant-visible names; reads of the object store for a fetch or a search by time; an
+//! acknowledgement that rests on anything but durable bytes (R1).
 //!
 //! A produce passes `server`, `produce`, `partition`, [`wal`], comes back through `partition` and
 //! `cache` as durable and visible, and leaves through `upload`. A fetch passes `server`, `fetch`,

@@ -91,9 +91,6 @@ pub const COMPACTION_EXTENTS_MAX: usize = 100_000;
 /// a few milliseconds.
 pub const DURABILITY_POLL: Duration = Duration::from_millis(5);
 
-/// Blocks of at most 4 MiB read from the object store for timestamp searches at the same time.
-pub const TIMESTAMP_READS_MAX: usize = 4;
-
 /// Footers read at the same time while a log is ended: bound by round trips.
 pub const FOOTERS_IN_FLIGHT: usize = 16;
 

@@ -1,14 +1,14 @@
 //! ListOffsets and OffsetForLeaderEpoch: where in the log things are.
 //!
 //! By timestamp the answer is a record, not a batch: the one batch that may hold it is looked into.
-//! Hot batches are in memory; for older ones this is the only read of the object store that a node
-//! does for clients, one block at a time and few at once.
+//! Hot batches are in memory. Below the floor the index only says where to look first, and a cold
+//! reader looks: a node reads nothing from the object store for clients (DESIGN §5).
 
 use std::sync::Arc;
 
-use hop::HopHeader;
+use hop::{HopHeader, search_from};
 use protocol::ErrorCode;
-use protocol::batch::{BatchView, batches, records};
+use protocol::batch::{BatchView, records};
 use protocol::ids::{PartitionId, TopicId};
 use protocol::messages::list_offsets_request::ListOffsetsPartition;
 use protocol::messages::list_offsets_response::{
@@ -22,11 +22,7 @@ use protocol::messages::{
     ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
 };
-use segment::object::{read_footer, verify_block};
-use segment::{Extent, Location, Store, StoreError};
-use tokio::sync::Semaphore;
 
-use crate::limits::TIMESTAMP_READS_MAX;
 use crate::partition::{Partition, TimestampSearch};
 use crate::partitions::Partitions;
 
@@ -39,29 +35,21 @@ const LATEST_TIERED: i64 = -5;
 /// What Kafka answers where there is nothing.
 const NONE: i64 = -1;
 
-/// Reads blocks for searches by timestamp.
-#[derive(Debug)]
-pub(crate) struct TimestampReader {
-    store: Store,
-    /// Uploads come first: a burst of searches waits here, not at the store.
-    permits: Semaphore,
-}
-
-/// An offset with what is known about its record.
+/// What there is to say about one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
-    offset: i64,
-    timestamp: i64,
-    epoch: i32,
+enum Answer {
+    /// An offset with what is known about its record.
+    Found { offset: i64, timestamp: i64, epoch: i32 },
+    /// No record before `offset` has the time; who looks from there on must read the object store.
+    Cold { offset: i64, timestamp: i64 },
 }
 
-const NOTHING: Found = Found { offset: NONE, timestamp: NONE, epoch: -1 };
+const NOTHING: Answer = Answer::Found { offset: NONE, timestamp: NONE, epoch: -1 };
 
 /// Answers a ListOffsets request. Every answer in it is final for somebody: a consumer that starts
 /// at the latest offset skips all before it (R6).
 pub(crate) async fn list_offsets(
     partitions: Arc<Partitions>,
-    reader: Arc<TimestampReader>,
     header: HopHeader,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
@@ -73,10 +61,8 @@ pub(crate) async fn list_offsets(
             let partition = id.and_then(|id| {
                 partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
             });
-            found.push(match &partition {
-                Some(partition) => list_one(partition, &reader, wanted).await,
-                None => Err(ErrorCode::NotLeaderOrFollower),
-            });
+            let known = partition.as_deref().ok_or(ErrorCode::NotLeaderOrFollower);
+            found.push(known.and_then(|partition| list_one(partition, wanted)));
             owner = owner.or(partition);
         }
     }
@@ -103,136 +89,67 @@ async fn proven<T>(
     }
 }
 
-fn answer(index: i32, result: Result<Found, ErrorCode>) -> ListOffsetsPartitionResponse {
-    let (code, found) = match result {
-        Ok(found) => (ErrorCode::None, found),
-        Err(code) => (code, NOTHING),
+fn answer(index: i32, result: Result<Answer, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let (code, offset, timestamp, epoch) = match result {
+        Ok(Answer::Found { offset, timestamp, epoch }) => {
+            (ErrorCode::None, offset, timestamp, epoch)
+        }
+        Ok(Answer::Cold { offset, timestamp }) => {
+            (ErrorCode::OffsetMovedToTieredStorage, offset, timestamp, -1)
+        }
+        Err(code) => (code, NONE, NONE, -1),
     };
     ListOffsetsPartitionResponse::default()
         .with_partition_index(index)
         .with_error_code(code.code())
-        .with_timestamp(found.timestamp)
-        .with_offset(found.offset)
-        .with_leader_epoch(found.epoch)
+        .with_timestamp(timestamp)
+        .with_offset(offset)
+        .with_leader_epoch(epoch)
 }
 
-async fn list_one(
-    partition: &Partition,
-    reader: &TimestampReader,
-    wanted: &ListOffsetsPartition,
-) -> Result<Found, ErrorCode> {
+fn list_one(partition: &Partition, wanted: &ListOffsetsPartition) -> Result<Answer, ErrorCode> {
     let marks = partition.marks()?;
     partition.check_epoch(wanted.current_leader_epoch)?;
-    let at = |offset| Found { offset, timestamp: NONE, epoch: partition.epoch_at(offset) };
+    let at = |offset| {
+        let epoch = partition.epoch_at(offset);
+        Ok(Answer::Found { offset, timestamp: NONE, epoch })
+    };
+    let from = search_from::get(wanted).max(marks.log_start);
     match wanted.timestamp {
         // Without transactions the last stable offset is the high watermark.
-        LATEST => Ok(Found { epoch: partition.epoch(), ..at(marks.high_watermark) }),
-        EARLIEST => Ok(at(marks.log_start)),
-        MAX_TIMESTAMP => match partition.max_timestamp() {
-            Some(timestamp) => reader.first_at_or_after(partition, timestamp).await,
-            None => Ok(NOTHING),
-        },
+        LATEST => {
+            let (offset, epoch) = (marks.high_watermark, partition.epoch());
+            Ok(Answer::Found { offset, timestamp: NONE, epoch })
+        }
+        EARLIEST => at(marks.log_start),
+        MAX_TIMESTAMP => {
+            let latest = partition.max_timestamp();
+            Ok(latest.map_or(NOTHING, |timestamp| search(partition, from, timestamp)))
+        }
         // "Local" is what needs no read of the object store: the hot part.
-        EARLIEST_LOCAL => Ok(at(marks.hot_floor.max(marks.log_start))),
-        LATEST_TIERED if marks.uploaded_upto > marks.log_start => Ok(at(marks.uploaded_upto - 1)),
+        EARLIEST_LOCAL => at(marks.hot_floor.max(marks.log_start)),
+        LATEST_TIERED if marks.uploaded_upto > marks.log_start => at(marks.uploaded_upto - 1),
         LATEST_TIERED => Ok(NOTHING),
-        timestamp if timestamp >= 0 => reader.first_at_or_after(partition, timestamp).await,
+        timestamp if timestamp >= 0 => Ok(search(partition, from, timestamp)),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }
 
-// === impl TimestampReader ===
-
-impl TimestampReader {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, permits: Semaphore::new(TIMESTAMP_READS_MAX) }
-    }
-
-    /// The first record with a timestamp of at least `timestamp`.
-    async fn first_at_or_after(
-        &self,
-        partition: &Partition,
-        timestamp: i64,
-    ) -> Result<Found, ErrorCode> {
-        let log_start = partition.marks()?.log_start;
-        let mut from = log_start;
-        loop {
-            let (found, next) = match partition.search_timestamp(timestamp, from) {
-                TimestampSearch::Nowhere => return Ok(NOTHING),
-                TimestampSearch::Hot(batch) => {
-                    let view = BatchView::whole(&batch).expect("hot batches are whole");
-                    (look_into(&view, timestamp), view.last_offset() + 1)
-                }
-                TimestampSearch::Cold(extent) => {
-                    let found = self.look_into_extent(partition, &extent, timestamp, from).await;
-                    let found = found.map_err(|error| {
-                        tracing::warn!(partition = %partition.id(), %error, "timestamp search failed");
-                        ErrorCode::KafkaStorageError
-                    })?;
-                    (found, extent.last_offset + 1)
-                }
-            };
-            if let Some((offset, timestamp)) = found {
-                // A log start inside a batch hides its first records.
-                let offset = offset.max(log_start);
-                return Ok(Found { offset, timestamp, epoch: partition.epoch_at(offset) });
-            }
-            // The header promised a timestamp that no record has: look further.
-            from = next;
-        }
-    }
-
-    async fn look_into_extent(
-        &self,
-        partition: &Partition,
-        extent: &Extent,
-        timestamp: i64,
-        from: i64,
-    ) -> Result<Option<(i64, i64)>, StoreError> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        let Location::Run(key) = &extent.location else {
-            return self.look_into_block(partition, extent, timestamp, from).await;
+/// The first record from `from` on with a timestamp of at least `timestamp`.
+fn search(partition: &Partition, mut from: i64, timestamp: i64) -> Answer {
+    loop {
+        let batch = match partition.search_timestamp(timestamp, from) {
+            TimestampSearch::Nowhere => return NOTHING,
+            TimestampSearch::Cold(offset) => return Answer::Cold { offset, timestamp },
+            TimestampSearch::Hot(batch) => batch,
         };
-        let footer = read_footer(&self.store, key).await?;
-        for block in footer.blocks_of(partition.id(), key) {
-            if block.last_offset < from || block.max_timestamp < timestamp {
-                continue;
-            }
-            let found = self.look_into_block(partition, &block, timestamp, from).await?;
-            if found.is_some() {
-                return Ok(found);
-            }
+        let batch = BatchView::whole(&batch).expect("hot batches are whole");
+        if let Some((offset, timestamp)) = records::search_by_time(&batch, from, timestamp) {
+            return Answer::Found { offset, timestamp, epoch: partition.epoch_at(offset) };
         }
-        Ok(None)
+        // The header promised a timestamp that no record has: look further.
+        from = batch.last_offset() + 1;
     }
-
-    async fn look_into_block(
-        &self,
-        partition: &Partition,
-        extent: &Extent,
-        timestamp: i64,
-        from: i64,
-    ) -> Result<Option<(i64, i64)>, StoreError> {
-        let key = extent.location.key();
-        let bytes = self.store.get_range(&key, extent.range()).await?;
-        let block = verify_block(&bytes, partition.id(), extent.base_offset)
-            .map_err(|error| StoreError::damaged(segment::store::Op::GetRange, &key, error))?;
-        let found = batches(&block.batches)
-            .filter_map(Result::ok)
-            .filter(|batch| batch.last_offset() >= from && batch.max_timestamp() >= timestamp)
-            .find_map(|batch| look_into(&batch, timestamp));
-        Ok(found)
-    }
-}
-
-/// The first record of a batch at or after `timestamp`. A batch that we cannot or will not inflate
-/// counts as one record: its first offset is never too late for the consumer.
-fn look_into(batch: &BatchView<'_>, timestamp: i64) -> Option<(i64, i64)> {
-    if batch.max_timestamp() < timestamp {
-        return None;
-    }
-    records::first_at_or_after(batch, timestamp)
-        .unwrap_or_else(|_| Some((batch.base_offset(), batch.max_timestamp())))
 }
 
 /// Answers an OffsetForLeaderEpoch request (KIP-101, KIP-320). A consumer truncates by it (R6, C8).

@@ -15,7 +15,6 @@ use crate::cache::HotCache;
 use crate::config::Config;
 use crate::group_host::GroupHost;
 use crate::groups::{Groups, GroupsParts};
-use crate::list_offsets::TimestampReader;
 use crate::metrics::Levels;
 use crate::open::{Forgotten, OpenError, Opener, OpenerParts};
 use crate::partition::Partition;
@@ -46,7 +45,6 @@ pub struct Node {
     partitions: Arc<Partitions>,
     opener: Opener,
     planner: Planner,
-    timestamps: Arc<TimestampReader>,
     producer_ids: ProducerIds,
     groups: Arc<dyn GroupHost>,
     caught_up: watch::Sender<bool>,
@@ -111,7 +109,6 @@ impl Node {
         };
         Self {
             id: NodeId(config.node_id),
-            timestamps: Arc::new(TimestampReader::new(deps.store.clone())),
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
             survivor,
             health,
@@ -300,10 +297,6 @@ impl Node {
 
     pub(crate) fn planner(&self) -> &Planner {
         &self.planner
-    }
-
-    pub(crate) fn timestamps(&self) -> Arc<TimestampReader> {
-        Arc::clone(&self.timestamps)
     }
 
     pub(crate) fn producer_ids(&self) -> &ProducerIds {

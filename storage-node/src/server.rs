@@ -34,8 +34,8 @@ impl Handler for Server {
                 fetch::fetch(partitions, header, request).map(Response::Fetch).boxed()
             }
             Request::ListOffsets(request) => {
-                let (partitions, reader) = (Arc::clone(node.partitions()), node.timestamps());
-                list_offsets::list_offsets(partitions, reader, header, request)
+                let partitions = Arc::clone(node.partitions());
+                list_offsets::list_offsets(partitions, header, request)
                     .map(Response::ListOffsets)
                     .boxed()
             }
@@ -74,6 +74,7 @@ impl Handler for Server {
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
             | Request::ColdFetch(_)
+            | Request::ColdSearch(_)
             | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
             _ => answer_cluster(node, header.deadline, body),
         }

@@ -19,7 +19,7 @@ use protocol::messages::{
 
 use crate::fetch::fetch;
 use crate::fixture::{Fixture, batch};
-use crate::list_offsets::{TimestampReader, list_offsets, offset_for_leader_epoch};
+use crate::list_offsets::{list_offsets, offset_for_leader_epoch};
 use crate::partitions::Partitions;
 use crate::plan::Planner;
 
@@ -70,9 +70,8 @@ impl Node {
         let topic =
             ListOffsetsTopic::default().with_name(self.name()).with_partitions(vec![wanted]);
         let request = ListOffsetsRequest::default().with_topics(vec![topic]);
-        let reader = Arc::new(TimestampReader::new(self.fixture.store.clone()));
         let partitions = Arc::clone(&self.partitions);
-        let answer = list_offsets(partitions, reader, self.header.clone(), request).await;
+        let answer = list_offsets(partitions, self.header.clone(), request).await;
         let answer = &answer.topics[0].partitions[0];
         (ErrorCode::from_code(answer.error_code), answer.offset)
     }

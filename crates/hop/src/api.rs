@@ -27,11 +27,12 @@ use protocol::{
 use crate::{
     internal::{
         AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-        AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, CommitCompactionRequest,
-        CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse,
-        EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+        AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
+        ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse,
+        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
+        ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
         WriteTxnMarkersResponse,
     },
     wire::Wire,
@@ -164,7 +165,9 @@ apis! {
     Produce = 0 v 13: ProduceRequest => ProduceResponse,
     /// Read record batches that the owner still holds. By topic id.
     Fetch = 1 v 17: FetchRequest => FetchResponse,
-    /// Offset of a timestamp. The name field carries the topic id.
+    /// Offset of a timestamp. The name field carries the topic id; where a search goes on is in
+    /// [`crate::search_from`]. OFFSET_MOVED_TO_TIERED_STORAGE: a cold reader has to look, from the
+    /// offset in the answer on, for the timestamp in it.
     ListOffsets = 2 v 9: ListOffsetsRequest => ListOffsetsResponse,
     /// Commit a group's offsets. The name field carries the topic id.
     OffsetCommit = 8 v 9: OffsetCommitRequest => OffsetCommitResponse,
@@ -202,6 +205,8 @@ apis! {
     Plan = 10_000 v 0: PlanRequest => PlanResponse,
     /// Read along a plan, from a cold reader.
     ColdFetch = 10_001 v 0: ColdFetchRequest => ColdFetchResponse,
+    /// Look for the first record of a time along a plan, with a cold reader.
+    ColdSearch = 10_010 v 0: ColdSearchRequest => ColdSearchResponse,
     /// Control tells a node that partitions are its own now.
     OpenPartitions = 10_002 v 0: OpenPartitionsRequest => OpenPartitionsResponse,
     /// A node asks control for a block of producer ids.

@@ -101,6 +101,51 @@ pub struct ColdFetchResponse {
     pub records: Vec<Bytes>,
 }
 
+/// Asks a cold reader for the first record of a plan that is not earlier than a time.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ColdSearchRequest {
+    /// The sealed plan, as the owner gave it.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub plan: Bytes,
+    /// Where to begin; within the plan.
+    #[prost(int64, tag = "2")]
+    pub from_offset: i64,
+    /// The time, in milliseconds since 1970.
+    #[prost(int64, tag = "3")]
+    pub timestamp: i64,
+    /// How long ago the asker asked for the plan, on its own clock (R71).
+    #[prost(uint64, tag = "4")]
+    pub plan_age_ms: u64,
+}
+
+/// What a cold reader found, or how far it has looked.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct ColdSearchResponse {
+    /// Kafka error code; 0 if the rest means something.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+    /// The record, if it is before `next_offset`.
+    #[prost(message, optional, tag = "2")]
+    pub found: Option<FoundRecord>,
+    /// Nothing before this offset is it, but what was found.
+    #[prost(int64, tag = "3")]
+    pub next_offset: i64,
+}
+
+/// A record that a search by time found.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct FoundRecord {
+    /// Its offset.
+    #[prost(int64, tag = "1")]
+    pub offset: i64,
+    /// Its timestamp.
+    #[prost(int64, tag = "2")]
+    pub timestamp: i64,
+    /// The leader epoch of its batch.
+    #[prost(int32, tag = "3")]
+    pub leader_epoch: i32,
+}
+
 /// An aborted transaction, as a consumer with `read_committed` needs to know it.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct Aborted {

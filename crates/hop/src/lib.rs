@@ -19,6 +19,7 @@ mod request;
 mod api;
 pub mod expected_epoch;
 pub mod internal;
+pub mod search_from;
 mod wire;
 
 mod peers;

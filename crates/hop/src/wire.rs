@@ -23,11 +23,12 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-    AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, CommitCompactionRequest,
-    CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
-    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
-    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
+    ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
+    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -91,6 +92,7 @@ protobuf! {
     AddTxnPartitionsRequest AddTxnPartitionsResponse
     AllocateProducerIdsRequest AllocateProducerIdsResponse
     ColdFetchRequest
+    ColdSearchRequest ColdSearchResponse
     CommitCompactionRequest CommitCompactionResponse
     CompactionWorkRequest CompactionWorkResponse
     EndIncarnationRequest EndIncarnationResponse

@@ -18,6 +18,7 @@
 
 mod plans;
 mod read;
+mod search;
 
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ use crate::context::Context;
 use crate::limits::{COLD_ENDS_MAX, COLD_FAILURE_LIFE, COLD_READ_LIFE, COLD_READ_TIMEOUT};
 use crate::lru::Lru;
 use crate::route::tier::Tier;
+
+pub(crate) use self::search::{Search, Searched, search};
 
 /// What is to be read. Equal wants are one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,9 @@
 //! ListOffsets and OffsetForLeaderEpoch: each partition's owner is asked, the answers are joined.
 //!
 //! Both only read, but not from the view: what the ends of a log are, only its owner can say (R6).
+//! Where a search by time leads below the hot floor, a cold reader looks (`times`).
+
+mod times;
 
 use protocol::ErrorCode;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -32,7 +35,8 @@ const SPECIAL_TIMESTAMPS: [(i64, i16); 5] = [(-1, 1), (-2, 1), (-3, 7), (-4, 8),
 pub(super) async fn list(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let read = OffsetOfTime { version: context.version, isolation_level: request.isolation_level };
     let topics = request.topics.into_iter().map(|topic| (topic.name, topic.partitions));
-    let answers = spread::ask_owners(&context, &read, topics.collect()).await;
+    let mut answers = spread::ask_owners(&context, &read, topics.collect()).await;
+    times::find(&context, request.isolation_level, &mut answers).await;
     let topics = answers.into_iter().map(|(name, partitions)| {
         ListOffsetsTopicResponse::default().with_name(name).with_partitions(partitions)
     });
@@ -81,7 +85,9 @@ impl PerPartition for OffsetOfTime {
     }
 
     fn message(&self, topics: Vec<(TopicName, Vec<ListOffsetsPartition>)>) -> ListOffsetsRequest {
-        let topics = topics.into_iter().map(|(name, partitions)| {
+        let topics = topics.into_iter().map(|(name, mut partitions)| {
+            // Tagged fields mean something behind the gateway: a client's go no further.
+            partitions.iter_mut().for_each(|wanted| wanted.unknown_tagged_fields.clear());
             ListOffsetsTopic::default().with_name(name).with_partitions(partitions)
         });
         ListOffsetsRequest::default()

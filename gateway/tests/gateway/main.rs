@@ -18,4 +18,5 @@ mod metadata;
 mod pipelining;
 mod produce;
 mod takeover;
+mod times;
 mod versions;

@@ -11,7 +11,7 @@ mod reader;
 
 pub(crate) use self::client::{Client, frame, id, name, raw_frame, text};
 pub(crate) use self::cluster::{Cluster, EPOCH, Gateway};
-pub(crate) use self::log::{batch, values};
+pub(crate) use self::log::{batch, batch_at, values};
 pub(crate) use self::node::Seen;
 
 /// Longest a test waits for anything: only a failing test ever waits that long.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
-use segment::Extent;
 
 use super::{FetchWaiter, Partition, ReadLimit, State};
 use crate::limits::{PLAN_EXTENTS_MAX, QUEUE_STEP};
@@ -60,8 +59,8 @@ pub(crate) enum HotRead {
 /// Where to look next for the first record at or after a timestamp.
 #[derive(Debug, Clone)]
 pub(crate) enum TimestampSearch {
-    /// Somewhere in this uploaded extent.
-    Cold(Extent),
+    /// In the object store, at this offset or later.
+    Cold(i64),
     /// In this batch.
     Hot(Bytes),
     /// There is none.
@@ -191,7 +190,7 @@ impl Partition {
             let mut cold = state.extents[first..].iter();
             let cold = cold.find(|extent| extent.max_timestamp >= timestamp);
             if let Some(extent) = cold.filter(|extent| extent.base_offset < floor) {
-                return TimestampSearch::Cold(extent.clone());
+                return TimestampSearch::Cold(extent.base_offset.max(from));
             }
         }
         let mut hot = state.hot.from(from);

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytesize::ByteSize;
-use protocol::ErrorCode;
+use hop::{Request, Response, search_from};
 use protocol::batch::batches;
 use protocol::ids::{PartitionId, TopicId};
+use protocol::messages::ListOffsetsRequest;
+use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
+use protocol::{ErrorCode, StrBytes};
 use segment::object::verify_block;
 use segment::{Plan, Store};
 
@@ -85,23 +89,46 @@ async fn there_is_no_plan_for_what_is_not_uploaded_or_not_there() {
     assert_eq!(unknown.error_code, i32::from(ErrorCode::NotLeaderOrFollower.code()));
 }
 
+/// A search by time that goes on at `from`.
+async fn search(
+    node: &TestNode,
+    topic: TopicId,
+    timestamp: i64,
+    from: i64,
+) -> ListOffsetsPartitionResponse {
+    let mut wanted =
+        ListOffsetsPartition::default().with_current_leader_epoch(-1).with_timestamp(timestamp);
+    search_from::set(&mut wanted, from);
+    let topic = ListOffsetsTopic::default()
+        .with_name(StrBytes::from_string(topic.simple_text()).into())
+        .with_partitions(vec![wanted]);
+    let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+    match node.client.start(Request::ListOffsets(request)).await {
+        Response::ListOffsets(answer) => answer.topics[0].partitions[0].clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
-async fn offsets_by_timestamp_reach_into_the_object_store() {
+async fn a_search_by_time_below_the_hot_floor_is_left_to_a_cold_reader() {
     let (_cluster, node, topic, _) = mostly_cold().await;
-    for (timestamp, offset) in [
-        (0, 0),
-        (NOW_MS + 1, 1),
-        (NOW_MS + 2, 2),
-        (NOW_MS + 51, 11),
-        (NOW_MS + 91, 19),
-        (NOW_MS + 92, -1),
-        (-3, 19),
-        (-4, 18),
-        (-5, 19),
-    ] {
+    for (timestamp, offset) in
+        [(NOW_MS + 91, 19), (NOW_MS + 92, -1), (-3, 19), (-4, 18), (-5, 19), (-2, 0), (-1, 20)]
+    {
         let answer = node.client.list_offsets(topic, 0, timestamp).await;
         assert_eq!((answer.error_code, answer.offset), (0, offset), "at {timestamp}");
     }
+    // Where to look first, by the largest timestamps of what was uploaded together.
+    for (timestamp, from, offset) in
+        [(0, 0, 0), (NOW_MS + 1, 0, 0), (NOW_MS + 51, 0, 10), (NOW_MS + 51, 11, 11), (0, 7, 7)]
+    {
+        let answer = search(&node, topic, timestamp, from).await;
+        let code = error(answer.error_code);
+        assert_eq!(code, ErrorCode::OffsetMovedToTieredStorage, "at {timestamp} from {from}");
+        assert_eq!((answer.offset, answer.timestamp), (offset, timestamp));
+    }
+    let hot = search(&node, topic, 0, 18).await;
+    assert_eq!((hot.error_code, hot.offset), (0, 18), "from the floor on it looks itself");
 }
 
 #[tokio::test]

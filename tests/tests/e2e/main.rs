@@ -16,3 +16,4 @@ mod paused;
 mod replays;
 mod s3_faults;
 mod shares;
+mod times;

@@ -42,12 +42,14 @@ pub enum RecordsError {
     },
 }
 
-/// The first record of `batch` with a timestamp of `timestamp` or later: its offset and timestamp.
+/// The first record of `batch` from offset `from` on with a timestamp of `timestamp` or later: its
+/// offset and timestamp.
 ///
 /// Record granularity, as Kafka's ListOffsets has it. With the batch's own max timestamp it finds
 /// the record that has it (KIP-734).
 pub fn first_at_or_after(
     batch: &BatchView<'_>,
+    from: i64,
     timestamp: i64,
 ) -> Result<Option<(i64, i64)>, RecordsError> {
     if batch.max_timestamp() < timestamp {
@@ -56,11 +58,18 @@ pub fn first_at_or_after(
     let records = RecordSet::open(batch, BATCH_INFLATED_BYTES_MAX)?;
     for record in records.iter() {
         let record = record?;
-        if record.timestamp >= timestamp {
+        if record.offset >= from && record.timestamp >= timestamp {
             return Ok(Some((record.offset, record.timestamp)));
         }
     }
     Ok(None)
+}
+
+/// The same for whoever owes a client an answer: a batch that cannot or will not be inflated counts
+/// as one record. Its first offset is never too late for a consumer.
+pub fn search_by_time(batch: &BatchView<'_>, from: i64, timestamp: i64) -> Option<(i64, i64)> {
+    let found = first_at_or_after(batch, from, timestamp);
+    found.unwrap_or_else(|_| Some((batch.base_offset().max(from), batch.max_timestamp())))
 }
 
 /// The records of one batch, decompressed.

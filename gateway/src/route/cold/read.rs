@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use hop::HopError;
 use hop::internal::{ColdFetchRequest, ColdFetchResponse, PlanRequest, PlanResponse};
+use hop::{Call, HopError};
 use metadata::model::ReaderRecord;
 use protocol::ErrorCode;
 use protocol::fetch::{AbortedTransaction, FetchPartition};
@@ -23,7 +23,7 @@ use crate::route::tier::{self, Tide, Tier};
 use crate::{errors, metrics, rendezvous};
 
 /// Why there is no plan to read by.
-enum NoPlan {
+pub(super) enum NoPlan {
     Hot,
     /// Nobody to ask, or who was asked owns it no longer.
     NoOwner(ErrorCode),
@@ -60,7 +60,11 @@ pub(super) async fn read(context: &Context, plans: &Plans, want: Want) -> Outcom
 
 /// A plan that covers what is wanted: a known one, a new one from the owner, or while there is no
 /// owner to ask, one that a reader makes from the partition's manifest.
-async fn plan(context: &Context, plans: &Plans, want: Want) -> Result<Arc<Plan>, NoPlan> {
+pub(super) async fn plan(
+    context: &Context,
+    plans: &Plans,
+    want: Want,
+) -> Result<Arc<Plan>, NoPlan> {
     if let Some(plan) = plans.find(&want, context.core.clock.since_boot()) {
         return Ok(plan);
     }
@@ -147,21 +151,32 @@ fn passed_over(reader: &ReaderRecord, error: &HopError) {
     tracing::debug!(reader = %reader.reader, %error, "cold reader did not answer");
 }
 
-/// Asks the reader that likely has the blocks cached; if it is away, the next one.
 async fn read_along(
     context: &Context,
     want: Want,
     plan: &Plan,
 ) -> Result<ColdFetchResponse, ErrorCode> {
+    let question = |plan_age_ms| ColdFetchRequest {
+        plan: plan.token.clone(),
+        fetch_offset: want.offset,
+        max_bytes: want.max_bytes,
+        plan_age_ms,
+    };
+    ask_along(context, want, plan, question).await
+}
+
+/// Asks the reader that likely has the blocks cached; if it is away, the next one. The question says
+/// how old the plan is by then, in milliseconds.
+pub(super) async fn ask_along<M: Call>(
+    context: &Context,
+    want: Want,
+    plan: &Plan,
+    question: impl Fn(u64) -> M,
+) -> Result<M::Answer, ErrorCode> {
     let mut code = ErrorCode::KafkaStorageError;
     for reader in ranked_readers(context, want).into_iter().take(READER_ATTEMPTS) {
-        let question = ColdFetchRequest {
-            plan: plan.token.clone(),
-            fetch_offset: want.offset,
-            max_bytes: want.max_bytes,
-            plan_age_ms: u64::try_from(plan.age(context.core.clock.since_boot()).as_millis())
-                .unwrap_or(u64::MAX),
-        };
+        let age = plan.age(context.core.clock.since_boot()).as_millis();
+        let question = question(u64::try_from(age).unwrap_or(u64::MAX));
         match context.ask(&reader.address, READER_TIMEOUT, question).await {
             Ok(answer) => return Ok(answer),
             Err(error) => {

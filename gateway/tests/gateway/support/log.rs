@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use hop::internal::FoundRecord;
 use parking_lot::Mutex;
-use protocol::batch::records::RecordSet;
-use protocol::batch::{self, BatchBuilder};
+use protocol::ErrorCode;
+use protocol::batch::records::{self, RecordSet};
+use protocol::batch::{self, BatchBuilder, BatchView};
 use protocol::ids::PartitionId;
+use protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use tokio::sync::watch;
 
 /// One batch of one record per value.
@@ -16,6 +19,12 @@ pub(crate) fn batch(values: &[&str]) -> Bytes {
         batch.record(1_000, None, Some(value.as_bytes()))
     });
     records.build()
+}
+
+/// One batch of one record at each of these times.
+pub(crate) fn batch_at(times: &[i64]) -> Bytes {
+    let empty = BatchBuilder::new();
+    times.iter().fold(empty, |batch, time| batch.record(*time, None, Some(b"v"))).build()
 }
 
 /// The values in a record set, each with its offset.
@@ -74,7 +83,7 @@ impl Logs {
             base = log.next;
             let mut batch = BytesMut::from(batch.as_ref());
             batch::set_offsets(&mut batch, base, 0);
-            log.next += i64::from(batch::BatchView::whole(&batch).unwrap().record_count());
+            log.next += i64::from(BatchView::whole(&batch).unwrap().record_count());
             log.batches.push((base, batch.freeze()));
         });
         base
@@ -89,6 +98,50 @@ impl Log {
     /// The first offset that no plan covers.
     pub(crate) fn cold_end(&self) -> i64 {
         self.hot_floor.max(self.uploaded)
+    }
+
+    /// What an owner says to ListOffsets. It believes the headers of batches that it does not hold.
+    pub(crate) fn list(
+        &self,
+        index: i32,
+        timestamp: i64,
+        from: i64,
+    ) -> ListOffsetsPartitionResponse {
+        let answer = ListOffsetsPartitionResponse::default()
+            .with_partition_index(index)
+            .with_leader_epoch(5);
+        let offset = match timestamp {
+            -2 => self.start,
+            0.. => {
+                let views = self.batches.iter().map(|(_, batch)| BatchView::whole(batch).unwrap());
+                let mut views = views.filter(|view| view.last_offset() >= from);
+                let Some(first) = views.find(|view| view.max_timestamp() >= timestamp) else {
+                    return answer.with_offset(-1).with_timestamp(-1);
+                };
+                let offset = first.base_offset().max(from);
+                if offset < self.hot_floor {
+                    let code = ErrorCode::OffsetMovedToTieredStorage.code();
+                    return answer
+                        .with_error_code(code)
+                        .with_offset(offset)
+                        .with_timestamp(timestamp);
+                }
+                let found = records::search_by_time(&first, from, timestamp).unwrap();
+                return answer.with_offset(found.0).with_timestamp(found.1);
+            }
+            _ => self.next,
+        };
+        answer.with_offset(offset).with_timestamp(-1)
+    }
+
+    /// The first record from `from` on, below `end`, that is not earlier.
+    pub(crate) fn search(&self, from: i64, end: i64, timestamp: i64) -> Option<FoundRecord> {
+        let views = self.batches.iter().map(|(_, batch)| BatchView::whole(batch).unwrap());
+        let mut views = views.filter(|view| view.last_offset() >= from && view.base_offset() < end);
+        views.find_map(|view| {
+            let (offset, timestamp) = records::search_by_time(&view, from, timestamp)?;
+            Some(FoundRecord { offset, timestamp, leader_epoch: view.leader_epoch() })
+        })
     }
 
     /// Batches from `offset` on, at most about `bytes` but at least one.
@@ -107,5 +160,5 @@ impl Log {
 }
 
 fn last(bytes: &Bytes) -> i64 {
-    batch::BatchView::whole(bytes).unwrap().last_offset()
+    BatchView::whole(bytes).unwrap().last_offset()
 }

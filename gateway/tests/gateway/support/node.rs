@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hop::internal::{OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse};
-use hop::{Handler, HopRequest, Request, Response, expected_epoch};
+use hop::{Handler, HopRequest, Request, Response, expected_epoch, search_from};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::fetch::{FetchPartition, FetchResponse, FetchTopic};
@@ -16,9 +16,7 @@ use protocol::ids::{PartitionId, TenantId, TopicId};
 use protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use protocol::messages::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
-};
+use protocol::messages::list_offsets_response::ListOffsetsTopicResponse;
 use protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
@@ -53,6 +51,7 @@ pub(crate) enum Seen {
     Produce { partition: PartitionId, epoch: Option<i32>, records: Bytes },
     Fetch { partitions: Vec<(PartitionId, i64)>, wait_ms: i32, min_bytes: i32 },
     Plan { partition: PartitionId, offset: i64 },
+    List { partition: PartitionId, timestamp: i64, from: i64 },
     Open { partitions: Vec<PartitionId> },
 }
 
@@ -214,14 +213,10 @@ impl FakeNode {
         let topics = request.topics.into_iter().map(|topic| {
             let id: TopicId = topic.name.parse().unwrap();
             let partitions = topic.partitions.iter().map(|asked| {
-                let index = asked.partition_index;
-                let log = self.logs.of(PartitionId::new(tenant, id, index));
-                let offset = if asked.timestamp == -2 { log.start } else { log.next };
-                ListOffsetsPartitionResponse::default()
-                    .with_partition_index(index)
-                    .with_timestamp(-1)
-                    .with_offset(offset)
-                    .with_leader_epoch(5)
+                let partition = PartitionId::new(tenant, id, asked.partition_index);
+                let from = search_from::get(asked);
+                self.seen.lock().push(Seen::List { partition, timestamp: asked.timestamp, from });
+                self.logs.of(partition).list(asked.partition_index, asked.timestamp, from)
             });
             ListOffsetsTopicResponse::default()
                 .with_partitions(partitions.collect())

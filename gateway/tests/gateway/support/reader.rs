@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::internal::{ColdFetchRequest, ColdFetchResponse, PlanRequest, PlanResponse};
+use hop::internal::{
+    ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, PlanRequest,
+    PlanResponse,
+};
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
 use protocol::batch::BatchView;
@@ -59,20 +62,32 @@ impl FakeReader {
         }
     }
 
-    fn read(&self, request: &ColdFetchRequest) -> ColdFetchResponse {
+    /// Whether this one is to be refused.
+    fn refuses(&self) -> bool {
         let refusals = self.refusals.load(Ordering::SeqCst);
-        if refusals > 0 {
-            self.refusals.store(refusals - 1, Ordering::SeqCst);
+        self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
+        refusals > 0
+    }
+
+    /// Looks at one batch at a time: whoever searches has to come back.
+    fn search(&self, request: &ColdSearchRequest) -> ColdSearchResponse {
+        if self.refuses() {
+            let error_code = ErrorCode::KafkaStorageError.code().into();
+            return ColdSearchResponse { error_code, ..ColdSearchResponse::default() };
+        }
+        let log = self.logs.of(partition_in(&request.plan));
+        let first = log.read(request.from_offset, 0);
+        let next_offset = BatchView::whole(&first[0]).unwrap().last_offset() + 1;
+        let found = log.search(request.from_offset, next_offset, request.timestamp);
+        ColdSearchResponse { error_code: 0, found, next_offset }
+    }
+
+    fn read(&self, request: &ColdFetchRequest) -> ColdFetchResponse {
+        if self.refuses() {
             let error_code = ErrorCode::KafkaStorageError.code();
             return ColdFetchResponse { error_code, ..ColdFetchResponse::default() };
         }
-        let plan = std::str::from_utf8(&request.plan).unwrap();
-        let mut parts = plan.split('/');
-        let mut next = || parts.next().unwrap();
-        let (tenant, topic, index) = (next(), next(), next());
-        let tenant = TenantId(tenant.parse().unwrap());
-        let id = PartitionId::new(tenant, topic.parse().unwrap(), index.parse().unwrap());
-        let log = self.logs.of(id);
+        let log = self.logs.of(partition_in(&request.plan));
         let mut records =
             log.read(request.fetch_offset, usize::try_from(request.max_bytes).unwrap());
         records.retain(|batch| BatchView::whole(batch).unwrap().base_offset() < log.cold_end());
@@ -88,6 +103,15 @@ impl FakeReader {
     }
 }
 
+/// What a token says, in the clear.
+fn partition_in(plan: &[u8]) -> PartitionId {
+    let mut parts = std::str::from_utf8(plan).unwrap().split('/');
+    let mut next = || parts.next().unwrap();
+    let (tenant, topic, index) = (next(), next(), next());
+    let tenant = TenantId(tenant.parse().unwrap());
+    PartitionId::new(tenant, topic.parse().unwrap(), index.parse().unwrap())
+}
+
 /// The reader as the hop calls it.
 pub(crate) struct ReaderHandler(pub(crate) Arc<FakeReader>);
 
@@ -96,6 +120,10 @@ impl Handler for ReaderHandler {
         let reader = Arc::clone(&self.0);
         let request = match body {
             Request::ColdFetch(request) => request,
+            Request::ColdSearch(request) => {
+                let answer = reader.search(&request);
+                return futures::future::ready(Response::ColdSearch(answer)).boxed();
+            }
             Request::Plan(request) => {
                 let answer = reader.plan(header.tenant, &request);
                 return futures::future::ready(Response::Plan(answer)).boxed();

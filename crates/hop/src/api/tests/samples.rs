@@ -17,9 +17,10 @@ use crate::{
     expected_epoch,
     internal::{
         Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactedRun,
-        CompactionOffer, CompactionWorkRequest, CompactionWorkResponse, OpenPartition,
-        OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
+        ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
+        CommitCompactionResponse, CompactedRun, CompactionOffer, CompactionWorkRequest,
+        CompactionWorkResponse, FoundRecord, OpenPartition, OpenPartitionsRequest,
+        OpenPartitionsResponse, PlanRequest, PlanResponse,
     },
 };
 
@@ -52,6 +53,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::InitProducerId => topics::init_producer_id(),
         Api::Plan => plan(),
         Api::ColdFetch => (cold_fetch(), cold_fetched(Bytes::from_static(b"batches"))),
+        Api::ColdSearch => cold_search(),
         Api::OpenPartitions => open_partitions(),
         Api::CompactionWork => compaction_work(),
         Api::CommitCompaction => commit_compaction(),
@@ -225,6 +227,18 @@ fn cold_fetched(records: Bytes) -> Response {
         aborted: vec![Aborted { producer_id: 8, first_offset: 80 }],
         records: vec![records],
     })
+}
+
+fn cold_search() -> (Request, Response) {
+    let request = ColdSearchRequest {
+        plan: Bytes::from_static(b"sealed"),
+        from_offset: 77,
+        timestamp: 1_700_000_000_000,
+        plan_age_ms: 1_500,
+    };
+    let found = FoundRecord { offset: 80, timestamp: 1_700_000_000_001, leader_epoch: 12 };
+    let response = ColdSearchResponse { error_code: -1, found: Some(found), next_offset: 81 };
+    (Request::ColdSearch(request), Response::ColdSearch(response))
 }
 
 fn open_partitions() -> (Request, Response) {

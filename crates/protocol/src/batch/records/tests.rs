@@ -102,13 +102,27 @@ fn timestamps(all: &[i64]) -> bytes::Bytes {
 fn search_by_timestamp_finds_the_first_record_that_is_not_earlier() {
     let bytes = timestamps(&[10, 30, 20, 40]);
     let batch = BatchView::whole(&bytes).unwrap();
-    let find = |timestamp| first_at_or_after(&batch, timestamp).unwrap();
+    let find = |timestamp| first_at_or_after(&batch, 0, timestamp).unwrap();
     assert_eq!(find(0), Some((100, 10)));
     assert_eq!(find(10), Some((100, 10)));
     assert_eq!(find(11), Some((101, 30)));
     assert_eq!(find(31), Some((103, 40)));
     assert_eq!(find(batch.max_timestamp()), Some((103, 40)), "the record with the max timestamp");
     assert_eq!(find(41), None);
+    assert_eq!(first_at_or_after(&batch, 102, 11), Ok(Some((102, 20))), "from an offset on");
+    assert_eq!(first_at_or_after(&batch, 104, 11), Ok(None));
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_counts_as_one_record_for_a_search() {
+    let mut bytes = timestamps(&[10, 30]).to_vec();
+    // Compressed with gzip, it says.
+    bytes[22] |= 1;
+    let batch = BatchView::whole(&bytes).unwrap();
+    assert!(first_at_or_after(&batch, 0, 20).is_err());
+    assert_eq!(search_by_time(&batch, 0, 20), Some((100, 30)));
+    assert_eq!(search_by_time(&batch, 101, 20), Some((101, 30)));
+    assert_eq!(search_by_time(&batch, 0, 31), None, "its header rules it out");
 }
 
 #[test]
@@ -116,8 +130,8 @@ fn with_log_append_time_all_records_have_the_batchs() {
     let mut bytes = timestamps(&[10, 30]).to_vec();
     crate::batch::set_log_append_time(&mut bytes, 77);
     let batch = BatchView::whole(&bytes).unwrap();
-    assert_eq!(first_at_or_after(&batch, 31), Ok(Some((100, 77))));
-    assert_eq!(first_at_or_after(&batch, 78), Ok(None));
+    assert_eq!(first_at_or_after(&batch, 0, 31), Ok(Some((100, 77))));
+    assert_eq!(first_at_or_after(&batch, 0, 78), Ok(None));
 }
 
 #[test]

@@ -11,12 +11,14 @@ use protocol::messages::{
 };
 
 use super::{Request, Response, group, text, topic_name};
+use crate::search_from;
 
 pub(super) fn list() -> (Request, Response) {
-    let asked = list_offsets_request::ListOffsetsPartition::default()
+    let mut asked = list_offsets_request::ListOffsetsPartition::default()
         .with_partition_index(3)
         .with_current_leader_epoch(12)
         .with_timestamp(-2);
+    search_from::set(&mut asked, 70);
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_isolation_level(1)

@@ -40,6 +40,7 @@ pub(crate) use crate::load::LoadError;
 use crate::load::Waiting;
 use crate::memory::Memory;
 use crate::metrics;
+use crate::progress::Progress;
 
 /// The block cache and the way to fill it. Cheap to clone.
 #[derive(Clone)]
@@ -63,17 +64,19 @@ struct Shared {
     memory: Memory,
     budget: Budget,
     store: Store,
+    progress: Arc<Progress>,
     /// Something was queued, or a load ended.
     work: Notify,
     drain: Drain,
 }
 
 impl Blocks {
-    pub(crate) fn new(store: Store, budget: Budget, drain: Drain) -> Self {
+    pub(crate) fn new(store: Store, budget: Budget, progress: Arc<Progress>, drain: Drain) -> Self {
         // Two GETs must fit: one that is answered and one that is being fetched.
         let memory = Memory::new(budget.memory.max(2 * RUN_BYTES_MAX));
         let (table, work) = (Mutex::default(), Notify::new());
-        let shared = Shared { table, memory, budget, store, work, drain: drain.clone() };
+        let shared =
+            Shared { table, memory, budget, store, progress, work, drain: drain.clone() };
         let shared = Arc::new(shared);
         drop(drain.spawn("cold loads", Arc::clone(&shared).dispatch()));
         Self { shared }
@@ -102,6 +105,7 @@ impl Blocks {
             let known = extents.iter().filter(|extent| table.knows(extent)).count();
             let queued = table.want(flow, partition, extents);
             metrics::looked_up(known, queued);
+            self.shared.progress.looked_up(flow, known, queued);
             table.find(first)
         };
         self.shared.work.notify_one();

@@ -8,6 +8,8 @@
 
 mod search;
 
+use std::sync::Arc;
+
 use process::Drain;
 use protocol::batch::BatchError;
 use segment::store::StoreErrorKind;
@@ -20,6 +22,7 @@ use crate::config::Config;
 use crate::expand::Expander;
 use crate::fair::Flow;
 use crate::limits::{FETCH_BYTES_MAX, FOOTER_BYTES_MAX, INFLATING_MAX, RUN_BYTES_MAX};
+use crate::progress::Progress;
 use crate::readahead::Readahead;
 use crate::{metrics, select};
 
@@ -54,14 +57,19 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn new(config: &Config, store: Store, drain: Drain) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        store: Store,
+        progress: Arc<Progress>,
+        drain: Drain,
+    ) -> Self {
         let memory = config.memory.as_u64().saturating_sub(FOOTER_BYTES_MAX);
         let budget = Budget {
             memory,
             in_flight: config.in_flight.as_u64(),
             bandwidth: config.bandwidth.map(|rate| rate.as_u64()),
         };
-        let blocks = Blocks::new(store.clone(), budget, drain);
+        let blocks = Blocks::new(store.clone(), budget, progress, drain);
         let window = config.readahead.as_u64();
         Self {
             expander: Expander::new(store),

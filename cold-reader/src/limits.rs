@@ -74,11 +74,8 @@ pub(crate) const INDEXES_MAX: usize = 8;
 /// How often groups are told how far they are: what a consumer's pace is, with its pauses.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
-/// Groups with series of their own; all later ones share one. Some hundred series in all.
+/// Groups with series of their own; all later ones share one. Some six hundred series in all.
 pub(crate) const GROUPS_NAMED_MAX: usize = 64;
-
-/// Characters of a client's name that tell flows apart: names are the clients' to choose.
-pub(crate) const FLOW_NAME_MAX: usize = 128;
 
 const _: () = assert!(PLAN_LIFE.as_secs() < segment::plan::PLAN_LIFE_MAX.as_secs());
 const _: () = assert!(RUN_BYTES_MAX >= BLOCK_BYTES_MAX as u64);

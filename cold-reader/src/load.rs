@@ -13,6 +13,7 @@ use segment::{Extent, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::fair::Flow;
 use crate::limits::LINGER;
 
 /// Why a block could not be loaded.
@@ -45,6 +46,8 @@ pub(crate) enum Stage {
 /// Neighbouring blocks of one object that are fetched together.
 #[derive(Debug)]
 pub(crate) struct Load {
+    /// Who wanted it first.
+    pub(crate) flow: Flow,
     pub(crate) partition: PartitionId,
     pub(crate) extents: Vec<Extent>,
     stage: watch::Sender<Stage>,
@@ -59,10 +62,10 @@ pub(crate) struct Waiting {
 }
 
 impl Load {
-    pub(crate) fn new(partition: PartitionId, extents: Vec<Extent>) -> Arc<Self> {
+    pub(crate) fn new(flow: Flow, partition: PartitionId, extents: Vec<Extent>) -> Arc<Self> {
         let (stage, _) = watch::channel(Stage::Queued);
         let wanted_until = Mutex::new(Instant::now() + LINGER);
-        Arc::new(Self { partition, extents, stage, wanted_until })
+        Arc::new(Self { flow, partition, extents, stage, wanted_until })
     }
 
     /// Length of the GET.

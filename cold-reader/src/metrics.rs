@@ -7,6 +7,8 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use protocol::ids::TenantId;
 
+use crate::progress::Used;
+
 const FETCH_TOTAL: &str = "cold_reader_fetch_total";
 const FETCH_BYTES_TOTAL: &str = "cold_reader_fetch_bytes_total";
 const FETCH_ERRORS_TOTAL: &str = "cold_reader_fetch_errors_total";
@@ -24,6 +26,11 @@ const READAHEAD_BYTES_TOTAL: &str = "cold_reader_readahead_bytes_total";
 const GET_SECONDS: &str = "cold_reader_get_seconds";
 const FETCH_SECONDS: &str = "cold_reader_fetch_seconds";
 const GROUP_BYTES_TOTAL: &str = "cold_reader_group_bytes_total";
+const GROUP_FETCHES_TOTAL: &str = "cold_reader_group_fetches_total";
+const GROUP_WAIT_MILLISECONDS_TOTAL: &str = "cold_reader_group_wait_milliseconds_total";
+const GROUP_CACHE_HITS_TOTAL: &str = "cold_reader_group_cache_hits_total";
+const GROUP_CACHE_MISSES_TOTAL: &str = "cold_reader_group_cache_misses_total";
+const GROUP_GET_TOTAL: &str = "cold_reader_group_get_total";
 const GROUP_LAG_RECORDS: &str = "cold_reader_group_lag_records";
 const GROUP_CAUGHT_UP_SECONDS: &str = "cold_reader_group_caught_up_seconds";
 
@@ -47,6 +54,11 @@ pub(crate) fn describe() {
     describe_histogram!(GET_SECONDS, Unit::Seconds, "Ranged GETs for blocks");
     describe_histogram!(FETCH_SECONDS, Unit::Seconds, "From a cold fetch to its first byte");
     describe_counter!(GROUP_BYTES_TOTAL, Unit::Bytes, "Record bytes answered, by group");
+    describe_counter!(GROUP_FETCHES_TOTAL, "Cold fetches answered with records, by group");
+    describe_counter!(GROUP_WAIT_MILLISECONDS_TOTAL, Unit::Milliseconds, "Their times, together");
+    describe_counter!(GROUP_CACHE_HITS_TOTAL, "As cold_reader_cache_hits_total, by group");
+    describe_counter!(GROUP_CACHE_MISSES_TOTAL, "As cold_reader_cache_misses_total, by group");
+    describe_counter!(GROUP_GET_TOTAL, "Ranged GETs, by the group that wanted them first");
     describe_gauge!(GROUP_LAG_RECORDS, "Records between a group and the ends of what it replays");
     describe_gauge!(GROUP_CAUGHT_UP_SECONDS, Unit::Seconds, "Until a group will have caught up");
 }
@@ -112,10 +124,19 @@ pub(crate) fn read_ahead(bytes: u64) {
     counter!(READAHEAD_BYTES_TOTAL).increment(bytes);
 }
 
-/// A group was given this many bytes. `group` is one of a bounded number.
-pub(crate) fn group_fetched(tenant: TenantId, group: String, bytes: u64) {
-    let tenant = tenant.0.to_string();
-    counter!(GROUP_BYTES_TOTAL, "tenant" => tenant, "group" => group).increment(bytes);
+/// What a group got and cost. `group` is one of a bounded number.
+pub(crate) fn group_used(tenant: TenantId, group: &str, used: Used) {
+    let labels = [("tenant", tenant.0.to_string()), ("group", group.to_owned())];
+    for (name, value) in [
+        (GROUP_BYTES_TOTAL, used.bytes),
+        (GROUP_FETCHES_TOTAL, used.fetches),
+        (GROUP_WAIT_MILLISECONDS_TOTAL, u64::try_from(used.waited.as_millis()).unwrap_or(u64::MAX)),
+        (GROUP_CACHE_HITS_TOTAL, used.hits),
+        (GROUP_CACHE_MISSES_TOTAL, used.misses),
+        (GROUP_GET_TOTAL, used.gets),
+    ] {
+        counter!(name, &labels).increment(value);
+    }
 }
 
 /// A group has so many records left, and will have read them after this time if that is foreseeable.

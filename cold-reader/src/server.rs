@@ -25,7 +25,6 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::fair::Flow;
 use crate::fetch::{FetchError, Fetcher, Searched};
-use crate::limits::FLOW_NAME_MAX;
 use crate::metrics;
 use crate::planner::Planner;
 use crate::progress::Progress;
@@ -60,7 +59,7 @@ impl Server {
             async move { progress.report(drain).await }
         };
         drop(drain.spawn("replay progress", report));
-        let fetcher = Arc::new(Fetcher::new(config, store, drain));
+        let fetcher = Arc::new(Fetcher::new(config, store, Arc::clone(&progress), drain));
         Self { fetcher, planner, progress, secret }
     }
 
@@ -114,9 +113,10 @@ impl Server {
         let plan = self.open(flow, &request.plan, request.plan_age_ms)?;
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0);
         let records = self.fetcher.fetch(flow, &plan, request.fetch_offset, max_bytes).await?;
-        metrics::fetched(records.bytes, begun.elapsed());
+        let took = begun.elapsed();
+        metrics::fetched(records.bytes, took);
         let left = plan.high_watermark - records.next_offset;
-        self.progress.fetched(flow, plan.partition, left, records.bytes);
+        self.progress.fetched(flow, plan.partition, left, records.bytes, took);
         // One that ended before the first record would take the same producer's
         // next, committed records with it; one that began after the last says nothing.
         let touches =
@@ -170,8 +170,7 @@ impl hop::Handler for Server {
 
 /// Whose share a fetch is from: that of the clients of one tenant with one name on one host.
 fn flow_of(header: &HopHeader) -> Flow {
-    let name = format!("{}@{}", header.client_id, header.client_host);
-    let name = name.char_indices().nth(FLOW_NAME_MAX).map_or(&*name, |(end, _)| &name[..end]);
+    let name = hop::client_name(&header.client_id, &header.client_host);
     Flow { tenant: header.tenant, name: Arc::from(name) }
 }
 

@@ -25,6 +25,7 @@ use crate::route::tides::Tides;
 use crate::route::tier::Policy;
 use crate::takeover::Takeovers;
 use crate::upstream::Upstream;
+use crate::usage::Usage;
 
 /// The parts of one gateway that all its connections share.
 pub(crate) struct Core {
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     pub(crate) tides: Tides,
     pub(crate) cold: ColdReads,
+    pub(crate) usage: Usage,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) traces: AtomicU64,
 }

@@ -27,7 +27,8 @@ use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::takeover::{Follower, Takeovers};
 use crate::upstream::Upstream;
-use crate::{accept, metrics, stack};
+use crate::usage::Usage;
+use crate::{accept, metrics, stack, usage};
 
 /// What a gateway needs from its process.
 #[derive(Clone)]
@@ -75,6 +76,7 @@ pub enum RoleError {
 pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, RoleError> {
     config.check()?;
     metrics::describe();
+    usage::describe();
     let address = config.listener.bind.clone();
     let listener = deps.peers.net().listen(&address).await;
     let listener = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -129,6 +131,7 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),
         tides: Tides::default(),
         cold: ColdReads::new(cold_bytes),
+        usage: Usage::new(),
         producer_ids: ProducerIds::default(),
         traces: AtomicU64::new(seed),
         view: deps.view,

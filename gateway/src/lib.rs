@@ -14,6 +14,7 @@
 mod config;
 mod limits;
 mod metrics;
+mod usage;
 
 mod gateway;
 mod registration;

@@ -122,6 +122,9 @@ pub(crate) const COLD_FAILURE_LIFE: Duration = Duration::from_secs(1);
 /// How long a cold read may take in the background.
 pub(crate) const COLD_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Groups with series of their own, of three counters each; all later ones share one.
+pub(crate) const GROUPS_NAMED_MAX: usize = 64;
+
 /// Searches by time of one request that go to cold readers at the same time. Each is some calls and one
 /// block in a reader's memory.
 pub(crate) const SEARCHES_AT_ONCE: usize = 16;

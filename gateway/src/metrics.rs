@@ -22,6 +22,8 @@ const CONNECTIONS: &str = "gateway_connections";
 const CONNECTIONS_REFUSED_TOTAL: &str = "gateway_connections_refused_total";
 /// Connections that this side ended, by reason.
 const DISCONNECTS_TOTAL: &str = "gateway_disconnects_total";
+/// From a fetch that is the first to want a cold read to its records or its failure.
+const COLD_READ_SECONDS: &str = "gateway_cold_read_seconds";
 /// Cold reads that were not ready when their fetch was answered.
 const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
 /// Storage nodes whose incarnation ended while calls to it may have been under way.
@@ -41,6 +43,7 @@ pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "open client connections");
     describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
     describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
+    describe_histogram!(COLD_READ_SECONDS, "time of cold reads, with their plans");
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
@@ -88,6 +91,10 @@ pub(crate) fn refused(limit: &'static str) {
 
 pub(crate) fn disconnected(reason: &'static str) {
     counter!(DISCONNECTS_TOTAL, "reason" => reason).increment(1);
+}
+
+pub(crate) fn cold_read(took: Duration) {
+    histogram!(COLD_READ_SECONDS).record(took.as_secs_f64());
 }
 
 pub(crate) fn cold_read_left() {

@@ -94,6 +94,7 @@ impl Shared {
             }
         };
         metrics::got(bytes.len() as u64, begun.elapsed());
+        self.progress.got(&load.flow);
         let blocks = load.extents.iter().map(|extent| {
             let at = (extent.byte_offset - start) as usize;
             let block = bytes.slice(at..at + extent.byte_len as usize);

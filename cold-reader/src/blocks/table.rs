@@ -98,7 +98,7 @@ impl Table {
         let missing: Vec<_> = extents.split(unwanted).flat_map(select::runs).collect();
         let blocks = missing.iter().map(|run| run.len()).sum();
         for run in missing {
-            let load = Load::new(partition, run.to_vec());
+            let load = Load::new(flow.clone(), partition, run.to_vec());
             for (index, extent) in run.iter().enumerate() {
                 let slot = Slot::Loading { load: Arc::clone(&load), index };
                 self.slots.insert(BlockKey::of(extent), slot);

@@ -34,7 +34,7 @@ async fn stored(partitions: i32, blocks: i64) -> (Arc<FaultyStore>, Fixture) {
 
 fn blocks(fixture: &Fixture, memory: u64, in_flight: u64, bandwidth: Option<u64>) -> Blocks {
     let budget = Budget { memory, in_flight, bandwidth };
-    Blocks::new(fixture.store.clone(), budget, Drain::new())
+    Blocks::new(fixture.store.clone(), budget, Arc::default(), Drain::new())
 }
 
 /// What a group that replays a partition from its first block on has got, when it ends.
@@ -224,7 +224,7 @@ async fn a_role_that_stops_fails_what_waits() {
     let (_, fixture) = stored(1, 2).await;
     let drain = Drain::new();
     let budget = Budget { memory: 64 * MIB, in_flight: 1, bandwidth: None };
-    let blocks = Blocks::new(fixture.store.clone(), budget, drain.clone());
+    let blocks = Blocks::new(fixture.store.clone(), budget, Arc::default(), drain.clone());
     let extents = fixture.plan(0).extents;
     let queued = blocks.clone();
     let (first, second) = (extents[..1].to_vec(), extents[1..].to_vec());

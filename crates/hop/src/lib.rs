@@ -42,6 +42,6 @@ pub use api::{Api, Call, Request, Response};
 pub use error::HopError;
 pub use handshake::Role;
 pub use peers::{Peer, Peers};
-pub use request::{Handler, HopHeader, HopRequest};
+pub use request::{Handler, HopHeader, HopRequest, client_name};
 pub use secret::ClusterSecret;
 pub use server::serve;

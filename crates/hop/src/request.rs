@@ -26,6 +26,15 @@ pub struct HopHeader {
     pub lane: u64,
 }
 
+/// Characters of a client's name that tell groups apart: names are the clients' to choose.
+const CLIENT_NAME_MAX: usize = 128;
+
+/// Stands for a group wherever a request does not name one: the clients of one name on one host.
+pub fn client_name(client_id: &str, client_host: &str) -> String {
+    let name = format!("{client_id}@{client_host}");
+    name.chars().take(CLIENT_NAME_MAX).collect()
+}
+
 /// One request on its way to a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HopRequest {

@@ -27,12 +27,13 @@ use protocol::ErrorCode;
 use protocol::fetch::FetchPartition;
 use protocol::ids::PartitionId;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::plans::Plans;
 use crate::context::Context;
 use crate::limits::{COLD_ENDS_MAX, COLD_FAILURE_LIFE, COLD_READ_LIFE, COLD_READ_TIMEOUT};
 use crate::lru::Lru;
+use crate::metrics;
 use crate::route::tier::Tier;
 
 pub(crate) use self::search::{Search, Searched, search};
@@ -170,9 +171,10 @@ async fn run(
     number: u64,
     sender: watch::Sender<Option<Arc<Outcome>>>,
 ) {
-    let reads = &context.core.cold;
+    let (reads, begun) = (&context.core.cold, Instant::now());
     let outcome = timeout(COLD_READ_TIMEOUT, read::read(&context, &reads.plans, want)).await;
     let outcome = outcome.unwrap_or_else(|_| failed(want, ErrorCode::KafkaStorageError));
+    metrics::cold_read(begun.elapsed());
     let kept = match &outcome {
         Outcome::Records { partition, next_offset } => {
             reads.ended(want.partition, *next_offset);

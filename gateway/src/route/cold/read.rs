@@ -76,7 +76,9 @@ pub(super) async fn plan(
         }
         answer => answer,
     };
-    answer.map(|answer| plans.add(&want, Plan::new(&answer, asked_at)))
+    let answer = answer?;
+    context.core.usage.planned(context);
+    Ok(plans.add(&want, Plan::new(&answer, asked_at)))
 }
 
 /// Has the plan after the present one at hand before its consumer is there: a replay does not wait for

@@ -16,9 +16,11 @@ use super::owners::Owners;
 use super::part::Part;
 use crate::context::Context;
 use crate::limits::{FETCH_FIRST_PASS, FETCH_GRACE, FETCH_LAST_CALL};
+use crate::metrics::ServedBy;
 use crate::route::cold::{Outcome, Want};
 use crate::route::sessions::Found;
 use crate::route::tier::{self, Tide, Tier};
+use crate::usage::Tiers;
 use crate::{errors, metrics};
 
 /// One fetch at work.
@@ -245,6 +247,7 @@ impl Gather {
         let mut left = terms.max_bytes;
         let mut first = true;
         let mut found = Vec::with_capacity(parts.len());
+        let mut given = Tiers::default();
         for part in parts {
             if part.awaits_cold() {
                 metrics::cold_read_left();
@@ -268,12 +271,17 @@ impl Gather {
                 left = left.saturating_sub(bytes);
                 first = false;
                 metrics::fetched(served_by, bytes);
+                match served_by {
+                    ServedBy::Node => given.hot += bytes,
+                    ServedBy::Reader => given.cold += bytes,
+                }
                 if let Some(want) = taken_from {
                     context.core.cold.taken(&want);
                 }
             }
             found.push(Found { topic: asked.topic, partition: answer });
         }
+        context.core.usage.fetched(&context, given);
         found
     }
 }

@@ -23,6 +23,7 @@
 mod consumers;
 mod dispatch;
 mod table;
+mod window;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use segment::{Extent, Store};
 use tokio::sync::Notify;
 
 use self::table::{Found, Table};
+use self::window::Window;
 use crate::fair::Flow;
 use crate::limits::RUN_BYTES_MAX;
 pub(crate) use crate::load::LoadError;
@@ -53,7 +55,7 @@ pub(crate) struct Blocks {
 pub(crate) struct Budget {
     /// Bytes of blocks: being fetched, cached, being answered.
     pub(crate) memory: u64,
-    /// Bytes being fetched at one time.
+    /// Bytes being fetched at one time; fewer while the store has too much to do.
     pub(crate) in_flight: u64,
     /// Bytes per second from the store; `None` is as many as it gives.
     pub(crate) bandwidth: Option<u64>,
@@ -62,7 +64,8 @@ pub(crate) struct Budget {
 struct Shared {
     table: Mutex<Table>,
     memory: Memory,
-    budget: Budget,
+    bandwidth: Option<u64>,
+    window: Mutex<Window>,
     store: Store,
     progress: Arc<Progress>,
     /// Something was queued, or a load ended.
@@ -74,10 +77,16 @@ impl Blocks {
     pub(crate) fn new(store: Store, budget: Budget, progress: Arc<Progress>, drain: Drain) -> Self {
         // Two GETs must fit: one that is answered and one that is being fetched.
         let memory = Memory::new(budget.memory.max(2 * RUN_BYTES_MAX));
-        let (table, work) = (Mutex::default(), Notify::new());
-        let shared =
-            Shared { table, memory, budget, store, progress, work, drain: drain.clone() };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            table: Mutex::default(),
+            memory,
+            bandwidth: budget.bandwidth,
+            window: Mutex::new(Window::new(budget.in_flight)),
+            store,
+            progress,
+            work: Notify::new(),
+            drain: drain.clone(),
+        });
         drop(drain.spawn("cold loads", Arc::clone(&shared).dispatch()));
         Self { shared }
     }

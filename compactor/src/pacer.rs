@@ -1,4 +1,4 @@
-//! Bytes per second: compaction comes after uploads and readers, so it takes a bounded share.
+//! Bytes per second: compaction is to take a bounded share of what uploads and it have in common.
 
 use std::time::Duration;
 

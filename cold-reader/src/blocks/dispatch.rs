@@ -23,7 +23,7 @@ impl Shared {
     pub(super) async fn dispatch(self: Arc<Self>) {
         let draining = self.drain.draining();
         let mut draining = std::pin::pin!(draining);
-        let mut pace = Pace::new(self.budget.bandwidth);
+        let mut pace = Pace::new(self.bandwidth);
         loop {
             let step = async {
                 sleep_until(pace.free_at).await;
@@ -53,7 +53,7 @@ impl Shared {
         let mut table = self.table.lock();
         let load = table.next()?;
         let is_room = table.in_flight == 0
-            || table.in_flight.saturating_add(load.bytes()) <= self.budget.in_flight;
+            || table.in_flight.saturating_add(load.bytes()) <= self.window.lock().bytes();
         if !is_room {
             return None;
         }
@@ -89,10 +89,14 @@ impl Shared {
         let bytes = match self.store.get_range(&load.extents[0].location.key(), range).await {
             Ok(bytes) => memory.around(bytes),
             Err(error) => {
+                if error.is_transient() {
+                    self.window.lock().refused();
+                }
                 let error = LoadError::Store(error);
                 return load.extents.iter().map(|_| Err(error.clone())).collect();
             }
         };
+        self.window.lock().came(bytes.len() as u64);
         metrics::got(bytes.len() as u64, begun.elapsed());
         self.progress.got(&load.flow);
         let blocks = load.extents.iter().map(|extent| {

@@ -196,9 +196,12 @@ async fn a_store_that_was_away_is_tried_again() {
     faulty.set_down(true);
     let failed = blocks.fetch(&flow("a"), partition(0), &extents).await;
     assert!(matches!(failed, Err(LoadError::Store(_))), "{failed:?}");
+    let left = blocks.shared.window.lock().bytes();
+    assert!(left < 1 << 30, "a store in trouble is asked for less at a time");
     faulty.set_down(false);
     sleep(crate::limits::FAILURE_LIFE).await;
     assert_eq!(blocks.fetch(&flow("a"), partition(0), &extents).await.unwrap().len(), 3);
+    assert!(blocks.shared.window.lock().bytes() > left);
 }
 
 /// What does not fit is dropped from the end that was used longest ago.

@@ -16,6 +16,9 @@ use crate::timeline::{Flow, Timeline};
 
 /// Whoever holds a rate catches up with no more than this of what it could not read in time.
 const BURST: Duration = Duration::from_millis(100);
+/// KAFKA_STORAGE_ERROR: clients ask again, after `retry.backoff.ms`.
+const STORAGE_ERROR: i16 = 56;
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 /// The lowest CPU weight.
 const NICENESS: i32 = 19;
 
@@ -36,6 +39,8 @@ pub(crate) struct Consumer {
     pub(crate) group: &'static str,
     /// On this machine but not of the system: its threads take the CPU that is left.
     pub(crate) gives_way: bool,
+    /// Asks again when records could not be read, as clients do.
+    pub(crate) asks_again: bool,
     /// Who wants to know when bytes arrived.
     pub(crate) watch: Option<(Timeline, Flow)>,
 }
@@ -60,6 +65,8 @@ pub(crate) struct Consumed {
     pub(crate) elapsed: Duration,
     /// Of each partition, what would have been read next.
     pub(crate) next: Vec<i64>,
+    /// How often it had to ask again.
+    pub(crate) refused: u64,
 }
 
 impl Consumed {
@@ -86,6 +93,7 @@ impl Consumer {
             fetch_bytes: 1 << 20,
             group: "replay",
             gives_way: false,
+            asks_again: false,
             watch: None,
         }
     }
@@ -99,13 +107,14 @@ impl Consumer {
                 thread::spawn(move || Reader::open(&consumer, partition, start)?.run())
             })
             .collect();
-        let (mut bytes, mut next) = (0, Vec::new());
+        let mut all = Consumed { bytes: 0, elapsed: Duration::ZERO, next: Vec::new(), refused: 0 };
         for reader in readers {
             let read = reader.join().ok().context("a consumer panicked")??;
-            bytes += read.0;
-            next.push(read.1);
+            all.bytes += read.bytes;
+            all.refused += read.refused;
+            all.next.extend(read.next);
         }
-        Ok(Consumed { bytes, elapsed: start.elapsed(), next })
+        Ok(Consumed { elapsed: start.elapsed(), ..all })
     }
 
     /// Where each partition's log ends now.
@@ -122,6 +131,7 @@ struct Reader<'a> {
     link: Link,
     start: Instant,
     bytes: u64,
+    refused: u64,
     /// When the next fetch is due, with a rate.
     due: Duration,
 }
@@ -138,12 +148,12 @@ impl<'a> Reader<'a> {
             rustix::process::setpriority_process(None, NICENESS)?;
         }
         let link = Link { stream: dial(consumer.address)?, answer: Vec::new() };
-        let (bytes, due) = (0, Duration::ZERO);
-        Ok(Self { consumer, partition, link, start, bytes, due })
+        let (bytes, refused, due) = (0, 0, Duration::ZERO);
+        Ok(Self { consumer, partition, link, start, bytes, refused, due })
     }
 
-    /// Bytes that were read, and the offset after them.
-    fn run(mut self) -> Result<(u64, i64)> {
+    /// Of its one partition.
+    fn run(mut self) -> Result<Consumed> {
         let index = usize::try_from(self.partition)?;
         let mut is_first = true;
         loop {
@@ -158,7 +168,8 @@ impl<'a> Reader<'a> {
             };
             let next = self.lap(&span)?;
             if self.consumer.lasting.is_none() || self.is_over() {
-                return Ok((self.bytes, next));
+                let Self { bytes, refused, start, .. } = self;
+                return Ok(Consumed { bytes, elapsed: start.elapsed(), next: vec![next], refused });
             }
             is_first = false;
         }
@@ -178,6 +189,12 @@ impl<'a> Reader<'a> {
         while next < span.end && !self.is_over() {
             thread::sleep(self.due.saturating_sub(self.start.elapsed()));
             let fetched = self.link.fetch(consumer, partition, next, consumer.fetch_bytes)?;
+            if consumer.asks_again && fetched.error == STORAGE_ERROR {
+                self.refused += 1;
+                thread::sleep(RETRY_BACKOFF);
+                continue;
+            }
+            ensure!(fetched.error == 0, "error {} at {partition}/{next}", fetched.error);
             let (mut bytes, from) = (0, next);
             for (base, last, length) in fetched.batches() {
                 // The first batch of a lap may begin below the offset, which lies in it.
@@ -220,9 +237,7 @@ impl Link {
     ) -> Result<Fetched<'_>> {
         let request = fetch(consumer.group, &consumer.topic, partition, offset, bytes);
         self.ask(&request)?;
-        let fetched = fetched(&self.answer).context("a fetch answer")?;
-        ensure!(fetched.error == 0, "error {} at {partition}/{offset}", fetched.error);
-        Ok(fetched)
+        fetched(&self.answer).context("a fetch answer")
     }
 
     fn ask(&mut self, request: &[u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod ack_floor;
 mod base;
+mod cold_faults;
 mod cold_isolation;
 mod cold_peak;
 mod partitions;
@@ -39,6 +40,7 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "peak-produce" => peak_produce::run(options),
         "ack-floor" => ack_floor::run(options),
         "base-100" => base::run(name, 100.0, 16, options),
+        "cold-faults" => cold_faults::run(options),
         "cold-isolation" => cold_isolation::run(options),
         "cold-peak" | "cold-read" => cold_peak::run(options),
         "s3-cost" | "cost" => s3_cost::run(options),
@@ -46,7 +48,7 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "base-500" => base::run(name, 500.0, 64, options),
         _ if LATER.contains(&name) => bail!("scenario `{name}` is not built yet"),
         _ => bail!(
-            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-isolation, cold-peak, s3-cost, partitions; later: {}",
+            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions; later: {}",
             LATER.join(", ")
         ),
     }

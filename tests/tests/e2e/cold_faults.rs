@@ -1,7 +1,8 @@
 //! An object store that is slow or fails holds up replays, and nobody else: with a disk front neither
 //! produce nor tail reads need it.
 //!
-//! Counts are asserted. Latencies and rates are printed: this is a debug build on a busy machine.
+//! Counts are asserted. Latencies and rates are printed: this is a debug build on a busy machine, and
+//! its backlog is small. `make bench SCENARIO=cold-faults` shows by how much replays get slower.
 
 use std::thread::sleep;
 use std::time::Duration;

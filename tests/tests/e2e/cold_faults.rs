@@ -114,6 +114,11 @@ fn an_object_store_that_is_slow_or_fails_holds_up_replays_only() {
     sleep(2 * PHASE);
     let phases = PHASES.map(|(name, fault)| phase(&mut cluster, &mut load, name, fault));
 
+    let by_group = |tier: &str| {
+        let (name, label) = ("gateway_group_fetch_bytes_total", format!("tier=\"{tier}\""));
+        metric(cluster.gateways[0].http(), name, &label).expect("metric")
+    };
+    assert!(by_group("hot") > 0.0 && by_group("cold") > 0.0, "groups are told apart");
     let history = load.finish().expect("clients end in order");
     let findings = check(&history);
     assert!(findings.is_clean(), "{findings:?}");

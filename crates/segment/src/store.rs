@@ -234,7 +234,7 @@ impl Store {
 
     /// As [`Store::put_unconditional`], in parts of `part_bytes`: for objects too large to be
     /// tried again as a whole (R21). Nothing is there until all of it is; an upload that breaks off
-    /// leaves invisible parts, which the bucket's lifecycle removes.
+    /// leaves invisible parts, which the bucket's lifecycle removes. A directory takes it whole.
     pub async fn put_in_parts(
         &self,
         key: &Key,
@@ -242,7 +242,7 @@ impl Store {
         part_bytes: usize,
     ) -> Result<(), StoreError> {
         let length: usize = payload.iter().map(Bytes::len).sum();
-        if length <= part_bytes {
+        if length <= part_bytes || !self.backend.parts {
             return self.put_unconditional(key, payload).await;
         }
         let path = self.path(Op::PutPart, key)?;

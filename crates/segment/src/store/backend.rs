@@ -59,6 +59,8 @@ pub(super) struct Backend {
     pub(super) single_attempt: Arc<dyn ObjectStore>,
     /// Part of the URL in front of every key.
     pub(super) prefix: Path,
+    /// Whether long objects are sent in parts: where an attempt can fail on its way.
+    pub(super) parts: bool,
     /// What answers tell of the server's clock, if there is a server.
     pub(super) skew: Option<Arc<SkewMeter>>,
 }
@@ -66,7 +68,7 @@ pub(super) struct Backend {
 impl Backend {
     pub(super) fn of(store: Arc<dyn ObjectStore>) -> Self {
         let single_attempt = Arc::clone(&store);
-        Self { retrying: store, single_attempt, prefix: Path::default(), skew: None }
+        Self { retrying: store, single_attempt, prefix: Path::default(), parts: true, skew: None }
     }
 }
 
@@ -88,7 +90,7 @@ fn open_directory(path: &str) -> Result<Backend, OpenError> {
     let directory = LocalDirectory::open(FilePath::new(path)).map_err(|error| {
         OpenError::Directory { path: path.to_owned(), cause: error.to_string() }
     })?;
-    Ok(Backend::of(Arc::new(directory)))
+    Ok(Backend { parts: false, ..Backend::of(Arc::new(directory)) })
 }
 
 fn open_bucket(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Backend, OpenError> {
@@ -102,7 +104,7 @@ fn open_bucket(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Backe
         Ok(Arc::new(client))
     };
     let (retrying, single_attempt) = (build(read_retries())?, build(no_retries())?);
-    Ok(Backend { retrying, single_attempt, prefix, skew })
+    Ok(Backend { retrying, single_attempt, prefix, parts: true, skew })
 }
 
 fn bucket_builder(config: &StoreConfig, bucket: &str) -> Result<AmazonS3Builder, OpenError> {

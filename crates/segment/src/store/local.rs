@@ -13,6 +13,9 @@
 //! Lock files are never removed: a process could be waiting on the removed one
 //! while the next locks its successor. There are 256, picked by a hash of the key.
 
+mod reading;
+mod writing;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::ops::Range;
@@ -31,6 +34,9 @@ use object_store::{
 };
 use tokio::sync::Semaphore;
 
+use self::reading::Reading;
+use self::writing::{PIECE_BYTES, Staged, sync_directory_of};
+
 const STORE: &str = "directory";
 
 /// Updates of one process at one time. Each holds a blocking thread while it
@@ -47,6 +53,7 @@ pub(crate) struct LocalDirectory {
     files: LocalFileSystem,
     locks: PathBuf,
     updates: Arc<Semaphore>,
+    reading: Reading,
 }
 
 impl LocalDirectory {
@@ -58,7 +65,7 @@ impl LocalDirectory {
         lock_file(&locks, 0)?;
         let files = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?;
         let updates = Arc::new(Semaphore::new(UPDATES_MAX));
-        Ok(Self { files: files.with_fsync(true), locks, updates })
+        Ok(Self { files: files.with_fsync(true), locks, updates, reading: Reading::new() })
     }
 
     /// The lock is held from the comparison to the new version's name, so the
@@ -95,6 +102,35 @@ impl LocalDirectory {
         })
         .await?
     }
+
+    /// `None` where the file system cannot do it in this way.
+    async fn put_long(
+        &self,
+        location: &Path,
+        payload: &PutPayload,
+        mode: &PutMode,
+    ) -> Result<Option<PutResult>> {
+        let path = self.files.path_to_filesystem(location)?;
+        let (payload, create) = (payload.clone(), matches!(mode, PutMode::Create));
+        let written = tokio::task::spawn_blocking(move || {
+            let staged = Staged::write(&path, &payload)?;
+            if create { staged.create(&path) } else { staged.overwrite(&path) }
+        });
+        match written.await? {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::AlreadyExists {
+                    path: location.to_string(),
+                    source: error.into(),
+                });
+            }
+            Err(error) => return Err(generic(error)),
+        }
+        let e_tag = self.files.head(location).await?.e_tag;
+        let extensions = object_store::Extensions::default();
+        Ok(Some(PutResult { e_tag, version: None, extensions }))
+    }
 }
 
 /// Swaps the file's content in one step, durably.
@@ -109,8 +145,7 @@ fn replace(path: &FilePath, payload: &PutPayload) -> io::Result<()> {
     staged.set_modified(modified)?;
     staged.sync_all()?;
     fs::rename(&staged_path, path)?;
-    let parent = path.parent().expect("an object's file lies below the root");
-    File::open(parent)?.sync_all()
+    sync_directory_of(path)
 }
 
 /// Waits for the lock; dropping the file gives it back, as does the death of the process.
@@ -151,6 +186,10 @@ impl ObjectStore for LocalDirectory {
         match options.mode {
             PutMode::Update(expected) => self.update(location, payload, expected).await,
             mode @ (PutMode::Create | PutMode::Overwrite) => {
+                let long = payload.content_length() > PIECE_BYTES && options.attributes.is_empty();
+                if long && let Some(result) = self.put_long(location, &payload, &mode).await? {
+                    return Ok(result);
+                }
                 options.mode = mode;
                 self.files.put_opts(location, payload, options).await
             }
@@ -166,7 +205,7 @@ impl ObjectStore for LocalDirectory {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.files.get_opts(location, options).await
+        Ok(self.reading.gently(self.files.get_opts(location, options).await?))
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

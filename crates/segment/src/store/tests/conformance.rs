@@ -53,6 +53,8 @@ async fn suite(store: Store) {
     run.reads_exact_ranges().await;
     run.lists_below_a_prefix_in_order().await;
     run.joins_the_chunks_of_a_payload().await;
+    run.keeps_long_objects().await;
+    run.takes_an_object_in_parts().await;
     run.deletes().await;
     probe(&run.store, ProbeSize::Quick).await.unwrap();
 }
@@ -189,6 +191,41 @@ impl Run {
         let chunks: Vec<Bytes> = (0..300).map(|byte| vec![byte as u8; 31_000].into()).collect();
         self.store.put_unconditional(&key, chunks.clone()).await.unwrap();
         assert!(self.store.get(&key).await.unwrap() == chunks.concat(), "chunks are not in order");
+    }
+
+    /// A directory treats them differently.
+    async fn keeps_long_objects(&self) {
+        let key = self.key("long");
+        let texts = ["a", "b"].map(|letter| letter.repeat(1_000_003));
+        let created = join_all(texts.iter().map(|text| self.create(&key, text))).await;
+        let ours = created.iter().position(|result| matches!(result, Created::Ours(_)));
+        let ours = ours.expect("one of both is first");
+        assert_eq!(created[1 - ours], Created::Exists);
+        let (text, version) = self.read(&key).await;
+        assert!(text == texts[ours], "another object of {} bytes", text.len());
+        assert_eq!(created[ours], Created::Ours(version));
+
+        let key = self.key("overwritten");
+        for seed in [1, 2_usize] {
+            let bytes: Vec<u8> = (0..1_000_003).map(|at| ((at * seed) >> 5) as u8).collect();
+            self.store.put_unconditional(&key, vec![bytes.clone().into()]).await.unwrap();
+            for range in [0..1_000_003, 7..300_000, 262_143..900_001] {
+                let read = self.store.get_range(&key, range.start as u64..range.end as u64).await;
+                assert!(read.unwrap() == bytes[range.clone()], "other bytes in {range:?}");
+            }
+            let beyond = self.store.get_range(&key, 1..1_000_004).await.unwrap_err();
+            assert_eq!(beyond.kind, StoreErrorKind::Damaged);
+        }
+        let listed = self.store.list(self.key("").as_str()).await.unwrap();
+        assert!(listed.iter().all(|object| !object.key.as_str().contains('#')), "{listed:?}");
+    }
+
+    async fn takes_an_object_in_parts(&self) {
+        const PART: usize = 5 << 20;
+        let key = self.key("parts");
+        let bytes: Vec<u8> = (0..PART * 2 + 17).map(|at| (at >> 9) as u8).collect();
+        self.store.put_in_parts(&key, vec![bytes.clone().into()], PART).await.unwrap();
+        assert!(self.store.get(&key).await.unwrap() == bytes, "parts are not in order");
     }
 
     async fn deletes(&self) {

@@ -24,8 +24,7 @@ pub const OBJECT_BATCH_OVERHEAD_BYTES: usize = 36;
 /// blocks as the largest object can have.
 pub const OBJECT_PARTITION_OVERHEAD_BYTES: usize = 2_048;
 
-/// Largest batch a node takes: it must fit one object. `max.message.bytes` above it is as good as
-/// this.
+/// Largest batch a node takes: it must fit one object. `max.message.bytes` is refused above it.
 pub const BATCH_BYTES_MAX: usize = OBJECT_BYTES_MAX - 64 * 1024;
 
 /// Largest fetch answer, whatever the client allows: Kafka's `fetch.max.bytes` of 55 MiB.
@@ -90,6 +89,10 @@ pub const COMPACTION_EXTENTS_MAX: usize = 100_000;
 /// How often it is looked whether what a producer snapshot knows is durable: a group commit takes
 /// a few milliseconds.
 pub const DURABILITY_POLL: Duration = Duration::from_millis(5);
+
+/// Records that one refused batch names as its reason: clients show some of them, and an answer is to
+/// stay small.
+pub const RECORD_ERRORS_MAX: usize = 100;
 
 /// Footers read at the same time while a log is ended: bound by round trips.
 pub const FOOTERS_IN_FLIGHT: usize = 16;
@@ -168,6 +171,7 @@ pub const PROMISE_WAIT: Duration = Duration::from_millis(2_240);
 const _: () = assert!(PRODUCER_BATCHES == segment::index::PRODUCER_BATCHES_MAX);
 const _: () = assert!(OBJECT_BYTES_MAX as u64 <= segment::seqlog::PAYLOAD_BYTES_MAX);
 const _: () = assert!(OBJECT_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(BATCH_BYTES_MAX == protocol::limits::BATCH_BYTES_MAX);
 const _: () = assert!(
     BATCH_BYTES_MAX + OBJECT_BATCH_OVERHEAD_BYTES + OBJECT_PARTITION_OVERHEAD_BYTES
         <= OBJECT_BYTES_MAX

@@ -4,6 +4,8 @@
 //! Out: an answer once every batch is durable, or at the deadline (R28).
 //! Never: an await before the last append; a definite error after it (R44).
 
+mod records;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use protocol::batch::{BatchError, BatchView, NO_TIMESTAMP, validate_produced};
 use protocol::ids::{NodeId, PartitionId, TopicId};
 use protocol::messages::produce_request::PartitionProduceData;
 use protocol::messages::produce_response::{
-    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use protocol::{ErrorCode, StrBytes};
@@ -26,7 +28,8 @@ use crate::limits::{FRONT_BRAKE_FROM, FRONT_BRAKE_FULL, FRONT_BRAKE_MAX};
 use crate::metrics;
 use crate::node::Node;
 use crate::partition::{Append, AppendError, Appended, Partition};
-use crate::settings::TopicSettings;
+
+use self::records::RecordsRefused;
 
 /// `acks` of a producer that wants no answer. All others wait for durability: 1 as well, for there
 /// is nothing weaker to give (ADR 0001).
@@ -47,8 +50,8 @@ enum ProduceError {
     Batch(#[from] BatchError),
     #[error("batch of {bytes} bytes is larger than the topic's {max}")]
     TooLarge { bytes: usize, max: usize },
-    #[error("timestamp {timestamp} is out of the topic's range")]
-    Timestamp { timestamp: i64 },
+    #[error(transparent)]
+    Records(#[from] RecordsRefused),
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -174,32 +177,12 @@ fn append(
             true => BatchView::whole(&records)?,
             false => validate_produced(&records, false)?,
         };
-        check_timestamp(&batch, &settings, now_ms)?;
+        records::check(&batch, &settings, now_ms)?;
         Append::new(records.clone(), &batch)
     };
     let appended = partition.append(append, expected_epoch, now_ms, ack)?;
     metrics::produced(records.len());
     Ok(appended)
-}
-
-/// The producer's clock, as far as the header shows it (R71): its largest timestamp and, for the
-/// lower bound, that of its first record.
-fn check_timestamp(
-    batch: &BatchView<'_>,
-    settings: &TopicSettings,
-    now_ms: i64,
-) -> Result<(), ProduceError> {
-    let (first, largest) = (batch.base_timestamp(), batch.max_timestamp());
-    if settings.log_append_time || largest == NO_TIMESTAMP {
-        return Ok(());
-    }
-    if largest.saturating_sub(now_ms) > settings.timestamp_after_max_ms {
-        return Err(ProduceError::Timestamp { timestamp: largest });
-    }
-    if first != NO_TIMESTAMP && now_ms.saturating_sub(first) > settings.timestamp_before_max_ms {
-        return Err(ProduceError::Timestamp { timestamp: first });
-    }
-    Ok(())
 }
 
 /// Whether this node may refuse for good.
@@ -244,6 +227,7 @@ fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceRes
             let code = error.code();
             let response = response
                 .with_error_code(code.code())
+                .with_record_errors(error.records().to_vec())
                 .with_error_message(Some(StrBytes::from_string(error.to_string())))
                 .with_base_offset(-1)
                 .with_log_append_time_ms(NO_TIMESTAMP)
@@ -271,6 +255,14 @@ impl Placed {
 }
 
 impl ProduceError {
+    /// The records that are to blame, if it is not the whole batch.
+    fn records(&self) -> &[BatchIndexAndErrorMessage] {
+        match self {
+            Self::Records(error) => error.records(),
+            _ => &[],
+        }
+    }
+
     /// What the producer is told. Definite, all of them (R44).
     fn code(&self) -> ErrorCode {
         match self {
@@ -280,7 +272,7 @@ impl ProduceError {
             Self::NotOwned => ErrorCode::NotLeaderOrFollower,
             Self::Batch(error) => error.code(),
             Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
-            Self::Timestamp { .. } => ErrorCode::InvalidTimestamp,
+            Self::Records(error) => error.code(),
             Self::Append(error) => error.code(),
         }
     }

@@ -1,5 +1,8 @@
 //! The topic configs a node enforces, read once per change instead of once per batch.
 
+use std::ops::RangeInclusive;
+
+use metadata::topic_config::elements;
 use protocol::limits::BATCH_BYTES_MAX_DEFAULT;
 
 use crate::limits::BATCH_BYTES_MAX;
@@ -19,6 +22,8 @@ pub(crate) struct TopicSettings {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far ahead it may be (R71).
     pub timestamp_after_max_ms: i64,
+    /// `cleanup.policy` has `compact`: every record needs a key.
+    pub compacts: bool,
     /// `cleanup.policy` has `delete`: retention and DeleteRecords may remove old records. A topic
     /// that is only compacted keeps the last value of every key, so neither touches it.
     pub deletes_records: bool,
@@ -34,6 +39,7 @@ impl Default for TopicSettings {
             log_append_time: false,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            compacts: false,
             deletes_records: true,
             retention: Retention { ms: Some(RETENTION_MS_DEFAULT), bytes: None },
         }
@@ -48,6 +54,9 @@ impl TopicSettings {
         let milliseconds = |name: &str, default: i64| {
             config(name).and_then(|text| text.parse().ok()).unwrap_or(default)
         };
+        let cleans_by = |policy: &str| {
+            Some(elements(config("cleanup.policy")?).any(|element| element == policy))
+        };
         Self {
             batch_bytes_max: config("max.message.bytes")
                 .and_then(|text| text.parse().ok())
@@ -61,8 +70,8 @@ impl TopicSettings {
                 "message.timestamp.after.max.ms",
                 default.timestamp_after_max_ms,
             ),
-            deletes_records: config("cleanup.policy")
-                .is_none_or(|policy| policy.split(',').any(|word| word.trim() == "delete")),
+            compacts: cleans_by("compact").unwrap_or(default.compacts),
+            deletes_records: cleans_by("delete").unwrap_or(default.deletes_records),
             retention: Retention {
                 ms: match milliseconds("retention.ms", RETENTION_MS_DEFAULT) {
                     ..0 => None,
@@ -71,6 +80,13 @@ impl TopicSettings {
                 bytes: config("retention.bytes").and_then(|text| text.parse().ok()),
             },
         }
+    }
+
+    /// Which timestamps a producer may give its records; any if the node's clock replaces them.
+    pub(crate) fn legal_timestamps(&self, now_ms: i64) -> Option<RangeInclusive<i64>> {
+        let oldest = now_ms.saturating_sub(self.timestamp_before_max_ms);
+        let newest = now_ms.saturating_add(self.timestamp_after_max_ms);
+        (!self.log_append_time).then_some(oldest..=newest)
     }
 
     /// The settings of internal topics: only this node writes them, and moves their log starts.
@@ -96,6 +112,20 @@ mod tests {
         assert!(settings.log_append_time);
         assert_eq!(settings.timestamp_after_max_ms, 60_000);
         assert_eq!(settings.timestamp_before_max_ms, i64::MAX);
+    }
+
+    #[test]
+    fn a_cleanup_policy_is_a_list_which_may_be_empty() {
+        let read = |policy| {
+            let settings = TopicSettings::read(|name| (name == "cleanup.policy").then_some(policy));
+            (settings.compacts, settings.deletes_records)
+        };
+        assert_eq!(read("delete"), (false, true));
+        assert_eq!(read("compact"), (true, false));
+        assert_eq!(read("compact,delete"), (true, true));
+        assert_eq!(read(""), (false, false));
+        let default = TopicSettings::read(|_| None);
+        assert!(default.deletes_records && !default.compacts);
     }
 
     #[test]

@@ -228,8 +228,7 @@ fn configs(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refusal> 
         };
         configs.insert(config.name.to_string(), value.to_string());
     }
-    topic_config::validate_all(&configs).map_err(|error| invalid(error.to_string()))?;
-    Ok(configs)
+    topic_config::validated(&configs).map_err(|error| invalid(error.to_string()))
 }
 
 fn accepted(

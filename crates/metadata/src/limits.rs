@@ -50,4 +50,9 @@ pub(crate) const REBUILT_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a refresh waits for the watch before it lists by itself.
 pub(crate) const REFRESH_WAIT: Duration = Duration::from_millis(250);
 
+/// Longest value of a topic config. Most are numbers; the longest that tools write are lists of
+/// throttled replicas, which have no effect here. A hundred topics with two of them fit one
+/// transaction.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 1024;
+
 const _: () = assert!(TXN_BYTES_MAX < 3 << 19, "below etcd's 1.5 MiB request limit");

@@ -22,9 +22,9 @@ pub const REQUEST_ELEMENTS_MAX: usize = 100_000;
 /// request can start. The Java client fetches at most the partitions assigned to it.
 pub const REQUEST_PARTITIONS_MAX: usize = 10_000;
 
-/// Largest record batch a topic may allow: a batch and its header fit into one frame with room to
-/// spare. `max.message.bytes` is refused above it.
-pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest record batch a topic may allow: the largest object that a node writes, less what stands
+/// in it besides the batch. `max.message.bytes` is refused above it.
+pub const BATCH_BYTES_MAX: usize = (32 * 1024 - 64) * 1024;
 
 /// Default of a topic's `max.message.bytes`: Kafka's 1 MiB plus the batch overhead.
 pub const BATCH_BYTES_MAX_DEFAULT: usize = 1024 * 1024 + 12;

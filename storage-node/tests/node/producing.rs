@@ -92,6 +92,18 @@ async fn what_is_no_honest_batch_is_refused_for_sure_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_compacted_topic_refuses_records_without_a_key_and_says_which() {
+    let (_cluster, node, topic) = node(&[("cleanup.policy", "compact,delete")]).await;
+    let keyed =
+        |key| BatchBuilder::new().record(NOW_MS, Some(b"k"), Some(b"v")).record(NOW_MS, key, None);
+    let refused = node.client.produce(topic, 0, keyed(None).build()).await;
+    assert_eq!(error(refused.error_code), ErrorCode::InvalidRecord);
+    let blamed: Vec<_> = refused.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!(blamed, [1]);
+    assert_eq!(node.client.acked(topic, 0, keyed(Some(b"k")).build()).await, 0);
+}
+
+#[tokio::test]
 async fn a_batch_without_acknowledgement_is_appended_all_the_same() {
     let (_cluster, node, topic) = node(&[]).await;
     let data = PartitionProduceData::default().with_index(0).with_records(Some(batch(&["a"])));

@@ -9,6 +9,9 @@ use super::{
 /// `i64::MAX`, Kafka's "never".
 const NEVER: &str = "9223372036854775807";
 
+/// The largest batch a node can take.
+const BATCH_BYTES_MAX: i64 = protocol::limits::BATCH_BYTES_MAX as i64;
+
 /// Every topic config of Kafka 4.x and our own, in name order.
 pub const TOPIC_CONFIGS: &[TopicConfig] = &[
     row(
@@ -122,7 +125,7 @@ pub const TOPIC_CONFIGS: &[TopicConfig] = &[
         "max.message.bytes",
         Int,
         "1048588",
-        AtLeast(0),
+        Between(0, BATCH_BYTES_MAX),
         "The largest record batch that is accepted, as compressed by the producer.",
     ),
     row(
@@ -214,7 +217,7 @@ pub const TOPIC_CONFIGS: &[TopicConfig] = &[
         "segment.bytes",
         Int,
         "1073741824",
-        AtLeast(14),
+        AtLeast(1024 * 1024),
         "Accepted, without effect: the sizes of stored objects are the cluster's business.",
     ),
     row(

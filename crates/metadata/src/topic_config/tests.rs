@@ -66,9 +66,54 @@ fn anything_else_is_refused_with_the_reason() {
 
 #[test]
 fn compaction_lags_must_leave_a_window() {
-    assert!(validate_all(&set(&[("min.compaction.lag.ms", "10")])).is_ok());
+    assert!(validated(&set(&[("min.compaction.lag.ms", "10")])).is_ok());
     let crossed = set(&[("min.compaction.lag.ms", "10"), ("max.compaction.lag.ms", "9")]);
-    assert!(validate_all(&crossed).is_err());
+    assert!(validated(&crossed).is_err());
+}
+
+#[test]
+fn values_are_kept_in_their_plain_spelling() {
+    let odd = set(&[
+        ("max.message.bytes", " +0100 "),
+        ("preallocate", " TRUE"),
+        ("cleanup.policy", "compact ,, delete"),
+        ("min.cleanable.dirty.ratio", " 0.25 "),
+    ]);
+    let plain = set(&[
+        ("max.message.bytes", "100"),
+        ("preallocate", "true"),
+        ("cleanup.policy", "compact,delete"),
+        ("min.cleanable.dirty.ratio", "0.25"),
+    ]);
+    assert_eq!(validated(&odd), Ok(plain));
+}
+
+#[test]
+fn values_are_bounded() {
+    let long = "1:2,".repeat(CONFIG_VALUE_BYTES_MAX);
+    let text = validate("leader.replication.throttled.replicas", &long).unwrap_err().to_string();
+    assert!(text.contains("at most") && text.len() < 300, "{text}");
+    let batch = protocol::limits::BATCH_BYTES_MAX;
+    assert!(validate("max.message.bytes", &batch.to_string()).is_ok());
+    assert!(validate("max.message.bytes", &(batch + 1).to_string()).is_err());
+}
+
+#[test]
+fn every_synonym_is_of_a_topic_config() {
+    let named = TOPIC_CONFIGS.iter().filter(|config| broker_config(config.name).is_some());
+    assert_eq!(named.count(), synonyms::BROKER_CONFIGS.len());
+    assert!(synonyms::BROKER_CONFIGS.is_sorted());
+}
+
+#[test]
+fn the_page_of_topic_configs_is_the_table() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/topic-configs.md");
+    let text = topic_configs_markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &text).expect("docs can be written");
+    }
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == text, "{} is stale: run the test with UPDATE_DOCS=1", path.display());
 }
 
 #[test]

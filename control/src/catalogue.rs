@@ -81,6 +81,13 @@ impl Catalogue {
             MetaRecord::ProducerIdsReserved { next } => {
                 self.next_producer_id = self.next_producer_id.max(next);
             }
+            MetaRecord::ConfigsChanged(topics) => {
+                for (id, configs) in topics {
+                    if let Some(topic) = self.topics.get_mut(&id) {
+                        topic.configs = configs;
+                    }
+                }
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use hop::{HopRequest, Request, Response};
 use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::admin::{Refusal, create_partitions, create_topics, delete_topics, producer_ids};
+use crate::admin::{
+    Refusal, alter_configs, create_partitions, create_topics, delete_topics, producer_ids,
+};
 
 /// One request and whoever waits for its answer.
 pub(crate) struct Command {
@@ -90,6 +92,9 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         }
         Request::CreatePartitions(request) => {
             Response::CreatePartitions(create_partitions::refuse_all(request, &refusal))
+        }
+        Request::IncrementalAlterConfigs(request) => {
+            Response::IncrementalAlterConfigs(alter_configs::refuse_all(request, &refusal))
         }
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.

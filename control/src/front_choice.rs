@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use metadata::topic_config::FRONT;
 use serde::Deserialize;
-
-/// The topic config.
-const CONFIG: &str = "thermocline.front";
 
 /// A kind of front, as a topic or the cluster asks for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -37,7 +35,7 @@ pub(crate) struct Offered {
 impl FrontChoice {
     /// What the topic itself asks for, if it does. Its configs were validated.
     pub(crate) fn asked(configs: &BTreeMap<String, String>) -> Option<Self> {
-        match configs.get(CONFIG)?.trim() {
+        match configs.get(FRONT)?.trim() {
             "disk" => Some(Self::Disk),
             "object" => Some(Self::Object),
             _ => None,
@@ -83,7 +81,7 @@ mod tests {
     #[test]
     fn a_topic_asks_by_its_config_or_not_at_all() {
         let asked = |value: &str| {
-            FrontChoice::asked(&BTreeMap::from([(CONFIG.to_owned(), value.to_owned())]))
+            FrontChoice::asked(&BTreeMap::from([(FRONT.to_owned(), value.to_owned())]))
         };
         assert_eq!(asked("disk"), Some(FrontChoice::Disk));
         assert_eq!(asked("object"), Some(FrontChoice::Object));

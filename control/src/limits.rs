@@ -9,6 +9,10 @@ pub(crate) const COMMANDS_QUEUED_MAX: usize = 1024;
 /// Partitions that one request may create, as in Kafka (KRaft's MAX_PARTITIONS_PER_BATCH).
 pub(crate) const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 
+/// Topics whose configs one request may change. Their configs are written whole, some hundred bytes
+/// each and a few KiB at most, and a record of the metadata log is one object.
+pub(crate) const TOPICS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
+
 /// Operations of one of our transactions: leaves room for the leader's compare and a few more
 /// below the store's limit.
 pub(crate) const OPS_PER_TXN: usize = 100;

@@ -40,6 +40,7 @@ fn is_for_control(request: &Request) -> bool {
         Request::CreateTopics(_)
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
+            | Request::IncrementalAlterConfigs(_)
             | Request::AllocateProducerIds(_)
     )
 }

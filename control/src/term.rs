@@ -181,6 +181,7 @@ impl Term {
             Request::CreateTopics(_) => self.create_topics(command).await,
             Request::DeleteTopics(_) => self.delete_topics(command).await,
             Request::CreatePartitions(_) => self.create_partitions(command).await,
+            Request::IncrementalAlterConfigs(_) => self.alter_configs(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
             _ => {
                 command.refuse(ErrorCode::InvalidRequest);

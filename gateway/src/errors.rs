@@ -93,7 +93,6 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         R::CreateTopics(r) => Box::new(r.topics.iter().map(|t| t.error_code)),
         R::DeleteTopics(r) => Box::new(r.responses.iter().map(|t| t.error_code)),
         R::CreatePartitions(r) => Box::new(r.results.iter().map(|t| t.error_code)),
-        R::DescribeConfigs(r) => Box::new(r.results.iter().map(|c| c.error_code)),
         R::JoinGroup(r) => Box::new(std::iter::once(r.error_code)),
         R::SyncGroup(r) => Box::new(std::iter::once(r.error_code)),
         R::Heartbeat(r) => Box::new(std::iter::once(r.error_code)),
@@ -101,6 +100,54 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         R::ApiVersions(r) => Box::new(std::iter::once(r.error_code)),
         R::InitProducerId(r) => Box::new(std::iter::once(r.error_code)),
         R::DescribeCluster(r) => Box::new(std::iter::once(r.error_code)),
+        R::DescribeConfigs(_)
+        | R::AlterConfigs(_)
+        | R::IncrementalAlterConfigs(_)
+        | R::ListConfigResources(_)
+        | R::DescribeTopicPartitions(_)
+        | R::DescribeLogDirs(_)
+        | R::AlterReplicaLogDirs(_)
+        | R::ElectLeaders(_)
+        | R::AlterPartitionReassignments(_)
+        | R::ListPartitionReassignments(_)
+        | R::DescribeAcls(_)
+        | R::CreateAcls(_)
+        | R::DeleteAcls(_) => codes_of_administration(response),
+    }
+}
+
+/// The same for configs, placement and access.
+fn codes_of_administration(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
+    use ClientResponse as R;
+    match response {
+        R::DescribeConfigs(r) => Box::new(r.results.iter().map(|c| c.error_code)),
+        R::AlterConfigs(r) => Box::new(r.responses.iter().map(|c| c.error_code)),
+        R::IncrementalAlterConfigs(r) => Box::new(r.responses.iter().map(|c| c.error_code)),
+        R::ListConfigResources(r) => Box::new(std::iter::once(r.error_code)),
+        R::DescribeTopicPartitions(r) => {
+            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            Box::new(r.topics.iter().map(|t| t.error_code).chain(partitions))
+        }
+        R::DescribeLogDirs(r) => {
+            let dirs = r.results.iter().map(|dir| dir.error_code);
+            Box::new(std::iter::once(r.error_code).chain(dirs))
+        }
+        R::AlterReplicaLogDirs(r) => {
+            Box::new(r.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::ElectLeaders(r) => {
+            let partitions = r.replica_election_results.iter().flat_map(|t| &t.partition_result);
+            Box::new(std::iter::once(r.error_code).chain(partitions.map(|p| p.error_code)))
+        }
+        R::AlterPartitionReassignments(r) => {
+            let partitions = r.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            Box::new(std::iter::once(r.error_code).chain(partitions))
+        }
+        R::ListPartitionReassignments(r) => Box::new(std::iter::once(r.error_code)),
+        R::DescribeAcls(r) => Box::new(std::iter::once(r.error_code)),
+        R::CreateAcls(r) => Box::new(r.results.iter().map(|acl| acl.error_code)),
+        R::DeleteAcls(r) => Box::new(r.filter_results.iter().map(|filter| filter.error_code)),
+        other => unreachable!("{:?} is not of these", other.api()),
     }
 }
 

@@ -58,6 +58,16 @@ pub(crate) const INTERRUPTED_MAX: usize = 4_096;
 pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(120));
 
+/// How long a change of configs may take, which names no time itself: what Kafka's clients wait for a
+/// request.
+pub(crate) const ALTER_CONFIGS_TIMEOUT_MS: i32 = 30_000;
+
+/// Resources whose configs one request may change. Control has the same bound.
+pub(crate) const CONFIG_RESOURCES_MAX: usize = 1_000;
+
+/// Partitions in one answer to DescribeTopicPartitions (Kafka's `max.request.partition.size.limit`).
+pub(crate) const DESCRIBED_PARTITIONS_MAX: i32 = 2_000;
+
 /// How long reads of metadata-like state (offsets, groups) wait for a node.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -4,23 +4,30 @@
 //! produce ─────────────────► owner of each partition
 //! fetch ── sessions ── tier ─┬► owner          hot
 //!                            └► plan, reader   cold
-//! offsets, delete_records ─► owner of each partition
+//! offsets, delete_records,
+//!   log_dirs ──────────────► owner of each partition
 //! groups ──────────────────► owner of the group's internal partition
-//! admin, producer_id ──────► control leader
-//! metadata, api_versions ──► answered here, from the view
+//! admin, configs,
+//!   producer_id ───────────► control leader
+//! metadata, api_versions,
+//!   describe, placement ───► answered here, from the view
 //! ```
 //!
 //! What must keep its order is sent before [`Router::call`] returns; the future only waits (R45).
 
+pub(crate) mod acls;
 pub(crate) mod admin;
 pub(crate) mod api_versions;
 pub(crate) mod cold;
+pub(crate) mod configs;
 pub(crate) mod delete_records;
 pub(crate) mod describe;
 pub(crate) mod fetch;
 pub(crate) mod groups;
+pub(crate) mod log_dirs;
 pub(crate) mod metadata;
 pub(crate) mod offsets;
+pub(crate) mod placement;
 pub(crate) mod produce;
 pub(crate) mod producer_id;
 pub(crate) mod sessions;
@@ -122,14 +129,49 @@ impl Service<Scoped> for Router {
             R::CreateTopics(request) => answer(admin::create_topics(context, request)),
             R::DeleteTopics(request) => answer(admin::delete_topics(context, request)),
             R::CreatePartitions(request) => answer(admin::create_partitions(context, request)),
-            R::DescribeConfigs(request) => answer(describe::configs(context, request)),
             R::DescribeCluster(request) => {
                 answer(std::future::ready(describe::cluster(&context, &request)))
             }
             R::InitProducerId(request) => answer(producer_id::handle(context, request)),
+            request @ (R::DescribeConfigs(_)
+            | R::AlterConfigs(_)
+            | R::IncrementalAlterConfigs(_)
+            | R::ListConfigResources(_)
+            | R::DescribeTopicPartitions(_)
+            | R::DescribeLogDirs(_)
+            | R::AlterReplicaLogDirs(_)
+            | R::ElectLeaders(_)
+            | R::AlterPartitionReassignments(_)
+            | R::ListPartitionReassignments(_)
+            | R::DescribeAcls(_)
+            | R::CreateAcls(_)
+            | R::DeleteAcls(_)) => administer(context, request),
         };
         drop(entered);
         answer.instrument(span)
+    }
+}
+
+/// Configs, placement and access.
+fn administer(context: Context, request: ClientRequest) -> Answer {
+    use ClientRequest as R;
+    match request {
+        R::DescribeConfigs(request) => answer(configs::describe(context, request)),
+        R::AlterConfigs(request) => answer(configs::alter::replace(context, request)),
+        R::IncrementalAlterConfigs(request) => answer(configs::alter::handle(context, request)),
+        R::ListConfigResources(request) => {
+            answer(std::future::ready(configs::list(&context, &request)))
+        }
+        R::DescribeTopicPartitions(request) => answer(describe::topic_partitions(context, request)),
+        R::DescribeLogDirs(request) => answer(log_dirs::handle(context, request)),
+        R::ElectLeaders(request) => answer(placement::elect(context, request)),
+        R::AlterPartitionReassignments(request) => answer(placement::reassign(context, request)),
+        R::ListPartitionReassignments(_) => answer(std::future::ready(placement::reassignments())),
+        R::AlterReplicaLogDirs(request) => answer(placement::move_to_dirs(context, request)),
+        R::DescribeAcls(_) => answer(std::future::ready(acls::describe())),
+        R::CreateAcls(request) => answer(std::future::ready(acls::create(&request))),
+        R::DeleteAcls(request) => answer(std::future::ready(acls::delete(&request))),
+        other => unreachable!("{:?} has its own route", other.api()),
     }
 }
 

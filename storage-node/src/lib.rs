@@ -63,6 +63,7 @@ mod retention;
 mod delete_records;
 mod fetch;
 mod list_offsets;
+mod log_dirs;
 mod plan;
 mod replay;
 

@@ -14,11 +14,17 @@ use protocol::ErrorCode;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
-use protocol::messages::{CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse};
+use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use protocol::messages::{
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse,
+    IncrementalAlterConfigsResponse,
+};
 use tokio::sync::watch;
 
 use crate::node::Node;
-use crate::{compaction, delete_records, fetch, list_offsets, produce, reconcile, release};
+use crate::{
+    compaction, delete_records, fetch, list_offsets, log_dirs, produce, reconcile, release,
+};
 
 /// Answers for a node, whichever its incarnation.
 pub(crate) struct Server(pub(crate) watch::Receiver<Arc<Node>>);
@@ -50,6 +56,10 @@ impl Handler for Server {
                     .map(Response::DeleteRecords)
                     .boxed()
             }
+            Request::DescribeLogDirs(request) => {
+                let answer = log_dirs::describe(node.partitions(), &header, request);
+                ready(Response::DescribeLogDirs(answer))
+            }
             Request::InitProducerId(request) => async move {
                 Response::InitProducerId(node.producer_ids().init(header, request).await)
             }
@@ -73,6 +83,7 @@ impl Handler for Server {
             Request::CreateTopics(_)
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
+            | Request::IncrementalAlterConfigs(_)
             | Request::ColdFetch(_)
             | Request::ColdSearch(_)
             | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
@@ -155,6 +166,17 @@ fn misrouted(request: &Request) -> Response {
             });
             let response = CreatePartitionsResponse::default().with_results(results.collect());
             Response::CreatePartitions(response)
+        }
+        Request::IncrementalAlterConfigs(request) => {
+            let results = request.resources.iter().map(|resource| {
+                AlterConfigsResourceResponse::default()
+                    .with_resource_type(resource.resource_type)
+                    .with_resource_name(resource.resource_name.clone())
+                    .with_error_code(not_controller)
+            });
+            let response =
+                IncrementalAlterConfigsResponse::default().with_responses(results.collect());
+            Response::IncrementalAlterConfigs(response)
         }
         Request::AllocateProducerIds(_) => {
             let error_code = i32::from(not_controller);

@@ -1,5 +1,7 @@
 //! One storage node in this process, driven through its hop handler: what a gateway sees.
 
+#[path = "node/configs.rs"]
+mod configs;
 #[path = "node/crash.rs"]
 mod crash;
 #[path = "node/deleting.rs"]

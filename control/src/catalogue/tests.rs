@@ -57,6 +57,20 @@ fn topics_come_grow_and_go() {
 }
 
 #[test]
+fn the_last_configs_of_a_topic_count() {
+    let (a, gone) = (topic("a", 1), TopicId::random());
+    let id = a.id;
+    let set = |value: &str| BTreeMap::from([("retention.ms".to_owned(), value.to_owned())]);
+    let catalogue = Catalogue::replay(vec![
+        MetaRecord::TopicsCreated(vec![a]),
+        MetaRecord::ConfigsChanged(vec![(id, set("1")), (gone, set("1"))]),
+        MetaRecord::ConfigsChanged(vec![(id, set("2"))]),
+    ]);
+    assert_eq!(catalogue.topic(id).unwrap().configs, set("2"));
+    assert_eq!(catalogue.topic_count(), 1);
+}
+
+#[test]
 fn a_repeated_record_changes_nothing() {
     let a = topic("a", 3);
     let records = vec![

@@ -3,6 +3,8 @@
 //! Persisted for ever, keep stable: tags are never reused. A kind that this version does not
 //! know stops the reader, for whatever it would write next might contradict it.
 
+use std::collections::BTreeMap;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use metadata::model::{DecodeError, Record, TopicRecord};
 use prost::Message;
@@ -27,6 +29,8 @@ pub(crate) enum MetaRecord {
     PartitionsAdded(Vec<(TopicId, i32)>),
     /// Producer id counters below this one are handed out, or never will be (R43).
     ProducerIdsReserved { next: i64 },
+    /// This is all that is set on these topics now.
+    ConfigsChanged(Vec<(TopicId, BTreeMap<String, String>)>),
 }
 
 /// Why a record cannot be read.
@@ -92,6 +96,14 @@ impl MetaRecord {
             Self::ProducerIdsReserved { next } => {
                 Body::ProducerIdsReserved(ProducerIds { next: *next })
             }
+            Self::ConfigsChanged(topics) => {
+                let configured = |(id, configs): &(TopicId, BTreeMap<String, String>)| Configured {
+                    id: id.as_bytes().to_vec(),
+                    configs: configs.clone(),
+                };
+                let topics = topics.iter().map(configured).collect();
+                Body::ConfigsChanged(ConfiguredTopics { topics })
+            }
         }
     }
 
@@ -118,13 +130,18 @@ impl MetaRecord {
                 Self::PartitionsAdded(sized.collect::<Result<_, RecordError>>()?)
             }
             Body::ProducerIdsReserved(ids) => Self::ProducerIdsReserved { next: ids.next },
+            Body::ConfigsChanged(message) => {
+                let topics = message.topics.into_iter();
+                let topics = topics.map(|topic| Ok((topic_id(&topic.id)?, topic.configs)));
+                Self::ConfigsChanged(topics.collect::<Result<_, RecordError>>()?)
+            }
         })
     }
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     body: Option<Body>,
 }
 
@@ -144,6 +161,8 @@ enum Body {
     PartitionsAdded(SizedTopics),
     #[prost(message, tag = "7")]
     ProducerIdsReserved(ProducerIds),
+    #[prost(message, tag = "8")]
+    ConfigsChanged(ConfiguredTopics),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -196,6 +215,20 @@ struct Sized {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct ConfiguredTopics {
+    #[prost(message, repeated, tag = "1")]
+    topics: Vec<Configured>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Configured {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(btree_map = "string, string", tag = "2")]
+    configs: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct ProducerIds {
     #[prost(int64, tag = "1")]
     next: i64,
@@ -218,8 +251,6 @@ fn topic_id(bytes: &[u8]) -> Result<TopicId, RecordError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use protocol::ids::TenantId;
 
     use super::*;
@@ -248,6 +279,7 @@ mod tests {
             MetaRecord::TopicsDeleted(vec![id]),
             MetaRecord::PartitionsAdded(vec![(id, 12)]),
             MetaRecord::ProducerIdsReserved { next: 1 << 46 },
+            MetaRecord::ConfigsChanged(vec![(id, topic().configs), (id, BTreeMap::new())]),
         ] {
             assert_eq!(MetaRecord::decode(&record.encode()), Ok(record));
         }
@@ -263,6 +295,12 @@ mod tests {
         let record = MetaRecord::ProducerIdsReserved { next: 1000 };
         assert_eq!(record.encode(), reserved.as_slice());
         assert_eq!(MetaRecord::decode(&reserved), Ok(record));
+        let mut configured = vec![1, 0x42, 26, 0x0a, 24, 0x0a, 16];
+        configured.extend([7; 16]);
+        configured.extend([0x12, 4, 0x0a, 0, 0x12, 0]);
+        let empty = BTreeMap::from([(String::new(), String::new())]);
+        let record = MetaRecord::ConfigsChanged(vec![(topic().id, empty)]);
+        assert_eq!(MetaRecord::decode(&configured), Ok(record));
     }
 
     #[test]

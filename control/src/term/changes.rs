@@ -9,7 +9,7 @@ use protocol::{
 use super::{Ended, Term};
 use crate::{
     admin::{
-        Refusal, create_partitions, create_topics, delete_topics,
+        Refusal, alter_configs, create_partitions, create_topics, delete_topics,
         producer_ids::{self, Reservation},
     },
     command::{self, Command},
@@ -97,7 +97,7 @@ impl Term {
         command.begun();
         let committed = self.commit(MetaRecord::PartitionsAdded(plan.topics.clone())).await;
         let shown = match committed {
-            Ok(()) => self.show_again(&plan.topics).await,
+            Ok(()) => self.show_again(plan.topics.iter().map(|(id, _)| *id)).await,
             Err(ended) => {
                 create_partitions::refuse_planned(&mut response, &in_doubt());
                 command.answer(Response::CreatePartitions(response));
@@ -111,6 +111,35 @@ impl Term {
         }
         let ids: Vec<_> = plan.topics.iter().map(|&(id, _)| (command.tenant, id)).collect();
         self.answer_when_open(command, &ids, Response::CreatePartitions(response)).await
+    }
+
+    pub(super) async fn alter_configs(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::IncrementalAlterConfigs(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let plan = alter_configs::plan(&self.catalogue, command.tenant, request);
+        let mut response = plan.response;
+        if plan.topics.is_empty() {
+            command.answer(Response::IncrementalAlterConfigs(response));
+            return Ok(());
+        }
+        command.begun();
+        let ids: Vec<_> = plan.topics.iter().map(|(id, _)| *id).collect();
+        let shown = match self.commit(MetaRecord::ConfigsChanged(plan.topics)).await {
+            Ok(()) => self.show_again(ids.into_iter()).await,
+            Err(ended) => {
+                alter_configs::refuse_planned(&mut response, &in_doubt());
+                command.answer(Response::IncrementalAlterConfigs(response));
+                return Err(ended);
+            }
+        };
+        if let Err(error) = shown {
+            alter_configs::refuse_planned(&mut response, &in_doubt());
+            command.answer(Response::IncrementalAlterConfigs(response));
+            return self.copies_failed(&error);
+        }
+        command.answer(Response::IncrementalAlterConfigs(response));
+        Ok(())
     }
 
     pub(super) async fn allocate_producer_ids(&mut self, command: Command) -> Result<(), Ended> {
@@ -144,9 +173,8 @@ impl Term {
     }
 
     /// Copies topics as the catalogue has them now.
-    async fn show_again(&self, topics: &[(TopicId, i32)]) -> Result<i64, GuardError> {
-        let records: Vec<_> =
-            topics.iter().filter_map(|&(id, _)| self.catalogue.topic(id).cloned()).collect();
+    async fn show_again(&self, topics: impl Iterator<Item = TopicId>) -> Result<i64, GuardError> {
+        let records: Vec<_> = topics.filter_map(|id| self.catalogue.topic(id).cloned()).collect();
         self.copies.put_topics(&records).await
     }
 

@@ -13,13 +13,15 @@ use protocol::{
         CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
         CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
         DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
-        InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
-        LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
-        ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
-        OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
-        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-        SyncGroupRequest, SyncGroupResponse,
+        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest,
+        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse,
     },
     rope::{Rope, RopeMut},
 };
@@ -195,10 +197,15 @@ apis! {
     InitProducerId = 22 v 5: InitProducerIdRequest => InitProducerIdResponse,
     /// Where an epoch ended. The name field carries the topic id.
     OffsetForLeaderEpoch = 23 v 4: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
+    /// How large partitions are. The name field carries the topic id.
+    DescribeLogDirs = 35 v 4: DescribeLogDirsRequest => DescribeLogDirsResponse,
     /// Add partitions to topics; control only. By name.
     CreatePartitions = 37 v 3: CreatePartitionsRequest => CreatePartitionsResponse,
     /// Delete groups.
     DeleteGroups = 42 v 2: DeleteGroupsRequest => DeleteGroupsResponse,
+    /// Change configs of topics; control only. By name.
+    IncrementalAlterConfigs = 44 v 1:
+        IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     /// Delete a group's offsets. The name field carries the topic id.
     OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
     /// Ask the owner for a plan to read offsets that it no longer holds.

@@ -10,13 +10,15 @@ use protocol::{
         CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
         CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
         DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
-        InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
-        LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse,
-        ListOffsetsRequest, ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse,
-        OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
-        OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-        SyncGroupRequest, SyncGroupResponse,
+        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest,
+        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse,
     },
     rope::RopeMut,
 };
@@ -59,8 +61,10 @@ generated! {
     DeleteRecordsRequest DeleteRecordsResponse
     DeleteTopicsRequest DeleteTopicsResponse
     DescribeGroupsRequest DescribeGroupsResponse
+    DescribeLogDirsRequest DescribeLogDirsResponse
     FetchRequest
     HeartbeatRequest HeartbeatResponse
+    IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
     InitProducerIdRequest InitProducerIdResponse
     JoinGroupRequest JoinGroupResponse
     LeaveGroupRequest LeaveGroupResponse

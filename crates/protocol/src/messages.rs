@@ -16,39 +16,63 @@ macro_rules! messages {
 }
 
 messages! {
+    alter_configs_request::AlterConfigsRequest
+    alter_configs_response::AlterConfigsResponse
+    alter_partition_reassignments_request::AlterPartitionReassignmentsRequest
+    alter_partition_reassignments_response::AlterPartitionReassignmentsResponse
+    alter_replica_log_dirs_request::AlterReplicaLogDirsRequest
+    alter_replica_log_dirs_response::AlterReplicaLogDirsResponse
     api_versions_request::ApiVersionsRequest
     api_versions_response::ApiVersionsResponse
+    create_acls_request::CreateAclsRequest
+    create_acls_response::CreateAclsResponse
     create_partitions_request::CreatePartitionsRequest
     create_partitions_response::CreatePartitionsResponse
     create_topics_request::CreateTopicsRequest
     create_topics_response::CreateTopicsResponse
+    delete_acls_request::DeleteAclsRequest
+    delete_acls_response::DeleteAclsResponse
     delete_groups_request::DeleteGroupsRequest
     delete_groups_response::DeleteGroupsResponse
     delete_records_request::DeleteRecordsRequest
     delete_records_response::DeleteRecordsResponse
     delete_topics_request::DeleteTopicsRequest
     delete_topics_response::DeleteTopicsResponse
+    describe_acls_request::DescribeAclsRequest
+    describe_acls_response::DescribeAclsResponse
     describe_cluster_request::DescribeClusterRequest
     describe_cluster_response::DescribeClusterResponse
     describe_configs_request::DescribeConfigsRequest
     describe_configs_response::DescribeConfigsResponse
     describe_groups_request::DescribeGroupsRequest
     describe_groups_response::DescribeGroupsResponse
+    describe_log_dirs_request::DescribeLogDirsRequest
+    describe_log_dirs_response::DescribeLogDirsResponse
+    describe_topic_partitions_request::DescribeTopicPartitionsRequest
+    describe_topic_partitions_response::DescribeTopicPartitionsResponse
+    elect_leaders_request::ElectLeadersRequest
+    elect_leaders_response::ElectLeadersResponse
     fetch_request::FetchRequest
     find_coordinator_request::FindCoordinatorRequest
     find_coordinator_response::FindCoordinatorResponse
     heartbeat_request::HeartbeatRequest
     heartbeat_response::HeartbeatResponse
+    incremental_alter_configs_request::IncrementalAlterConfigsRequest
+    incremental_alter_configs_response::IncrementalAlterConfigsResponse
     init_producer_id_request::InitProducerIdRequest
     init_producer_id_response::InitProducerIdResponse
     join_group_request::JoinGroupRequest
     join_group_response::JoinGroupResponse
     leave_group_request::LeaveGroupRequest
     leave_group_response::LeaveGroupResponse
+    list_config_resources_request::ListConfigResourcesRequest
+    list_config_resources_response::ListConfigResourcesResponse
     list_groups_request::ListGroupsRequest
     list_groups_response::ListGroupsResponse
     list_offsets_request::ListOffsetsRequest
     list_offsets_response::ListOffsetsResponse
+    list_partition_reassignments_request::ListPartitionReassignmentsRequest
+    list_partition_reassignments_response::ListPartitionReassignmentsResponse
     metadata_request::MetadataRequest
     metadata_response::MetadataResponse
     offset_commit_request::OffsetCommitRequest

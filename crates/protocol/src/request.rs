@@ -6,12 +6,16 @@ use kafka_protocol::protocol::Decodable;
 use crate::error::{DecodeError, EncodeError, ProtocolError};
 use crate::header::RequestHeader;
 use crate::messages::{
-    ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiKey,
+    ApiVersionsRequest, CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeAclsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeLogDirsRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, SyncGroupRequest,
 };
 use crate::rope::RopeMut;
 use crate::{preflight, versions};
@@ -83,11 +87,23 @@ client_requests! {
     DeleteRecords(DeleteRecordsRequest)
     InitProducerId(InitProducerIdRequest)
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest)
+    DescribeAcls(DescribeAclsRequest)
+    CreateAcls(CreateAclsRequest)
+    DeleteAcls(DeleteAclsRequest)
     DescribeConfigs(DescribeConfigsRequest)
+    AlterConfigs(AlterConfigsRequest)
+    AlterReplicaLogDirs(AlterReplicaLogDirsRequest)
+    DescribeLogDirs(DescribeLogDirsRequest)
     CreatePartitions(CreatePartitionsRequest)
     DeleteGroups(DeleteGroupsRequest)
+    ElectLeaders(ElectLeadersRequest)
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest)
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest)
+    ListPartitionReassignments(ListPartitionReassignmentsRequest)
     OffsetDelete(OffsetDeleteRequest)
     DescribeCluster(DescribeClusterRequest)
+    ListConfigResources(ListConfigResourcesRequest)
+    DescribeTopicPartitions(DescribeTopicPartitionsRequest)
 }
 
 /// Reads the body of a request: looked up in the version table, walked, decoded, and nothing left.

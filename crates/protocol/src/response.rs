@@ -5,12 +5,16 @@ use bytes::BufMut;
 use crate::error::EncodeError;
 use crate::fetch::FetchResponse;
 use crate::messages::{
-    ApiKey, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
-    DescribeConfigsResponse, DescribeGroupsResponse, FindCoordinatorResponse, HeartbeatResponse,
-    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse,
-    ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
-    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+    AlterConfigsResponse, AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiKey,
+    ApiVersionsResponse, CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteAclsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
+    DescribeAclsResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
+    DescribeLogDirsResponse, DescribeTopicPartitionsResponse, ElectLeadersResponse,
+    FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse,
+    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse,
+    ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse, MetadataResponse,
+    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    ProduceResponse, SyncGroupResponse,
 };
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
@@ -74,11 +78,23 @@ client_responses! {
     DeleteRecords(DeleteRecordsResponse)
     InitProducerId(InitProducerIdResponse)
     OffsetForLeaderEpoch(OffsetForLeaderEpochResponse)
+    DescribeAcls(DescribeAclsResponse)
+    CreateAcls(CreateAclsResponse)
+    DeleteAcls(DeleteAclsResponse)
     DescribeConfigs(DescribeConfigsResponse)
+    AlterConfigs(AlterConfigsResponse)
+    AlterReplicaLogDirs(AlterReplicaLogDirsResponse)
+    DescribeLogDirs(DescribeLogDirsResponse)
     CreatePartitions(CreatePartitionsResponse)
     DeleteGroups(DeleteGroupsResponse)
+    ElectLeaders(ElectLeadersResponse)
+    IncrementalAlterConfigs(IncrementalAlterConfigsResponse)
+    AlterPartitionReassignments(AlterPartitionReassignmentsResponse)
+    ListPartitionReassignments(ListPartitionReassignmentsResponse)
     OffsetDelete(OffsetDeleteResponse)
     DescribeCluster(DescribeClusterResponse)
+    ListConfigResources(ListConfigResourcesResponse)
+    DescribeTopicPartitions(DescribeTopicPartitionsResponse)
 }
 
 impl From<FetchResponse> for ClientResponse {

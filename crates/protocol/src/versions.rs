@@ -39,6 +39,9 @@ const fn api_advertised_from(advertised_min: i16, api: Api) -> Api {
     Api { advertised_min, ..api }
 }
 
+/// What Kafka without an authorizer answers.
+const NO_AUTHORIZER: &str = "SECURITY_DISABLED: there is no authorizer yet";
+
 /// Everything we serve, in the order of the keys. An API is here only once it works.
 pub const APIS: &[Api] = &[
     api_advertised_from(
@@ -74,11 +77,39 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DeleteRecords, 0, 2, ""),
     api(ApiKey::InitProducerId, 0, 5, "without a transactional id"),
     api(ApiKey::OffsetForLeaderEpoch, 2, 4, ""),
-    api(ApiKey::DescribeConfigs, 1, 4, ""),
+    api(ApiKey::DescribeAcls, 1, 3, NO_AUTHORIZER),
+    api(ApiKey::CreateAcls, 1, 3, NO_AUTHORIZER),
+    api(ApiKey::DeleteAcls, 1, 3, NO_AUTHORIZER),
+    api(ApiKey::DescribeConfigs, 1, 4, "topics and the gateway itself"),
+    api(ApiKey::AlterConfigs, 0, 2, "topics; a gateway's configs are in its file"),
+    api(
+        ApiKey::AlterReplicaLogDirs,
+        1,
+        2,
+        "there is one log directory; any other is LOG_DIR_NOT_FOUND",
+    ),
+    api(
+        ApiKey::DescribeLogDirs,
+        1,
+        4,
+        "one directory; each gateway lists the partitions it is shown to lead, with the bytes they \
+         have stored",
+    ),
     api(ApiKey::CreatePartitions, 0, 3, ""),
     api(ApiKey::DeleteGroups, 0, 2, ""),
+    api(ApiKey::ElectLeaders, 0, 2, "never needed: any gateway leads any partition"),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1, "topics; a gateway's configs are in its file"),
+    api(
+        ApiKey::AlterPartitionReassignments,
+        0,
+        1,
+        "only to the replicas that are shown already; the cluster places partitions by itself",
+    ),
+    api(ApiKey::ListPartitionReassignments, 0, 0, "there are never any"),
     api(ApiKey::OffsetDelete, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
+    api(ApiKey::ListConfigResources, 0, 1, "topics and brokers"),
+    api(ApiKey::DescribeTopicPartitions, 0, 0, ""),
 ];
 
 /// The entry of an API, if we serve it.

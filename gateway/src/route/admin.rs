@@ -210,7 +210,7 @@ fn resolve(context: &Context, asked: &DeleteTopicState) -> DeletableTopicResult 
 }
 
 /// Asks the control leader, for as long as the client is willing to wait.
-async fn ask_control<M: Call + Clone>(
+pub(super) async fn ask_control<M: Call + Clone>(
     context: &Context,
     timeout_ms: i32,
     message: M,

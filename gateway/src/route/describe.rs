@@ -1,58 +1,23 @@
-//! DescribeConfigs and DescribeCluster.
-//!
-//! Configs are shown as Kafka shows them: every name there is, the value in force, where it comes
-//! from and what it would be otherwise. A topic's stem from the topic or from the defaults; a
-//! gateway's own are read-only facts that clients look for.
+//! DescribeCluster and DescribeTopicPartitions.
 
-use metadata::Topic;
-use metadata::topic_config::{self, ConfigKind, TOPIC_CONFIGS, TopicConfig};
+use std::collections::BTreeSet;
+
 use protocol::messages::describe_cluster_response::DescribeClusterBroker;
-use protocol::messages::describe_configs_request::DescribeConfigsResource;
-use protocol::messages::describe_configs_response::{
-    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+use protocol::messages::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use protocol::messages::{
-    BrokerId, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
-    DescribeConfigsResponse,
+    BrokerId, DescribeClusterRequest, DescribeClusterResponse, DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse, TopicName,
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::metadata::{cluster_id, controller, rack};
+use super::metadata::{Shown, cluster_id, controller, is_legal_name, rack};
 use crate::context::Context;
-
-/// Kafka's `ConfigResource.Type`.
-mod resource {
-    pub(super) const TOPIC: i8 = 2;
-    pub(super) const BROKER: i8 = 4;
-}
-
-/// Kafka's `DescribeConfigsResponse.ConfigSource`.
-mod source {
-    pub(super) const TOPIC: i8 = 1;
-    pub(super) const STATIC_BROKER: i8 = 4;
-    pub(super) const DEFAULT: i8 = 5;
-}
+use crate::limits::DESCRIBED_PARTITIONS_MAX;
 
 /// `endpoint_type` of brokers; the other is controllers, which clients cannot reach.
 const BROKERS: i8 = 1;
-
-pub(super) async fn configs(
-    context: Context,
-    request: DescribeConfigsRequest,
-) -> DescribeConfigsResponse {
-    let unknown = |resource: &DescribeConfigsResource| {
-        resource.resource_type == resource::TOPIC
-            && context.catalogue.by_name(&resource.resource_name).is_none()
-    };
-    if request.resources.iter().any(unknown) {
-        // A failure leaves the topics unknown, which is retried by clients.
-        drop(context.catalogue.refresh().await);
-    }
-    let detail =
-        Detail { synonyms: request.include_synonyms, documentation: request.include_documentation };
-    let results = request.resources.iter().map(|resource| describe(&context, resource, detail));
-    DescribeConfigsResponse::default().with_results(results.collect())
-}
 
 pub(super) fn cluster(
     context: &Context,
@@ -85,122 +50,124 @@ pub(super) fn cluster(
         .with_cluster_authorized_operations(operations)
 }
 
-/// What a client wants to see of each config.
-#[derive(Debug, Clone, Copy)]
-struct Detail {
-    synonyms: bool,
-    documentation: bool,
-}
-
-fn describe(
-    context: &Context,
-    resource: &DescribeConfigsResource,
-    detail: Detail,
-) -> DescribeConfigsResult {
-    let answer = DescribeConfigsResult::default()
-        .with_error_message(None)
-        .with_resource_type(resource.resource_type)
-        .with_resource_name(resource.resource_name.clone());
-    let wanted = |name: &str| match &resource.configuration_keys {
-        None => true,
-        Some(keys) => keys.iter().any(|key| key.as_str() == name),
+/// Answers DescribeTopicPartitions: topics in the order of their names, so many partitions at a
+/// time, and where the next answer begins (KIP-966).
+pub(super) async fn topic_partitions(
+    context: Context,
+    request: DescribeTopicPartitionsRequest,
+) -> DescribeTopicPartitionsResponse {
+    let everything = request.topics.is_empty();
+    let asked: BTreeSet<_> = if everything {
+        context.catalogue.all().iter().map(|topic| name_of(topic.name())).collect()
+    } else {
+        request.topics.iter().map(|topic| topic.name.clone()).collect()
     };
-    let refuse = |error: ErrorCode, text: &'static str| {
-        answer
-            .clone()
-            .with_error_code(error.code())
-            .with_error_message(Some(StrBytes::from_static_str(text)))
+    let (from, index) = match &request.cursor {
+        Some(cursor) => (cursor.topic_name.clone(), cursor.partition_index),
+        None => (TopicName::default(), 0),
     };
-    let configs: Vec<_> = match resource.resource_type {
-        resource::TOPIC => match context.catalogue.by_name(&resource.resource_name) {
-            Some(topic) => {
-                let shown = TOPIC_CONFIGS.iter().filter(|config| wanted(config.name));
-                shown.map(|config| of_topic(&topic, config, detail)).collect()
-            }
-            None => {
-                return refuse(ErrorCode::UnknownTopicOrPartition, "there is no such topic");
-            }
-        },
-        resource::BROKER if is_a_broker(context, &resource.resource_name) => {
-            let all = of_broker(context).into_iter();
-            all.filter(|(name, _)| wanted(name)).map(|(n, v)| fact(n, v, detail)).collect()
-        }
-        resource::BROKER => {
-            return refuse(ErrorCode::InvalidRequest, "there is no such broker");
-        }
-        _ => return refuse(ErrorCode::InvalidRequest, "only topics and brokers have configs"),
-    };
-    answer.with_configs(configs)
-}
-
-/// A broker's number, or nothing for the defaults of all.
-fn is_a_broker(context: &Context, name: &str) -> bool {
-    let gateways = context.core.gateways();
-    name.is_empty() || gateways.iter().any(|gateway| gateway.broker_id.to_string() == name)
-}
-
-fn of_topic(topic: &Topic, config: &TopicConfig, detail: Detail) -> DescribeConfigsResourceResult {
-    let set = topic.record.configs.get(config.name);
-    let in_force = topic_config::effective(&topic.record.configs, config.name);
-    let mut synonyms = Vec::new();
-    if let Some(value) = set {
-        synonyms.push(synonym(config.name, value, source::TOPIC));
+    let is_elsewhere = request.cursor.is_some() && !everything && !asked.contains(&from);
+    if is_elsewhere || index < 0 {
+        return refused(asked, ErrorCode::InvalidRequest);
     }
-    synonyms.push(synonym(config.name, config.default, source::DEFAULT));
-    let source = if set.is_some() { source::TOPIC } else { source::DEFAULT };
-    DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(config.name))
-        .with_value(in_force.map(|value| StrBytes::from_string(value.to_owned())))
-        .with_config_source(source)
-        .with_config_type(kind(config.kind))
-        .with_synonyms(if detail.synonyms { synonyms } else { Vec::new() })
-        .with_documentation(detail.documentation.then(|| StrBytes::from_static_str(config.doc)))
-}
-
-/// What clients look for in a broker's configs.
-fn of_broker(context: &Context) -> Vec<(&'static str, String)> {
-    let config = &context.core.config;
-    let gateway = &context.core.advertised;
-    vec![
-        ("advertised.listeners", format!("PLAINTEXT://{}:{}", gateway.host, gateway.port)),
-        ("auto.create.topics.enable", config.auto_create_topics.to_string()),
-        ("broker.id", config.broker_id.to_string()),
-        ("broker.rack", gateway.zone.clone()),
-        ("connections.max.idle.ms", config.limits.idle_timeout.as_millis().to_string()),
-        ("max.connections", config.limits.connections.to_string()),
-        ("max.incremental.fetch.session.cache.slots", config.fetch.sessions.to_string()),
-        ("node.id", config.broker_id.to_string()),
-        ("socket.request.max.bytes", config.limits.request_size.as_u64().to_string()),
-    ]
-}
-
-fn fact(name: &'static str, value: String, detail: Detail) -> DescribeConfigsResourceResult {
-    let synonyms = vec![synonym(name, &value, source::STATIC_BROKER)];
-    DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(name))
-        .with_value(Some(StrBytes::from_string(value)))
-        .with_read_only(true)
-        .with_config_source(source::STATIC_BROKER)
-        .with_config_type(kind(ConfigKind::String))
-        .with_synonyms(if detail.synonyms { synonyms } else { Vec::new() })
-        .with_documentation(None)
-}
-
-fn synonym(name: &str, value: &str, source: i8) -> DescribeConfigsSynonym {
-    DescribeConfigsSynonym::default()
-        .with_name(StrBytes::from_string(name.to_owned()))
-        .with_value(Some(StrBytes::from_string(value.to_owned())))
-        .with_source(source)
-}
-
-/// Kafka's `ConfigDef.Type` numbers in this response.
-fn kind(kind: ConfigKind) -> i8 {
-    match kind {
-        ConfigKind::Boolean => 1,
-        ConfigKind::String => 2,
-        ConfigKind::Int => 3,
-        ConfigKind::Long => 5,
-        ConfigKind::Double => 6,
-        ConfigKind::List => 7,
+    if asked.iter().any(|name| context.catalogue.by_name(name).is_none()) {
+        // A failure leaves the topics unknown, which is retried by clients.
+        drop(context.catalogue.refresh().await);
     }
+    let room = request.response_partition_limit.clamp(1, DESCRIBED_PARTITIONS_MAX);
+    let mut page = Page { context: &context, topics: Vec::new(), room, next: None };
+    for name in asked.iter().filter(|name| **name >= from) {
+        let first = if *name == from { index } else { 0 };
+        if !page.add(name, first, everything) {
+            break;
+        }
+    }
+    DescribeTopicPartitionsResponse::default().with_topics(page.topics).with_next_cursor(page.next)
+}
+
+/// One answer, as far as there is room in it.
+struct Page<'a> {
+    context: &'a Context,
+    topics: Vec<DescribeTopicPartitionsResponseTopic>,
+    room: i32,
+    next: Option<Cursor>,
+}
+
+// === impl Page ===
+
+impl Page<'_> {
+    /// Adds a topic from its partition `first` on. False once the page is full.
+    fn add(&mut self, name: &TopicName, first: i32, everything: bool) -> bool {
+        let found = self.context.catalogue.by_name(name);
+        if self.room == 0 {
+            self.next = Some(cursor(name, 0));
+            return false;
+        }
+        let Some(topic) = found else {
+            // Of all topics, one that was deleted meanwhile is none.
+            if !everything {
+                self.topics.push(missing(name.clone()));
+            }
+            return true;
+        };
+        let end = first.saturating_add(self.room).min(topic.partitions());
+        let gateways = self.context.core.gateways();
+        let shown = Shown { gateways: &gateways };
+        let partitions = (first..end).map(|index| partition(&shown, &topic, index));
+        let partitions: Vec<_> = partitions.collect();
+        self.room -= (end - first).max(0);
+        let answer = DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(name.clone()))
+            .with_topic_id(topic.id().0)
+            .with_is_internal(topic.record.internal)
+            .with_partitions(partitions)
+            .with_topic_authorized_operations(self.context.grants.topic_operations());
+        self.topics.push(answer);
+        if end < topic.partitions() {
+            self.next = Some(cursor(name, end));
+        }
+        self.next.is_none()
+    }
+}
+
+/// A partition as Metadata shows it.
+fn partition(
+    shown: &Shown<'_>,
+    topic: &metadata::Topic,
+    index: i32,
+) -> DescribeTopicPartitionsResponsePartition {
+    let partition = shown.partition(topic, index);
+    DescribeTopicPartitionsResponsePartition::default()
+        .with_error_code(partition.error_code)
+        .with_partition_index(index)
+        .with_leader_id(partition.leader_id)
+        .with_leader_epoch(partition.leader_epoch)
+        .with_replica_nodes(partition.replica_nodes)
+        .with_isr_nodes(partition.isr_nodes)
+        .with_eligible_leader_replicas(Some(Vec::new()))
+        .with_last_known_elr(Some(Vec::new()))
+}
+
+fn missing(name: TopicName) -> DescribeTopicPartitionsResponseTopic {
+    let code = if is_legal_name(&name) {
+        ErrorCode::UnknownTopicOrPartition
+    } else {
+        ErrorCode::InvalidTopicException
+    };
+    DescribeTopicPartitionsResponseTopic::default()
+        .with_name(Some(name))
+        .with_error_code(code.code())
+}
+
+fn refused(asked: BTreeSet<TopicName>, code: ErrorCode) -> DescribeTopicPartitionsResponse {
+    let topics = asked.into_iter().map(|name| missing(name).with_error_code(code.code()));
+    DescribeTopicPartitionsResponse::default().with_topics(topics.collect())
+}
+
+fn cursor(name: &TopicName, index: i32) -> Cursor {
+    Cursor::default().with_topic_name(name.clone()).with_partition_index(index)
+}
+
+fn name_of(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
 }

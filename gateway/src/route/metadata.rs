@@ -36,7 +36,7 @@ const NOT_ASKED: i32 = i32::MIN;
 pub(super) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
     let gateways = context.core.gateways();
     let answer = Answer {
-        gateways: &gateways,
+        shown: Shown { gateways: &gateways },
         operations: if request.include_topic_authorized_operations {
             context.grants.topic_operations()
         } else {
@@ -158,10 +158,47 @@ async fn create_missing(context: &Context, found: &mut [Found]) {
     }
 }
 
+/// Partitions as clients are shown them: led by one of these gateways.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub(super) gateways: &'a [GatewayRecord],
+}
+
 /// What all topics of one answer share.
 struct Answer<'a> {
-    gateways: &'a [GatewayRecord],
+    shown: Shown<'a>,
     operations: i32,
+}
+
+// === impl Shown ===
+
+impl<'a> Shown<'a> {
+    /// The gateway that is shown as the leader of a partition, whether it has an owner or not.
+    pub(super) fn leader(&self, topic: &Topic, index: i32) -> Option<&'a GatewayRecord> {
+        let id = PartitionId::new(topic.record.tenant, topic.id(), index);
+        let key = rendezvous::of_partition(id);
+        rendezvous::pick(key, self.gateways, |gateway| gateway.broker_id.0)
+    }
+
+    /// A partition that exists.
+    pub(super) fn partition(&self, topic: &Topic, index: i32) -> MetadataResponsePartition {
+        let answer = MetadataResponsePartition::default().with_partition_index(index);
+        match (self.leader(topic, index), topic.owner(index)) {
+            (Some(leader), Some(owner)) => {
+                let leader = BrokerId(leader.broker_id.0);
+                answer
+                    .with_leader_id(leader)
+                    .with_leader_epoch(owner.epoch)
+                    // One copy as far as clients can tell: durability is the object store's.
+                    .with_replica_nodes(vec![leader])
+                    .with_isr_nodes(vec![leader])
+            }
+            _ => answer
+                .with_error_code(ErrorCode::LeaderNotAvailable.code())
+                .with_leader_id(BrokerId(-1))
+                .with_leader_epoch(-1),
+        }
+    }
 }
 
 // === impl Answer ===
@@ -180,7 +217,7 @@ impl Answer<'_> {
     }
 
     fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
-        let partitions = (0..topic.partitions()).map(|index| self.partition(topic, index));
+        let partitions = (0..topic.partitions()).map(|index| self.shown.partition(topic, index));
         let name = StrBytes::from_string(topic.name().to_owned());
         MetadataResponseTopic::default()
             .with_name(Some(TopicName(name)))
@@ -188,28 +225,6 @@ impl Answer<'_> {
             .with_is_internal(topic.record.internal)
             .with_partitions(partitions.collect())
             .with_topic_authorized_operations(self.operations)
-    }
-
-    fn partition(&self, topic: &Topic, index: i32) -> MetadataResponsePartition {
-        let id = PartitionId::new(topic.record.tenant, topic.id(), index);
-        let key = rendezvous::of_partition(id);
-        let leader = rendezvous::pick(key, self.gateways, |gateway| gateway.broker_id.0);
-        let answer = MetadataResponsePartition::default().with_partition_index(index);
-        match (leader, topic.owner(index)) {
-            (Some(leader), Some(owner)) => {
-                let leader = BrokerId(leader.broker_id.0);
-                answer
-                    .with_leader_id(leader)
-                    .with_leader_epoch(owner.epoch)
-                    // One copy as far as clients can tell: durability is the object store's.
-                    .with_replica_nodes(vec![leader])
-                    .with_isr_nodes(vec![leader])
-            }
-            _ => answer
-                .with_error_code(ErrorCode::LeaderNotAvailable.code())
-                .with_leader_id(BrokerId(-1))
-                .with_leader_epoch(-1),
-        }
     }
 }
 
@@ -238,7 +253,7 @@ pub(super) fn rack(gateway: &GatewayRecord) -> Option<StrBytes> {
 }
 
 /// Kafka's rule for topic names.
-fn is_legal_name(name: &str) -> bool {
+pub(super) fn is_legal_name(name: &str) -> bool {
     let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
     (1..=TOPIC_NAME_BYTES_MAX).contains(&name.len())
         && !matches!(name, "." | "..")

@@ -1,6 +1,6 @@
 //! Administration: control decides, and whoever is asked next knows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use protocol::ErrorCode;
@@ -8,7 +8,6 @@ use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::delete_topics_request::DeleteTopicState;
-use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::metadata_request::MetadataRequestTopic;
 use protocol::messages::offset_for_leader_epoch_request::{
@@ -16,8 +15,8 @@ use protocol::messages::offset_for_leader_epoch_request::{
 };
 use protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest, OffsetForLeaderEpochRequest,
+    DescribeClusterRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest,
 };
 
 use crate::support::{Client, Cluster, batch, id, name, text};
@@ -116,62 +115,6 @@ async fn partitions_are_added_and_shown() {
     assert_eq!(partitions(&mut client, "orders").await, Ok(3));
     let shrunk = client.call(3, grow(2)).await.results.remove(0);
     assert_eq!(shrunk.error_code, ErrorCode::InvalidPartitions.code());
-}
-
-fn configs(kind: i8, resource: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
-    let keys = keys.map(|keys| keys.iter().map(|key| text(key)).collect());
-    let resource = DescribeConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(text(resource))
-        .with_configuration_keys(keys);
-    DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true)
-}
-
-#[tokio::test]
-async fn a_topics_configs_say_where_they_come_from() {
-    let cluster = Cluster::start().await;
-    // The fake control sets retention.ms to 1000 on every topic.
-    cluster.topic("orders", &[1]).await;
-    let gateway = cluster.gateway(1).await;
-    let mut client = gateway.client().await;
-    let all = client.call(4, configs(2, "orders", None)).await.results.remove(0);
-    assert_eq!(all.error_code, 0);
-    assert_eq!(all.configs.len(), metadata::topic_config::TOPIC_CONFIGS.len());
-    let of = |name: &str| all.configs.iter().find(|config| config.name.as_str() == name).unwrap();
-    let value = |name: &str| of(name).value.as_ref().unwrap().to_string();
-    let set = of("retention.ms");
-    assert_eq!((value("retention.ms").as_str(), set.config_source), ("1000", 1));
-    let synonyms: Vec<_> =
-        set.synonyms.iter().map(|s| (s.value.as_ref().unwrap().to_string(), s.source)).collect();
-    assert_eq!(synonyms, [("1000".to_owned(), 1), ("604800000".to_owned(), 5)]);
-    let default = of("cleanup.policy");
-    assert_eq!((value("cleanup.policy").as_str(), default.config_source), ("delete", 5));
-
-    let one = configs(2, "orders", Some(&["max.message.bytes", "no.such"]));
-    let one = client.call(1, one).await.results.remove(0);
-    assert_eq!(one.configs.len(), 1);
-    let unknown = client.call(4, configs(2, "nothing", None)).await.results.remove(0);
-    assert_eq!(unknown.error_code, ErrorCode::UnknownTopicOrPartition.code());
-}
-
-#[tokio::test]
-async fn a_gateways_configs_are_facts() {
-    let cluster = Cluster::start().await;
-    let gateway = cluster.gateway(3).await;
-    let mut client = gateway.client().await;
-    let shown = client.call(4, configs(4, "3", None)).await.results.remove(0);
-    let facts: BTreeMap<_, _> = shown
-        .configs
-        .iter()
-        .map(|config| (config.name.to_string(), config.value.as_ref().unwrap().to_string()))
-        .collect();
-    assert_eq!(facts["broker.id"], "3");
-    assert_eq!(facts["auto.create.topics.enable"], "true");
-    assert!(shown.configs.iter().all(|config| config.read_only));
-    for (kind, resource) in [(4, "99"), (8, "3")] {
-        let refused = client.call(4, configs(kind, resource, None)).await.results.remove(0);
-        assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
-    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 mod support;
 
 mod admin;
+mod configs;
 mod drain;
 mod fetch;
 mod fetch_cold;
@@ -16,6 +17,7 @@ mod groups;
 mod hostile;
 mod metadata;
 mod pipelining;
+mod placement;
 mod produce;
 mod takeover;
 mod times;

@@ -1,6 +1,8 @@
 //! Every API in every version that is advertised: asked over a socket, answered in that version,
 //! with nodes and control behind real hop connections (R48).
 
+mod administration;
+
 use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::delete_topics_request::DeleteTopicState;
@@ -96,6 +98,7 @@ async fn ask(client: &mut Client, api: &Api, version: i16, topic: protocol::ids:
             let response = client.call(version, request).await;
             assert_eq!(response.api_keys.len(), protocol::versions::APIS.len());
         }
+        _ if administration::ask(client, api, version).await => {}
         _ if admin(client, api, version, topic).await => {}
         _ => groups(client, api, version).await,
     }

@@ -54,6 +54,13 @@ impl HotBatches {
         self.batches.front().map_or(self.end, |batch| batch.base_offset)
     }
 
+    /// Bytes of the batches from the one that starts at `offset` on.
+    pub(crate) fn bytes_from(&self, offset: i64) -> u64 {
+        let newest = self.batches.iter().rev();
+        let from = newest.take_while(|batch| batch.base_offset >= offset);
+        from.map(|batch| batch.bytes.len() as u64).sum()
+    }
+
     /// Adds the batch that continues the log.
     pub(crate) fn push(&mut self, batch: HotBatch) {
         assert_eq!(batch.base_offset, self.end, "batches become durable in offset order (R15)");

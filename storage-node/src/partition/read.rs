@@ -76,6 +76,13 @@ impl Partition {
         state.closed.map_or_else(|| Ok(state.marks()), Err)
     }
 
+    /// What it takes in the object store, and of what is not there yet, in the front.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        let uploaded: u64 = state.extents.iter().map(|extent| u64::from(extent.byte_len)).sum();
+        uploaded + state.hot.bytes_from(state.uploaded_upto)
+    }
+
     /// Proves that this incarnation was the owner after the state was read: R6. `Err` is what the
     /// client is told instead of the answer.
     pub(crate) async fn prove(&self) -> Result<(), ErrorCode> {

@@ -25,10 +25,12 @@ use protocol::{
     ErrorCode, StrBytes,
     ids::{NodeId, PartitionId, TenantId},
     messages::{
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, TopicName,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+        IncrementalAlterConfigsRequest, TopicName,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_topics_request::DeleteTopicState,
+        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
     },
 };
 use segment::Store;
@@ -246,6 +248,23 @@ impl Process {
         match self.call(Request::CreatePartitions(request)).await {
             Response::CreatePartitions(response) => {
                 ErrorCode::from_code(response.results[0].error_code)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Sets one config of a topic.
+    pub(super) async fn configure(&self, topic: &str, name: &str, value: &str) -> ErrorCode {
+        let text = |text: &str| StrBytes::from_string(text.to_owned());
+        let config = AlterableConfig::default().with_name(text(name)).with_value(Some(text(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text(topic))
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        match self.call(Request::IncrementalAlterConfigs(request)).await {
+            Response::IncrementalAlterConfigs(response) => {
+                ErrorCode::from_code(response.responses[0].error_code)
             }
             other => panic!("{other:?}"),
         }

@@ -127,6 +127,26 @@ async fn a_topic_grows_and_keeps_its_owners() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn configs_are_changed_for_everybody_and_for_the_next_leader() {
+    let cluster = Cluster::found(MemoryStore::new()).await;
+    let _node = cluster.node(1).await;
+    let control = cluster.leader("a").await;
+    assert_eq!(control.create("orders", 1).await, ErrorCode::None);
+    assert_eq!(control.configure("orders", "retention.ms", "5").await, ErrorCode::None);
+    let shown = cluster.topic("orders").await.unwrap();
+    assert_eq!(shown.config("retention.ms"), Some("5"));
+    assert_eq!(control.configure("orders", "no.such", "5").await, ErrorCode::InvalidConfig);
+    let unknown = control.configure("nothing", "retention.ms", "5").await;
+    assert_eq!(unknown, ErrorCode::UnknownTopicOrPartition);
+    control.stop().await;
+
+    let next = cluster.leader("b").await;
+    assert_eq!(next.configure("orders", "segment.ms", "7").await, ErrorCode::None);
+    let shown = cluster.topic("orders").await.unwrap();
+    assert_eq!((shown.config("retention.ms"), shown.config("segment.ms")), (Some("5"), Some("7")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_partitions_are_spread_evenly() {
     let cluster = Cluster::found(MemoryStore::new()).await;
     let mut nodes = Vec::new();

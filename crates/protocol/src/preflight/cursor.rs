@@ -43,6 +43,10 @@ impl<'a> Cursor<'a> {
         chunk.copied().ok_or(PreflightError::Truncated { at })
     }
 
+    pub(crate) fn i8(&mut self) -> Result<i8, PreflightError> {
+        self.take().map(i8::from_be_bytes)
+    }
+
     pub(crate) fn i16(&mut self) -> Result<i16, PreflightError> {
         self.take().map(i16::from_be_bytes)
     }

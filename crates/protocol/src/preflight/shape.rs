@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Array(&'static [Field]),
     /// A structure by itself.
     Struct(&'static [Field]),
+    /// A structure behind a byte that says whether it is there.
+    NullableStruct(&'static [Field]),
 }
 
 pub(super) const I8: Kind = Kind::Fixed(1);

@@ -7,7 +7,9 @@ use kafka_protocol::messages::ApiKey;
 
 use super::shape::Shape;
 
+mod acls;
 mod admin;
+mod configs;
 mod data;
 mod groups;
 
@@ -39,7 +41,21 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::CreateTopics => &admin::CREATE_TOPICS,
         ApiKey::DeleteTopics => &admin::DELETE_TOPICS,
         ApiKey::CreatePartitions => &admin::CREATE_PARTITIONS,
-        ApiKey::DescribeConfigs => &admin::DESCRIBE_CONFIGS,
+        ApiKey::DescribeTopicPartitions => &admin::DESCRIBE_TOPIC_PARTITIONS,
+        ApiKey::ElectLeaders => &admin::ELECT_LEADERS,
+        ApiKey::AlterPartitionReassignments => &admin::ALTER_PARTITION_REASSIGNMENTS,
+        ApiKey::ListPartitionReassignments => &admin::LIST_PARTITION_REASSIGNMENTS,
+        ApiKey::DescribeLogDirs => &admin::DESCRIBE_LOG_DIRS,
+        ApiKey::AlterReplicaLogDirs => &admin::ALTER_REPLICA_LOG_DIRS,
+
+        ApiKey::DescribeConfigs => &configs::DESCRIBE_CONFIGS,
+        ApiKey::AlterConfigs => &configs::ALTER_CONFIGS,
+        ApiKey::IncrementalAlterConfigs => &configs::INCREMENTAL_ALTER_CONFIGS,
+        ApiKey::ListConfigResources => &configs::LIST_CONFIG_RESOURCES,
+
+        ApiKey::DescribeAcls => &acls::DESCRIBE_ACLS,
+        ApiKey::CreateAcls => &acls::CREATE_ACLS,
+        ApiKey::DeleteAcls => &acls::DELETE_ACLS,
         _ => return None,
     })
 }

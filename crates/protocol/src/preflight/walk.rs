@@ -50,6 +50,10 @@ impl<'a> Walk<'a> {
             Kind::List(element) => self.array(self.min_size(element), |walk| walk.value(element)),
             Kind::Array(fields) => self.array(self.min_size_of(fields), |walk| walk.fields(fields)),
             Kind::Struct(fields) => self.fields(fields),
+            Kind::NullableStruct(fields) => match self.cursor.i8()? {
+                1 => self.fields(fields),
+                _ => Ok(()),
+            },
         }
     }
 
@@ -112,7 +116,7 @@ impl<'a> Walk<'a> {
     fn min_size(&self, kind: &Kind) -> usize {
         match kind {
             Kind::Fixed(size) => *size,
-            Kind::Bool => 1,
+            Kind::Bool | Kind::NullableStruct(_) => 1,
             Kind::Struct(fields) => self.min_size_of(fields),
             _ if self.flexible => 1,
             Kind::String => 2,

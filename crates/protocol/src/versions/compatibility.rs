@@ -30,9 +30,7 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | Produce before version 3, Fetch before version 4 | 0, 1 | message formats 0 and 1; Kafka 4.0 removed them (KIP-724) |
 | Transactions | 24, 25, 26, 28, 61, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
 | SASL | 17, 36 | not built yet |
-| ACLs, quotas, SCRAM users, delegation tokens | 29–31, 38–41, 48–51 | not built yet |
-| AlterConfigs, IncrementalAlterConfigs | 33, 44 | not built yet |
-| DescribeTopicPartitions | 75 | not built yet; clients use Metadata instead |
+| Quotas, SCRAM users, delegation tokens | 38–41, 48–51 | not built yet |
 | Consumer groups of KIP-848, share groups, streams groups | 68, 69, 76–79, 88–92 | not built yet; clients use classic groups |
 | Client telemetry | 71, 72 | clients do without |
 | Messages between brokers | 4–7, 27, 52–59, 62–64, 67, 70, 80–87 | never: there are no brokers behind a gateway |
@@ -42,9 +40,13 @@ A request for any of these closes the connection, as Kafka does for an API that 
 - Brokers in Metadata are gateways, and any gateway serves any partition.
 - Replication factors 1 to 3 are accepted and kept as one copy: durability comes from the
   write-ahead front and the object store.
+- Topic configs: [topic-configs.md](topic-configs.md) says of each what it does here. Configs of
+  brokers are read-only and those of groups are not known; both are refused as Kafka refuses a
+  config that is not dynamic.
+- `compression.type` other than `producer` would be recompression and is refused.
 - One more topic config, `thermocline.front`: `disk` or `object` puts the topic's partitions on
-  nodes that acknowledge from there, `default` leaves that to the cluster. It is set at creation;
-  a front that no node has is refused with INVALID_CONFIG.
+  nodes that acknowledge from there, `default` leaves that to the cluster. It is set at creation
+  and stays; a front that no node has is refused with INVALID_CONFIG.
 - Retention and DeleteRecords remove whole blocks of records; as in Kafka both limits say how much
   is kept at least. Records whose timestamps lie in the future go with those appended after them.
 - `cleanup.policy=compact` is accepted and keeps such a topic from retention and DeleteRecords;

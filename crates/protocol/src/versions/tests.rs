@@ -29,6 +29,11 @@ fn served_versions_exist_in_both_directions() {
         InitProducerIdRequest
         OffsetForLeaderEpochRequest DescribeConfigsRequest CreatePartitionsRequest
         DeleteGroupsRequest OffsetDeleteRequest DescribeClusterRequest
+        DescribeAclsRequest CreateAclsRequest DeleteAclsRequest AlterConfigsRequest
+        AlterReplicaLogDirsRequest DescribeLogDirsRequest ElectLeadersRequest
+        IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest
+        ListPartitionReassignmentsRequest ListConfigResourcesRequest
+        DescribeTopicPartitionsRequest
     };
     assert_eq!(ranges.len(), APIS.len(), "every served API is checked");
     for (key, range) in ranges {

@@ -20,6 +20,9 @@ use protocol::messages::{
 use protocol::request::ClientRequest;
 use protocol::{StrBytes, ids::TopicId};
 
+#[path = "populated_admin.rs"]
+mod admin;
+
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
 }
@@ -78,7 +81,7 @@ pub(crate) fn populated(api: ApiKey, version: i16) -> ClientRequest {
         ApiKey::DeleteTopics => delete_topics_request(version).into(),
         ApiKey::CreatePartitions => create_partitions_request().into(),
         ApiKey::DescribeConfigs => describe_configs_request(version).into(),
-        other => panic!("{other:?} is served and has no populated request"),
+        other => admin::populated(other, version),
     }
 }
 

@@ -16,9 +16,11 @@ use protocol::ids::{NodeId, TenantId, TopicId};
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
 };
 
 use super::EPOCH;
@@ -133,6 +135,47 @@ impl FakeControl {
         CreatePartitionsResponse::default().with_results(results)
     }
 
+    /// Sets and deletes, and knows the name of one config that there is not.
+    async fn alter_configs(
+        &self,
+        tenant: TenantId,
+        request: IncrementalAlterConfigsRequest,
+    ) -> IncrementalAlterConfigsResponse {
+        let mut responses = Vec::new();
+        for resource in request.resources {
+            assert_eq!(resource.resource_type, 2, "brokers are none of control's business");
+            let name = resource.resource_name.clone();
+            let known = self.topic(tenant, |record| record.name == name.as_str()).await;
+            let code = match known {
+                None => ErrorCode::UnknownTopicOrPartition,
+                Some(_) if resource.configs.iter().any(|c| c.name.as_str() == "no.such") => {
+                    ErrorCode::InvalidConfig
+                }
+                Some(mut record) => {
+                    for change in resource.configs {
+                        match change.value {
+                            Some(value) => {
+                                record.configs.insert(change.name.to_string(), value.to_string())
+                            }
+                            None => record.configs.remove(change.name.as_str()),
+                        };
+                    }
+                    if !request.validate_only {
+                        let txn = Txn::new().put(Key::Topic(tenant, record.id), record.encode());
+                        assert!(self.store.txn(txn).await.unwrap().is_committed());
+                    }
+                    ErrorCode::None
+                }
+            };
+            let answer = AlterConfigsResourceResponse::default()
+                .with_resource_type(2)
+                .with_resource_name(name)
+                .with_error_code(code.code());
+            responses.push(answer);
+        }
+        IncrementalAlterConfigsResponse::default().with_responses(responses)
+    }
+
     fn refuses(&self) -> bool {
         let refusals = self.refusals.load(Ordering::SeqCst);
         self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
@@ -166,6 +209,10 @@ impl Handler for ControlHandler {
                 }
                 Request::CreatePartitions(request) => {
                     Response::CreatePartitions(control.grow(tenant, request).await)
+                }
+                Request::IncrementalAlterConfigs(request) => {
+                    let answer = control.alter_configs(tenant, request).await;
+                    Response::IncrementalAlterConfigs(answer)
                 }
                 Request::AllocateProducerIds(_) => {
                     let first = control.next_producer_id.fetch_add(10, Ordering::SeqCst);

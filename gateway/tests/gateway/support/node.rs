@@ -16,15 +16,20 @@ use protocol::ids::{PartitionId, TenantId, TopicId};
 use protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
+use protocol::messages::describe_log_dirs_response::{
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
 use protocol::messages::list_offsets_response::ListOffsetsTopicResponse;
 use protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
 };
-use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use protocol::messages::produce_response::{
+    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
 use protocol::messages::{
-    DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, ListOffsetsRequest,
-    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
-    ProduceResponse,
+    DeleteRecordsRequest, DeleteRecordsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    FetchRequest, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -100,6 +105,8 @@ impl FakeNode {
                     .with_index(data.index)
                     .with_error_code(code)
                     .with_base_offset(base)
+                    // A node's own number, which is for gateways only.
+                    .with_current_leader(LeaderIdAndEpoch::default().with_leader_id(77.into()))
                     .with_log_start_offset(self.logs.of(partition).start)
             });
             TopicProduceResponse::default()
@@ -241,6 +248,21 @@ fn delete_records(request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     DeleteRecordsResponse::default().with_topics(topics.collect())
 }
 
+/// Every partition has as many kilobytes as its number says.
+fn log_dirs(request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+    let topics = request.topics.unwrap().into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|index| {
+            DescribeLogDirsPartition::default()
+                .with_partition_index(*index)
+                .with_partition_size(i64::from(*index) * 1_000)
+        });
+        let partitions = partitions.collect();
+        DescribeLogDirsTopic::default().with_name(topic.topic).with_partitions(partitions)
+    });
+    let dir = DescribeLogDirsResult::default().with_topics(topics.collect());
+    DescribeLogDirsResponse::default().with_results(vec![dir])
+}
+
 fn epoch_ends(request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
@@ -283,6 +305,9 @@ impl Handler for NodeHandler {
             }
             Request::OffsetForLeaderEpoch(request) => {
                 ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))
+            }
+            Request::DescribeLogDirs(request) => {
+                ready(Response::DescribeLogDirs(log_dirs(request)))
             }
             Request::OpenPartitions(request) => node.open(request),
             request => ready(node.groups.answer(request)),

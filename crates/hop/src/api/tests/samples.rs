@@ -50,6 +50,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::CreateTopics => topics::create(),
         Api::DeleteTopics => topics::delete(),
         Api::CreatePartitions => topics::create_partitions(),
+        Api::IncrementalAlterConfigs => topics::alter_configs(),
+        Api::DescribeLogDirs => topics::describe_log_dirs(),
         Api::InitProducerId => topics::init_producer_id(),
         Api::Plan => plan(),
         Api::ColdFetch => (cold_fetch(), cold_fetched(Bytes::from_static(b"batches"))),

@@ -1,6 +1,6 @@
 //! Requests about the cluster and its topics.
 
-use crate::preflight::shape::Kind::{Array, Bool, List, String};
+use crate::preflight::shape::Kind::{Array, Bool, List, NullableStruct, String};
 use crate::preflight::shape::{I8, I16, I32, Shape, UUID, field};
 
 pub(super) const API_VERSIONS: Shape = Shape {
@@ -76,18 +76,68 @@ pub(super) const CREATE_PARTITIONS: Shape = Shape {
     ],
 };
 
-pub(super) const DESCRIBE_CONFIGS: Shape = Shape {
-    flexible_from: 4,
+pub(super) const DESCRIBE_TOPIC_PARTITIONS: Shape = Shape {
+    flexible_from: 0,
     fields: &[
+        field("topics", Array(&[field("name", String)])),
+        field("response_partition_limit", I32),
         field(
-            "resources",
+            "cursor",
+            NullableStruct(&[field("topic_name", String), field("partition_index", I32)]),
+        ),
+    ],
+};
+
+pub(super) const ELECT_LEADERS: Shape = Shape {
+    flexible_from: 2,
+    fields: &[
+        field("election_type", I8).since(1),
+        field(
+            "topic_partitions",
+            Array(&[field("topic", String), field("partitions", List(&I32))]),
+        ),
+        field("timeout_ms", I32),
+    ],
+};
+
+pub(super) const ALTER_PARTITION_REASSIGNMENTS: Shape = Shape {
+    flexible_from: 0,
+    fields: &[
+        field("timeout_ms", I32),
+        field("allow_replication_factor_change", Bool).since(1),
+        field(
+            "topics",
             Array(&[
-                field("resource_type", I8),
-                field("resource_name", String),
-                field("configuration_keys", List(&String)),
+                field("name", String),
+                field(
+                    "partitions",
+                    Array(&[field("partition_index", I32), field("replicas", List(&I32))]),
+                ),
             ]),
         ),
-        field("include_synonyms", Bool),
-        field("include_documentation", Bool).since(3),
     ],
+};
+
+pub(super) const LIST_PARTITION_REASSIGNMENTS: Shape = Shape {
+    flexible_from: 0,
+    fields: &[
+        field("timeout_ms", I32),
+        field("topics", Array(&[field("name", String), field("partition_indexes", List(&I32))])),
+    ],
+};
+
+pub(super) const DESCRIBE_LOG_DIRS: Shape = Shape {
+    flexible_from: 2,
+    fields: &[field("topics", Array(&[field("topic", String), field("partitions", List(&I32))]))],
+};
+
+pub(super) const ALTER_REPLICA_LOG_DIRS: Shape = Shape {
+    flexible_from: 2,
+    fields: &[field(
+        "dirs",
+        Array(&[
+            field("path", String),
+            field("topics", Array(&[field("name", String), field("partitions", List(&I32))])),
+        ]),
+    )],
 };

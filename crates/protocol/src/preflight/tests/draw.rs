@@ -70,6 +70,13 @@ impl Draw<'_> {
             Kind::List(element) => self.elements(|draw| draw.value(element, false)),
             Kind::Array(fields) => self.elements(|draw| draw.fields(fields, false)),
             Kind::Struct(fields) => self.fields(fields, in_tag),
+            Kind::NullableStruct(fields) => {
+                let present = self.byte() & 1 == 1;
+                self.out.put_i8(if present { 1 } else { -1 });
+                if present {
+                    self.fields(fields, false);
+                }
+            }
         }
     }
 

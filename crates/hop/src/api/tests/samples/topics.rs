@@ -2,10 +2,13 @@
 
 use protocol::messages::{
     BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, InitProducerIdRequest,
-    InitProducerIdResponse, ProducerId, TopicName, TransactionalId, create_partitions_request,
-    create_partitions_response, create_topics_request, create_topics_response,
-    delete_topics_request, delete_topics_response,
+    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeLogDirsRequest,
+    DescribeLogDirsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ProducerId, TopicName, TransactionalId,
+    create_partitions_request, create_partitions_response, create_topics_request,
+    create_topics_response, delete_topics_request, delete_topics_response,
+    describe_log_dirs_request, describe_log_dirs_response, incremental_alter_configs_request,
+    incremental_alter_configs_response,
 };
 
 use super::{Request, Response, text, topic};
@@ -86,6 +89,55 @@ pub(super) fn create_partitions() -> (Request, Response) {
     let response =
         CreatePartitionsResponse::default().with_throttle_time_ms(9).with_results(vec![created]);
     (Request::CreatePartitions(request), Response::CreatePartitions(response))
+}
+
+pub(super) fn alter_configs() -> (Request, Response) {
+    let change = incremental_alter_configs_request::AlterableConfig::default()
+        .with_name(text("cleanup.policy"))
+        .with_config_operation(2)
+        .with_value(Some(text("compact")));
+    let resource = incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_configs(vec![change]);
+    let request = IncrementalAlterConfigsRequest::default()
+        .with_resources(vec![resource])
+        .with_validate_only(true);
+    let changed = incremental_alter_configs_response::AlterConfigsResourceResponse::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_error_code(40)
+        .with_error_message(Some(text("no such config")));
+    let response = IncrementalAlterConfigsResponse::default()
+        .with_throttle_time_ms(9)
+        .with_responses(vec![changed]);
+    (Request::IncrementalAlterConfigs(request), Response::IncrementalAlterConfigs(response))
+}
+
+pub(super) fn describe_log_dirs() -> (Request, Response) {
+    let asked = describe_log_dirs_request::DescribableLogDirTopic::default()
+        .with_topic(TopicName(text("orders")))
+        .with_partitions(vec![3, 4]);
+    let request = DescribeLogDirsRequest::default().with_topics(Some(vec![asked]));
+    let partition = describe_log_dirs_response::DescribeLogDirsPartition::default()
+        .with_partition_index(3)
+        .with_partition_size(1 << 40)
+        .with_offset_lag(7)
+        .with_is_future_key(true);
+    let topic = describe_log_dirs_response::DescribeLogDirsTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition]);
+    let dir = describe_log_dirs_response::DescribeLogDirsResult::default()
+        .with_error_code(56)
+        .with_log_dir(text("/logs"))
+        .with_topics(vec![topic])
+        .with_total_bytes(10)
+        .with_usable_bytes(5);
+    let response = DescribeLogDirsResponse::default()
+        .with_throttle_time_ms(9)
+        .with_error_code(1)
+        .with_results(vec![dir]);
+    (Request::DescribeLogDirs(request), Response::DescribeLogDirs(response))
 }
 
 pub(super) fn init_producer_id() -> (Request, Response) {

@@ -10,6 +10,7 @@
 //! possible, because a topic must be looked up or a partition is on its way to another owner, the
 //! connection waits (see [`order`]). Nothing is ever sent twice (R37).
 
+mod hints;
 mod hold;
 pub(super) mod order;
 mod split;
@@ -87,7 +88,7 @@ fn dispatch(
 ) -> impl Future<Output = ProduceResponse> + Send + use<> {
     tracker.keep_order(&mut split);
     let Split { shares, mut response, .. } = split;
-    let deadline = deadline(shares.first());
+    let (context, deadline) = (context.clone(), deadline(shares.first()));
     let calls: Vec<_> = shares
         .into_iter()
         .map(|Share { address, owner, batches, message, slots }| {
@@ -104,6 +105,7 @@ fn dispatch(
         for (answer, slots) in join_all(calls).await {
             join(&mut response, answer, slots);
         }
+        hints::put(&context, &mut response);
         response
     }
 }

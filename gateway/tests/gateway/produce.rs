@@ -131,6 +131,32 @@ async fn an_owner_that_is_away_is_a_definite_error() {
 }
 
 #[tokio::test]
+async fn a_refused_client_is_told_of_the_gateway_that_leads_and_of_no_node() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    cluster.nodes[0].produce_error.store(ErrorCode::NotLeaderOrFollower.code(), Ordering::SeqCst);
+    for version in [9, 10, 12] {
+        let response = client.call(version, produce("orders", &[(0, "a")])).await;
+        assert_eq!(codes(&response), [ErrorCode::NotLeaderOrFollower.code()]);
+        let leader = &response.responses[0].partition_responses[0].current_leader;
+        let endpoints: Vec<_> =
+            response.node_endpoints.iter().map(|e| (e.node_id.0, e.port)).collect();
+        if version < 10 {
+            assert_eq!((leader.leader_id.0, endpoints.len()), (-1, 0), "older versions cannot say");
+        } else {
+            assert_eq!((leader.leader_id.0, leader.leader_epoch), (1, EPOCH));
+            assert_eq!(endpoints, [(1, i32::from(gateway.address.port()))]);
+        }
+    }
+    cluster.nodes[0].produce_error.store(0, Ordering::SeqCst);
+    let response = client.call(12, produce("orders", &[(0, "a")])).await;
+    let leader = &response.responses[0].partition_responses[0].current_leader;
+    assert_eq!((leader.leader_id.0, response.node_endpoints.len()), (-1, 0));
+}
+
+#[tokio::test]
 async fn a_produce_without_acknowledgement_has_no_answer() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1]).await;

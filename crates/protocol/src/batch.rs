@@ -28,12 +28,14 @@ use crate::error::ErrorCode;
 mod builder;
 mod patch;
 pub mod records;
+mod retain;
 mod sequence;
 mod validate;
 mod view;
 
 pub use builder::BatchBuilder;
 pub use patch::{set_log_append_time, set_offsets};
+pub use retain::{emptied, retain};
 pub use sequence::{Interrupted, Sequence};
 pub use validate::{validate_produced, validate_single};
 pub use view::{BatchView, Compression, TimestampType};
@@ -67,6 +69,7 @@ pub(crate) const ATTRIBUTE_COMPRESSION: i16 = 0b0000_0111;
 pub(crate) const ATTRIBUTE_LOG_APPEND_TIME: i16 = 0b0000_1000;
 pub(crate) const ATTRIBUTE_TRANSACTIONAL: i16 = 0b0001_0000;
 pub(crate) const ATTRIBUTE_CONTROL: i16 = 0b0010_0000;
+pub(crate) const ATTRIBUTE_DELETE_HORIZON: i16 = 0b0100_0000;
 
 /// What is wrong with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

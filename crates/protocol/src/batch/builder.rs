@@ -1,7 +1,9 @@
-//! Writes uncompressed batches: for internal topics, markers and tests.
+//! Writes batches: for internal topics, markers and tests.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::records::deflate;
+use super::view::Compression;
 use super::{
     ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, ATTRIBUTES_AT, CRC_AT, HEADER_BYTES, LENGTH_AT,
     LENGTH_OVERHEAD_BYTES, MAGIC, NO_PRODUCER_ID, NO_TIMESTAMP,
@@ -17,6 +19,7 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     count: i32,
+    compression: Compression,
     records: BytesMut,
 }
 
@@ -37,6 +40,7 @@ impl BatchBuilder {
             base_timestamp: NO_TIMESTAMP,
             max_timestamp: NO_TIMESTAMP,
             count: 0,
+            compression: Compression::None,
             records: BytesMut::new(),
         }
     }
@@ -66,6 +70,14 @@ impl BatchBuilder {
     #[must_use]
     pub fn control(mut self) -> Self {
         self.attributes |= ATTRIBUTE_CONTROL;
+        self
+    }
+
+    /// Has the records compressed together when the batch is built.
+    #[must_use]
+    pub fn compressed(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self.attributes |= compression.id();
         self
     }
 
@@ -119,7 +131,7 @@ impl BatchBuilder {
         self.count == 0
     }
 
-    /// Bytes that [`BatchBuilder::build`] would return.
+    /// Bytes that [`BatchBuilder::build`] would return without compression.
     pub fn len(&self) -> usize {
         HEADER_BYTES + self.records.len()
     }
@@ -128,7 +140,8 @@ impl BatchBuilder {
     pub fn build(self) -> Bytes {
         assert!(self.count > 0, "a batch has at least one record");
         let (producer_id, producer_epoch, base_sequence) = self.producer;
-        let length = self.len();
+        let records = deflate(self.compression, &self.records);
+        let length = HEADER_BYTES + records.len();
         let mut batch = BytesMut::with_capacity(length);
         batch.put_i64(self.base_offset);
         debug_assert_eq!(batch.len(), LENGTH_AT);
@@ -146,7 +159,7 @@ impl BatchBuilder {
         batch.put_i32(base_sequence);
         batch.put_i32(self.count);
         assert_eq!(batch.len(), HEADER_BYTES);
-        batch.put_slice(&self.records);
+        batch.put_slice(&records);
         let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
         batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
         batch.freeze()
@@ -154,13 +167,13 @@ impl BatchBuilder {
 }
 
 /// Bytes with their length in front, -1 for null.
-fn put_nullable(out: &mut BytesMut, value: Option<&[u8]>) {
+pub(super) fn put_nullable(out: &mut BytesMut, value: Option<&[u8]>) {
     put_varlong(out, value.map_or(-1, |value| value.len() as i64));
     out.put_slice(value.unwrap_or_default());
 }
 
 /// A zigzag varint. A 32-bit varint of the record format has the same bytes.
-fn put_varlong(out: &mut BytesMut, value: i64) {
+pub(super) fn put_varlong(out: &mut BytesMut, value: i64) {
     let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
     while zigzag >= 0x80 {
         out.put_u8(zigzag as u8 | 0x80);

@@ -6,14 +6,18 @@
 
 use std::borrow::Cow;
 
+use bytes::BytesMut;
 use thiserror::Error;
 
+use super::builder::{put_nullable, put_varlong};
 use super::{BatchError, BatchView, TimestampType};
 use crate::limits::BATCH_INFLATED_BYTES_MAX;
 
+mod deflate;
 mod inflate;
 mod reader;
 
+pub(super) use deflate::deflate;
 use reader::Reader;
 
 /// Why the records of a batch cannot be read.
@@ -119,6 +123,27 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Writes the record as one of a batch that begins at `base_offset` and counts timestamps from
+    /// `base_timestamp`. `scratch` is overwritten.
+    pub(super) fn put(
+        &self,
+        out: &mut BytesMut,
+        scratch: &mut BytesMut,
+        base_offset: i64,
+        base_timestamp: i64,
+    ) {
+        scratch.clear();
+        scratch.extend_from_slice(&[0]); // attributes, unused
+        put_varlong(scratch, self.timestamp.wrapping_sub(base_timestamp));
+        put_varlong(scratch, self.offset.wrapping_sub(base_offset));
+        put_nullable(scratch, self.key);
+        put_nullable(scratch, self.value);
+        put_varlong(scratch, i64::from(self.header_count));
+        scratch.extend_from_slice(self.headers);
+        put_varlong(out, scratch.len() as i64);
+        out.extend_from_slice(scratch);
+    }
+
     /// Its headers in order: keys may repeat. Ends at the first that is malformed.
     pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
         let mut reader = Reader::new(self.headers);

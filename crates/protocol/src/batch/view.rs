@@ -1,11 +1,11 @@
 //! A batch's header read in place.
 
 use super::{
-    ATTRIBUTE_COMPRESSION, ATTRIBUTE_CONTROL, ATTRIBUTE_LOG_APPEND_TIME, ATTRIBUTE_TRANSACTIONAL,
-    ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, BatchError, CRC_AT,
-    HEADER_BYTES, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_OVERHEAD_BYTES, MAGIC,
-    MAGIC_AT, MAX_TIMESTAMP_AT, NO_PRODUCER_ID, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORD_COUNT_AT,
-    advance_sequence,
+    ATTRIBUTE_COMPRESSION, ATTRIBUTE_CONTROL, ATTRIBUTE_DELETE_HORIZON, ATTRIBUTE_LOG_APPEND_TIME,
+    ATTRIBUTE_TRANSACTIONAL, ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT,
+    BatchError, CRC_AT, HEADER_BYTES, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
+    LENGTH_OVERHEAD_BYTES, MAGIC, MAGIC_AT, MAX_TIMESTAMP_AT, NO_PRODUCER_ID, PRODUCER_EPOCH_AT,
+    PRODUCER_ID_AT, RECORD_COUNT_AT, advance_sequence,
 };
 
 /// One batch: exactly its bytes, of the right length and format. Nothing else is vouched for until
@@ -24,6 +24,19 @@ pub enum Compression {
     Snappy,
     Lz4,
     Zstd,
+}
+
+impl Compression {
+    /// Its bits in the attributes.
+    pub(super) fn id(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
 }
 
 /// Whose clock the timestamps of a batch are from.
@@ -177,6 +190,13 @@ impl<'a> BatchView<'a> {
     /// True for a marker that ends a transaction.
     pub fn is_control(&self) -> bool {
         self.attributes() & ATTRIBUTE_CONTROL != 0
+    }
+
+    /// When tombstones and markers in the batch may go (KIP-534): compaction that was the first to
+    /// see them in the clean part of the log has put it in the place of the base timestamp.
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        let set = self.attributes() & ATTRIBUTE_DELETE_HORIZON != 0;
+        set.then(|| self.base_timestamp())
     }
 
     /// Whose clock the timestamps are from.

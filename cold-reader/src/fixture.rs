@@ -1,11 +1,12 @@
 //! A data log with known records, and plans over it, for tests.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use process::Drain;
-use protocol::batch::BatchBuilder;
+use protocol::batch::{BatchBuilder, BatchView};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::object::ObjectBuilder;
 use segment::seqlog::{EndRecord, OpenSlot, SeqLogWriter, SlotKind};
@@ -85,7 +86,8 @@ impl Fixture {
         *self.writer.log()
     }
 
-    /// Stores a compacted object; each partition's part of it is one run.
+    /// Stores a compacted object; each partition's part of it is one run. What is missing between its
+    /// batches was taken away by key.
     pub(crate) async fn add_compacted(&mut self, key: Key, batches: &[Batch]) {
         self.store_compacted(key, &made(batches)).await;
     }
@@ -111,8 +113,12 @@ impl Fixture {
 
     fn object_of(&mut self, batches: &[(i32, Bytes)]) -> ObjectBuilder {
         let mut object = ObjectBuilder::new();
+        let mut ends = HashMap::new();
         for (index, batch) in batches {
-            object.add(partition(*index), batch.clone()).unwrap();
+            let view = BatchView::whole(batch).unwrap();
+            let from =
+                ends.insert(*index, view.last_offset() + 1).unwrap_or_else(|| view.base_offset());
+            object.add_covering(partition(*index), from, batch.clone()).unwrap();
             self.batches.push((partition(*index), batch.clone()));
         }
         object

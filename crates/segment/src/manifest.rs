@@ -51,6 +51,8 @@ pub struct Manifest {
     pub log_start_offset: i64,
     /// Every lower offset is in `objects`.
     pub compacted_upto: i64,
+    /// Below it no key has an older value than its last: where compaction by key has been.
+    pub cleaned_upto: i64,
     /// Compacted objects, in offset order.
     pub objects: Vec<CompactedObject>,
     /// The producers of the part that is not in the chain any more.
@@ -90,9 +92,9 @@ pub struct Link {
 pub struct CompactedObject {
     /// Its key.
     pub key: Key,
-    /// Offset of its first record.
+    /// The first offset it covers.
     pub base_offset: i64,
-    /// Offset of its last record.
+    /// The last offset it covers.
     pub last_offset: i64,
     /// What the partition's blocks take in it: all of an object of its own, a part of a pack.
     pub size: u64,
@@ -138,6 +140,7 @@ impl Manifest {
             epoch_history: vec![(epoch, 0)],
             log_start_offset: 0,
             compacted_upto: 0,
+            cleaned_upto: 0,
             objects: Vec::new(),
             producers: None,
             deleted: false,

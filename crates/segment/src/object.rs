@@ -11,7 +11,8 @@
 //! ```
 //!
 //! - A block is one partition's batches as stored, at most 4 MiB of them (or one
-//!   larger batch), of one leader epoch and with dense offsets ([`block`]).
+//!   larger batch), of one leader epoch and with dense offsets, of which only compaction by key
+//!   takes some away ([`block`]).
 //! - The footer repeats every block's header with its place, and adds a summary
 //!   of every batch: enough to rebuild the index and the producer table without
 //!   reading a record ([`footer`]).

@@ -60,3 +60,31 @@ async fn a_run_that_its_object_does_not_hold_is_an_error() {
     let server = fixture.server(|_| {});
     assert_eq!(error_of(&server, &plan, 0).await, ErrorCode::KafkaStorageError);
 }
+
+/// After compaction by key: an offset that is gone is answered with the next batch there is, and never
+/// with nothing.
+#[tokio::test]
+async fn offsets_that_compaction_took_away_are_stepped_over() {
+    let mut fixture = Fixture::new(Store::memory("cold-reader")).await;
+    let cleaned: Vec<Batch> =
+        vec![(0, 0, 2, 100), (0, 7, 3, 100), (0, 40, 1, 100), (0, 50, 9, 100)];
+    fixture.add_compacted(keys::pack(Uuid::from_u128(1)), &cleaned).await;
+    // In blocks of their own.
+    let large: Vec<Batch> = (1..5).map(|n| (0, 59 + n * 100, 10, 300_000)).collect();
+    let large = [vec![(0, 59, 1, 10)], large].concat();
+    let key = keys::compacted(&partition(0), 59, Uuid::from_u128(2));
+    fixture.add_compacted(key, &large).await;
+    fixture.add_slot(&[(0, 469, 5, 100)]).await;
+    let plan = fixture.plan(0);
+    let server = fixture.server(|_| {});
+    let all = [cleaned, large, vec![(0, 469, 5, 100)]].concat();
+    for offset in 0..474 {
+        let records = fetch(&server, &plan, offset, 1).await.records.concat();
+        let first = protocol::batch::BatchView::split(&records).unwrap().0;
+        let expected = all.iter().find(|(_, base, count, _)| base + *count as i64 > offset);
+        assert_eq!(Some(first.base_offset()), expected.map(|batch| batch.1), "offset {offset}");
+    }
+    for max_bytes in [1, 100_000, i32::MAX] {
+        assert!(replay(&server, &plan, max_bytes).await == fixture.records(0), "{max_bytes} bytes");
+    }
+}

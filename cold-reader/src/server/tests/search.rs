@@ -110,3 +110,17 @@ async fn a_search_that_cannot_or_may_not_be_done_is_an_error() {
     assert_eq!(answer.error_code, i32::from(ErrorCode::KafkaStorageError.code()));
     assert_eq!(answer.found, None);
 }
+
+#[tokio::test]
+async fn what_compaction_took_away_is_stepped_over() {
+    let mut fixture = Fixture::new(Store::memory("cold-reader")).await;
+    let key = keys::compacted(&partition(0), 0, Uuid::from_u128(1));
+    let left =
+        [(0, timed_batch(0, &[0])), (0, timed_batch(7, &[70])), (0, timed_batch(30, &[300]))];
+    fixture.store_compacted(key, &left).await;
+    let server = fixture.server(|_| {});
+    let plan = fixture.plan(0);
+    assert_eq!(search(&server, &plan, 0, 1).await, found(7, 70));
+    assert_eq!(search(&server, &plan, 9, 1).await, found(30, 300));
+    assert_eq!(search(&server, &plan, 0, 301).await, nothing_before(31));
+}

@@ -18,12 +18,14 @@ use crate::keys::Key;
 /// What a compactor offers in place of a part of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compaction {
-    /// The offsets that the new objects hold, all of them.
+    /// The offsets that the new objects cover, all of them.
     pub offsets: Range<i64>,
     /// Compacted objects whose records are in the new ones.
     pub replaced: Vec<Key>,
     /// The new objects, in offset order.
     pub objects: Vec<CompactedObject>,
+    /// Where compaction by key has been with them; 0 if it has not.
+    pub cleaned_upto: i64,
 }
 
 /// A compaction does not fit the manifest: it was made for another version of it.
@@ -83,6 +85,7 @@ impl Manifest {
         next.objects.extend(compaction.objects.iter().cloned());
         next.objects.sort_by_key(|object| object.base_offset);
         next.compacted_upto = next.compacted_upto.max(end);
+        next.cleaned_upto = next.cleaned_upto.max(compaction.cleaned_upto.min(end));
         // A commit that took long may come behind one that let go of links by a newer snapshot.
         if self.producers.as_ref().is_none_or(|known| known.upto <= producers.upto) {
             next.producers = Some(producers);
@@ -170,6 +173,7 @@ mod tests {
             offsets: start..end,
             replaced: replaced.iter().map(|object| object.key.clone()).collect(),
             objects: objects.to_vec(),
+            cleaned_upto: 0,
         }
     }
 
@@ -191,7 +195,8 @@ mod tests {
     fn a_late_commit_does_not_forget_producers_that_only_a_newer_snapshot_knows() {
         let newer = manifest().compacted(&compaction(&[object(0, 44)], &[]), upto(45)).unwrap();
         assert_eq!(newer.chain.len(), 1);
-        let nothing = Compaction { offsets: 45..45, replaced: vec![], objects: vec![] };
+        let nothing = compaction(&[], &[]);
+        let nothing = Compaction { offsets: 45..45, ..nothing };
         let late = newer.compacted(&nothing, upto(39)).unwrap();
         assert_eq!(late.producers, Some(upto(45)));
     }
@@ -204,6 +209,22 @@ mod tests {
         let next = first.compacted(&compaction(&merged, &small), upto(30)).unwrap();
         assert_eq!(next.objects, merged);
         assert_eq!(next.compacted_upto, 30);
+    }
+
+    #[test]
+    fn where_compaction_by_key_has_been_is_remembered_and_never_goes_back() {
+        let dirty = [object(0, 9), object(10, 19)];
+        let first = manifest().compacted(&compaction(&dirty, &[]), upto(20)).unwrap();
+        assert_eq!(first.cleaned_upto, 0);
+        let (clean, rest) = (object(0, 14), object(15, 19));
+        let cleaned = compaction(&[clean.clone(), rest.clone()], &dirty);
+        let cleaned = Compaction { cleaned_upto: 15, ..cleaned };
+        let next = first.compacted(&cleaned, upto(20)).unwrap();
+        assert_eq!((next.cleaned_upto, next.compacted_upto), (15, 20));
+        assert_eq!(next.objects, [clean, rest.clone()]);
+        let merged = compaction(&[object(15, 29)], &[rest]);
+        let merged = next.compacted(&merged, upto(30)).unwrap();
+        assert_eq!((merged.cleaned_upto, merged.compacted_upto), (15, 30));
     }
 
     #[test]

@@ -46,6 +46,8 @@ struct ManifestMessage {
     deleted: bool,
     #[prost(message, optional, tag = "15")]
     producers: Option<ProducersMessage>,
+    #[prost(int64, tag = "16")]
+    cleaned_upto: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,6 +129,7 @@ pub(super) fn encode(manifest: &Manifest, token: WriterToken) -> Bytes {
             key: producers.key.as_ref().map(Key::to_string).unwrap_or_default(),
             upto: producers.upto,
         }),
+        cleaned_upto: manifest.cleaned_upto,
     };
     envelope::seal(FORMAT, token, &message)
 }
@@ -160,6 +163,7 @@ pub(super) fn decode(object: &[u8]) -> Result<Manifest, String> {
             upto: producers.upto,
         }),
         deleted: message.deleted,
+        cleaned_upto: message.cleaned_upto,
     })
 }
 

@@ -8,7 +8,7 @@
 //!      8    4 tenant
 //!     12   16 topic UUID
 //!     28    4 partition index
-//!     32    8 base offset: of the first record
+//!     32    8 base offset: of the first record, or of what compaction took away before it
 //!     40    8 last offset: of the last record
 //!     48    4 leader epoch of every batch
 //!     52    8 max timestamp of any record
@@ -35,9 +35,9 @@ const CRC_AT: usize = BLOCK_HEADER_LEN - 4;
 pub struct BlockHeader {
     /// Whose records.
     pub partition: PartitionId,
-    /// Offset of the first record.
+    /// First offset that it covers: of its first record, or of one that compaction by key took away.
     pub base_offset: i64,
-    /// Offset of the last record.
+    /// Last offset of its last batch.
     pub last_offset: i64,
     /// Leader epoch of every batch.
     pub leader_epoch: i32,

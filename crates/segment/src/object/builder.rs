@@ -75,19 +75,31 @@ impl ObjectBuilder {
 
     /// Adds one batch as it is to be stored: base offset and leader epoch patched.
     pub fn add(&mut self, partition: PartitionId, batch: Bytes) -> Result<(), AddError> {
+        let base = BatchView::whole(&batch)?.base_offset();
+        self.add_covering(partition, base, batch)
+    }
+
+    /// Adds a batch that stands for all offsets from `from` on: compaction by key took away what
+    /// was before it. Blocks cover such gaps, so that whoever looks for an offset finds the batch
+    /// that comes next, and a hole is still a hole.
+    pub fn add_covering(
+        &mut self,
+        partition: PartitionId,
+        from: i64,
+        batch: Bytes,
+    ) -> Result<(), AddError> {
         let view = BatchView::whole(&batch)?;
         let meta = BatchMeta::of(&view);
         let leader_epoch = view.leader_epoch();
         let open = self.open.get(&partition).map(|&position| &self.blocks[position]);
-        if let Some(last) = open.map(|block| block.header.last_offset)
-            && meta.base_offset <= last
-        {
-            return Err(AddError::Order { partition, last, base: meta.base_offset });
+        let last = open.map_or(i64::MIN, |block| block.header.last_offset);
+        if from <= last || meta.base_offset < from {
+            return Err(AddError::Order { partition, last, base: from.min(meta.base_offset) });
         }
-        let fits = open.is_some_and(|block| block.takes(&meta, leader_epoch, batch.len()));
+        let fits = open.is_some_and(|block| block.takes(from, leader_epoch, batch.len()));
         if !fits {
             self.open.insert(partition, self.blocks.len());
-            self.blocks.push(PendingBlock::starting_with(partition, leader_epoch, &meta));
+            self.blocks.push(PendingBlock::starting_at(partition, from, leader_epoch, &meta));
         }
         self.batches += 1;
         self.batch_bytes += batch.len();
@@ -139,21 +151,26 @@ impl ObjectBuilder {
 }
 
 impl PendingBlock {
-    fn starting_with(partition: PartitionId, leader_epoch: i32, first: &BatchMeta) -> Self {
+    fn starting_at(
+        partition: PartitionId,
+        from: i64,
+        leader_epoch: i32,
+        first: &BatchMeta,
+    ) -> Self {
         let header = BlockHeader {
             partition,
-            base_offset: first.base_offset,
-            last_offset: first.base_offset - 1,
+            base_offset: from,
+            last_offset: from - 1,
             leader_epoch,
             max_timestamp: first.max_timestamp,
         };
         Self { header, bytes: 0, chunks: Vec::new(), batches: Vec::new() }
     }
 
-    /// A block has one epoch and no gaps, so that its header says all about it.
-    fn takes(&self, batch: &BatchMeta, leader_epoch: i32, length: usize) -> bool {
+    /// A block has one epoch and covers all its offsets, so that its header says all about it.
+    fn takes(&self, from: i64, leader_epoch: i32, length: usize) -> bool {
         self.header.leader_epoch == leader_epoch
-            && self.header.last_offset + 1 == batch.base_offset
+            && self.header.last_offset + 1 == from
             && self.bytes + length <= BLOCK_BYTES_MAX
     }
 

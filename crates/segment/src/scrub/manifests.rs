@@ -219,7 +219,8 @@ async fn check_producers(
     Ok(())
 }
 
-/// S3 of a compacted object. Compaction removes records, so its offsets have gaps.
+/// S3 of a compacted object. Compaction by key takes records out of blocks, and blocks cover what was
+/// taken out: between them there is no gap.
 async fn check_object(
     source: &Source<'_>,
     manifest: &Manifest,
@@ -250,12 +251,20 @@ async fn check_object(
             Some(defect) => Some(defect.clone()),
             None => misplaced(manifest, object, entry, next),
         };
+        let defect = defect.or_else(|| uncovered(next, entry.header.base_offset));
         next = next.max(entry.header.last_offset + 1);
         if let Some(defect) = defect {
             tally.finding(object.key.clone(), partition, defect);
         }
     }
+    if let Some(defect) = uncovered(next, object.last_offset + 1) {
+        tally.finding(object.key.clone(), partition, defect);
+    }
     Ok(())
+}
+
+fn uncovered(from: i64, to: i64) -> Option<Defect> {
+    (to > from).then_some(Defect::Uncovered { from, to })
 }
 
 fn misplaced(

@@ -26,7 +26,7 @@ const RUN_BYTES_MAX: u64 = 4 << 20;
 pub(super) enum Offsets {
     /// As they were appended (D6).
     Dense,
-    /// Compaction took records out.
+    /// Compaction by key may have taken records and batches out.
     Sparse,
 }
 
@@ -157,7 +157,7 @@ fn check_block(entry: &BlockEntry, bytes: &Bytes, offsets: Offsets) -> Result<()
     }
     match offsets {
         Offsets::Dense => check_batches(&block, &entry.batches),
-        Offsets::Sparse => Ok(()),
+        Offsets::Sparse => check_order(&block),
     }
 }
 
@@ -184,6 +184,23 @@ fn check_batches(block: &Block, listed: &[BatchMeta]) -> Result<(), Defect> {
         None => Ok(()),
         Some(batch) => Err(Defect::Footer { what: "batch", offset: batch.base_offset }),
     }
+}
+
+/// The batches of a compacted object, which may lack records that compaction by key took out. Batches
+/// stay in order, of one epoch, and the last ends where its block does: readers rely on it.
+fn check_order(block: &Block) -> Result<(), Defect> {
+    let expected = block.header.leader_epoch;
+    let mut next = block.header.base_offset;
+    for batch in batches(&block.batches) {
+        let batch = batch.map_err(|error| Defect::Batch { offset: next, error })?;
+        follows(next, batch.base_offset().min(next))?;
+        let found = batch.leader_epoch();
+        if found != expected {
+            return Err(Defect::Epoch { offset: next, expected, found });
+        }
+        next = batch.last_offset() + 1;
+    }
+    follows(block.header.last_offset + 1, next)
 }
 
 /// D6: the record after the last.

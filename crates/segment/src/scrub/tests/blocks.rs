@@ -59,7 +59,7 @@ async fn a_compacted_object_holds_what_its_manifest_says() {
     let manifest = crate::ManifestStore::new(store.clone()).load(&partition(3)).await.unwrap();
     let key = manifest.unwrap().0.objects[0].key.clone();
     edit_manifest(&store, 3, |manifest| manifest.objects[0].last_offset = 8).await;
-    let foreign = Defect::ForeignBlock { partition: partition(3), base: 6, last: 9 };
+    let foreign = Defect::ForeignBlock { partition: partition(3), base: 0, last: 9 };
     let uncovered = Defect::Uncovered { from: 9, to: 10 };
     let manifest_key = keys::manifest(&partition(3));
     let expected = [
@@ -67,7 +67,21 @@ async fn a_compacted_object_holds_what_its_manifest_says() {
         finding(manifest_key, partition(3), uncovered),
     ];
     assert_eq!(findings(&store).await, expected);
-    edit_manifest(&store, 3, |manifest| manifest.objects[0].last_offset = 9).await;
+    // What no block covers was not taken out by compaction: it is a hole.
+    edit_manifest(&store, 3, |manifest| {
+        (manifest.objects[0].last_offset, manifest.compacted_upto) = (11, 12);
+        manifest.chain[0].start_offset = 12;
+        manifest.epoch_history[1].1 = 12;
+    })
+    .await;
+    let hole = finding(key.clone(), partition(3), Defect::Uncovered { from: 10, to: 12 });
+    assert!(findings(&store).await.contains(&hole));
+    edit_manifest(&store, 3, |manifest| {
+        (manifest.objects[0].last_offset, manifest.compacted_upto) = (9, 10);
+        manifest.chain[0].start_offset = 10;
+        manifest.epoch_history[1].1 = 10;
+    })
+    .await;
     let mut listed = 0;
     edit_manifest(&store, 3, |manifest| {
         manifest.objects[0].size += 1;

@@ -113,9 +113,12 @@ pub(super) async fn claim_after_close(store: &Store, index: i32, end_offset: i64
     commit(store, &next, Some(&version)).await;
 }
 
-/// Partition 3: offsets 0..10 are compacted, `B` has the rest.
+/// Partition 3: offsets 0..10 are compacted, by key as well: 4 and 5 are gone. `B` has the rest.
 pub(super) async fn compacted(store: &Store) -> Key {
-    let (payload, footer) = segment(&[(3, 0, 4, 1), (3, 6, 4, 1)], 0..0);
+    let mut object = ObjectBuilder::new();
+    object.add(partition(3), batch((3, 0, 4, 1))).unwrap();
+    object.add_covering(partition(3), 4, batch((3, 6, 4, 1))).unwrap();
+    let (payload, footer) = object.finish(0..0);
     let object: Vec<Bytes> =
         std::iter::once(Bytes::from_static(&[0; HEADER_LEN])).chain(payload).collect();
     let size = footer.entries.iter().map(|entry| u64::from(entry.byte_len)).sum();

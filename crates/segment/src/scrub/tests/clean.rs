@@ -35,7 +35,7 @@ async fn a_bucket_in_use_is_clean() {
         manifests: 4,
         partitions: 4,
         compacted_objects: 1,
-        blocks: 3 + 2 + 3 + 2 + 2 + 2,
+        blocks: 3 + 2 + 3 + 2 + 2 + 1,
         batches: 3 + 3 + 3 + 2 + 2 + 2,
         bytes_read: 0,
     };

@@ -42,6 +42,12 @@ pub struct Config {
     /// How long one unit of work may take. At most 10 min. Default: 10 min.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// Memory for the keys of one partition that is compacted by key: 28 keys per KiB. With more keys
+    /// in its new part it takes several times. Default: 128 MiB.
+    pub clean_memory: ByteSize,
+    /// Partitions with more than this are not compacted by key: it has to be done within `lease`, and
+    /// all of the partition is read and written at `rate`. Default: 16 GiB.
+    pub clean_max: ByteSize,
     /// Garbage collection.
     pub gc: GcConfig,
 }
@@ -88,6 +94,8 @@ impl Default for Config {
             memory: ByteSize::mib(512),
             rate: ByteSize::mib(128),
             lease: Duration::from_secs(10 * 60),
+            clean_memory: ByteSize::mib(128),
+            clean_max: ByteSize::gib(16),
             gc: GcConfig::default(),
         }
     }

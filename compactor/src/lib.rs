@@ -11,8 +11,8 @@
 //! so that it alone needs the right to delete (R19). It keeps no state: a compactor that dies leaves
 //! objects that nobody refers to, and the next one collects them.
 //!
-//! `role` starts two loops. `rounds` asks nodes for work, has `rewrite` do it and offers the
-//! result. `gc` reads all manifests now and then and deletes what they let go of.
+//! `role` starts three loops. `rounds` asks nodes for work, has `rewrite` do it and offers the
+//! result. `clean` does the same for topics with `cleanup.policy=compact`, by key. `gc` reads all manifests now and then and deletes what they let go of.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -24,10 +24,16 @@ mod rounds;
 
 mod rewrite;
 
+mod clean;
+
+mod blocks;
+mod objects;
+
 mod pacer;
 
 mod gc;
 
+pub use clean::Cleaner;
 pub use config::{Config, ConfigError, GcConfig};
 pub use gc::{Collector, Cycle};
 pub use role::{DeletedTopics, Deps, start};

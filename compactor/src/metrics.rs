@@ -7,6 +7,9 @@ const READ_BYTES: &str = "compactor_read_bytes_total";
 const WRITTEN_BYTES: &str = "compactor_written_bytes_total";
 const OBJECTS: &str = "compactor_objects_total";
 const ROUND_FAILURES: &str = "compactor_round_failures_total";
+const CLEANED_RECORDS: &str = "compactor_cleaned_records_total";
+const CLEANING_FAILURES: &str = "compactor_cleaning_failures_total";
+const UNCLEANABLE: &str = "compactor_uncleanable_total";
 const GC_DELETED: &str = "compactor_gc_deleted_total";
 const GC_WAITING: &str = "compactor_gc_waiting";
 const GC_CYCLES: &str = "compactor_gc_cycles_total";
@@ -18,6 +21,9 @@ pub(crate) fn describe() {
     describe_counter!(WRITTEN_BYTES, Unit::Bytes, "bytes of compacted objects written");
     describe_counter!(OBJECTS, "compacted objects written, by kind: own, pack");
     describe_counter!(ROUND_FAILURES, "rounds that ended in an error");
+    describe_counter!(CLEANED_RECORDS, "records compacted by key, by outcome: kept, removed");
+    describe_counter!(CLEANING_FAILURES, "rounds of compaction by key that ended in an error");
+    describe_counter!(UNCLEANABLE, "partitions that cannot be compacted by key: see the log");
     describe_counter!(GC_DELETED, "objects deleted, by family");
     describe_gauge!(GC_WAITING, "objects that wait for the end of their grace time");
     describe_counter!(GC_CYCLES, "looks at the whole bucket");
@@ -40,6 +46,19 @@ pub(crate) fn wrote(kind: &'static str, bytes: u64) {
 
 pub(crate) fn round_failed() {
     counter!(ROUND_FAILURES).increment(1);
+}
+
+pub(crate) fn cleaned(before: u64, after: u64) {
+    counter!(CLEANED_RECORDS, "outcome" => "kept").increment(after);
+    counter!(CLEANED_RECORDS, "outcome" => "removed").increment(before.saturating_sub(after));
+}
+
+pub(crate) fn cleaning_failed() {
+    counter!(CLEANING_FAILURES).increment(1);
+}
+
+pub(crate) fn uncleanable() {
+    counter!(UNCLEANABLE).increment(1);
 }
 
 pub(crate) fn deleted(family: &'static str) {

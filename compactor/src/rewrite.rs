@@ -11,22 +11,23 @@
 //! the work that was asked for. Objects are written under names of their own, without a condition
 //! (R21), and mean nothing until an owner lists them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 use hop::internal::{CompactedRun, CompactionOffer};
-use protocol::batch::{BatchError, batches};
+use protocol::batch::BatchError;
+use protocol::batch::records::RecordsError;
 use protocol::ids::PartitionId;
-use segment::object::{AddError, BlockError, Footer, ObjectBuilder, read_footer, verify_block};
+use segment::object::{AddError, BlockError, Footer, ObjectBuilder, read_footer};
 use segment::store::StoreErrorKind;
 use segment::{Extent, Key, Location, Plan, Store, StoreError, keys};
 use uuid::Uuid;
 
+use crate::blocks::{Covered, covered, expect, read_blocks};
 use crate::config::Config;
-use crate::limits::{GAP_BYTES_MAX, PACK_BLOCKS_MAX, READ_BYTES_MAX, READS_IN_FLIGHT};
-use crate::metrics;
+use crate::limits::PACK_BLOCKS_MAX;
+use crate::objects::{Objects, run_of};
 use crate::pacer::Pacer;
 
 /// A unit of work: the sealed plan, which goes back to its owner, and what it says.
@@ -50,6 +51,12 @@ pub(crate) enum RewriteError {
     Hole { partition: PartitionId, expected: i64, found: i64 },
     #[error("partition {partition}: {error}")]
     Add { partition: PartitionId, error: AddError },
+    /// Only compaction by key looks into batches.
+    #[error("partition {partition}: batch at offset {offset}: {error}")]
+    Records { partition: PartitionId, offset: i64, error: RecordsError },
+    /// A batch, or a transaction, alone is too much.
+    #[error("partition {partition}: keys from offset {offset} on do not fit into memory")]
+    Keys { partition: PartitionId, offset: i64 },
 }
 
 impl RewriteError {
@@ -64,7 +71,9 @@ impl RewriteError {
             Self::Block { partition, .. }
             | Self::Batch { partition, .. }
             | Self::Hole { partition, .. }
-            | Self::Add { partition, .. } => *partition == plan.partition,
+            | Self::Add { partition, .. }
+            | Self::Records { partition, .. }
+            | Self::Keys { partition, .. } => *partition == plan.partition,
         }
     }
 }
@@ -74,7 +83,7 @@ struct Part {
     partition: PartitionId,
     offsets: Range<i64>,
     bytes: u64,
-    batches: Vec<Bytes>,
+    batches: Vec<Covered>,
 }
 
 /// Writes the objects for all units and says where each one's records are.
@@ -85,10 +94,11 @@ pub(crate) async fn rewrite(
     units: &[Unit],
 ) -> Result<Vec<CompactionOffer>, RewriteError> {
     let blocks = blocks_of(store, units).await?;
-    let mut read = read_blocks(store, pacer, &blocks).await?;
+    let mut read = read_blocks(store, pacer, blocks.iter().flatten()).await?;
     let mut written: HashMap<PartitionId, Vec<CompactedRun>> = HashMap::new();
     let mut packed = Vec::new();
     let part_bytes = usize::try_from(config.part_size.as_u64()).unwrap_or(usize::MAX);
+    let objects = Objects { store, pacer, part_bytes };
     for (unit, extents) in units.iter().zip(&blocks) {
         let part = Part::collect(&unit.plan, extents, &mut read)?;
         if part.batches.is_empty() {
@@ -96,16 +106,17 @@ pub(crate) async fn rewrite(
         }
         if part.bytes >= config.own_object_from.as_u64() {
             let key = keys::compacted(&part.partition, part.offsets.start, Uuid::new_v4());
-            written.extend(write(store, pacer, part_bytes, "own", key, vec![part]).await?);
+            written.extend(write(&objects, "own", key, vec![part]).await?);
         } else {
             packed.push(part);
         }
     }
     for pack in packs(packed, config.object_max.as_u64()) {
         let key = keys::pack(Uuid::new_v4());
-        written.extend(write(store, pacer, part_bytes, "pack", key, pack).await?);
+        written.extend(write(&objects, "pack", key, pack).await?);
     }
     let offers = units.iter().map(|unit| CompactionOffer {
+        cleaned_upto: 0,
         objects: written.remove(&unit.plan.partition).unwrap_or_default(),
         plan: unit.token.clone(),
     });
@@ -133,61 +144,8 @@ async fn blocks_of(store: &Store, units: &[Unit]) -> Result<Vec<Vec<Extent>>, Re
     Ok(all)
 }
 
-/// Which bytes to get for which blocks.
-struct Read {
-    key: Key,
-    range: Range<u64>,
-}
-
-/// Reads all blocks, each under its object and place.
-async fn read_blocks(
-    store: &Store,
-    pacer: &Pacer,
-    blocks: &[Vec<Extent>],
-) -> Result<HashMap<(Key, u64), Bytes>, RewriteError> {
-    let mut by_object: BTreeMap<Key, Vec<Range<u64>>> = BTreeMap::new();
-    for extent in blocks.iter().flatten() {
-        by_object.entry(extent.location.key()).or_default().push(extent.range());
-    }
-    let reads: Vec<(Read, Vec<Range<u64>>)> = by_object.into_iter().flat_map(coalesce).collect();
-    let reads = futures::stream::iter(reads).map(|(read, parts)| async move {
-        let bytes = read.range.end - read.range.start;
-        pacer.take(bytes).await;
-        metrics::read(bytes);
-        let object = store.get_range(&read.key, read.range.clone()).await?;
-        let cut = parts.into_iter().map(|part| {
-            let at = (part.start - read.range.start) as usize;
-            let block = object.slice(at..at + (part.end - part.start) as usize);
-            ((read.key.clone(), part.start), block)
-        });
-        Ok::<_, StoreError>(cut.collect::<Vec<_>>())
-    });
-    let parts: Vec<Vec<((Key, u64), Bytes)>> =
-        reads.buffer_unordered(READS_IN_FLIGHT).try_collect().await?;
-    Ok(parts.into_iter().flatten().collect())
-}
-
-/// Neighbours in one object into ranged GETs of bounded length.
-fn coalesce((key, mut parts): (Key, Vec<Range<u64>>)) -> Vec<(Read, Vec<Range<u64>>)> {
-    parts.sort_unstable_by_key(|part| part.start);
-    let mut reads: Vec<(Read, Vec<Range<u64>>)> = Vec::new();
-    for part in parts {
-        match reads.last_mut() {
-            Some((read, joined))
-                if part.start <= read.range.end + GAP_BYTES_MAX
-                    && part.end - read.range.start <= READ_BYTES_MAX =>
-            {
-                read.range.end = read.range.end.max(part.end);
-                joined.push(part);
-            }
-            _ => reads.push((Read { key: key.clone(), range: part.clone() }, vec![part])),
-        }
-    }
-    reads
-}
-
 impl Part {
-    /// Verifies the blocks (R27) and that their batches are dense from the plan's start to its end.
+    /// Verifies the blocks, and that they cover all from the plan's start to its end.
     fn collect(
         plan: &Plan,
         extents: &[Extent],
@@ -200,31 +158,15 @@ impl Part {
             bytes: 0,
             batches: Vec::new(),
         };
+        let mut next = plan.start_offset;
         for extent in extents {
-            let key = extent.location.key();
-            let bytes = read.remove(&(key.clone(), extent.byte_offset)).unwrap_or_default();
-            let block = verify_block(&bytes, partition, extent.base_offset)
-                .map_err(|error| RewriteError::Block { partition, key, error })?;
-            for batch in batches(&block.batches) {
-                let batch = batch.map_err(|error| RewriteError::Batch { partition, error })?;
-                part.expect(batch.base_offset())?;
-                part.offsets.end = batch.last_offset() + 1;
-                let bytes = block.batches.slice_ref(batch.bytes());
-                part.bytes += bytes.len() as u64;
-                part.batches.push(bytes);
-            }
+            let batches = covered(partition, extent, read, &mut next)?;
+            part.bytes += batches.iter().map(|batch| batch.bytes.len() as u64).sum::<u64>();
+            part.batches.extend(batches);
         }
-        part.expect(plan.end_offset)?;
+        part.offsets.end = next;
+        expect(partition, plan.end_offset, next)?;
         Ok(part)
-    }
-
-    fn expect(&self, found: i64) -> Result<(), RewriteError> {
-        let (partition, expected) = (self.partition, self.offsets.end);
-        if found == expected {
-            Ok(())
-        } else {
-            Err(RewriteError::Hole { partition, expected, found })
-        }
     }
 }
 
@@ -248,9 +190,7 @@ fn packs(parts: Vec<Part>, bytes_max: u64) -> Vec<Vec<Part>> {
 
 /// Writes one object; what each partition has in it.
 async fn write(
-    store: &Store,
-    pacer: &Pacer,
-    part_bytes: usize,
+    objects: &Objects<'_>,
     kind: &'static str,
     key: Key,
     parts: Vec<Part>,
@@ -261,28 +201,14 @@ async fn write(
         let partition = part.partition;
         offsets.push((partition, part.offsets));
         for batch in part.batches {
-            object.add(partition, batch).map_err(|error| RewriteError::Add { partition, error })?;
+            object
+                .add_covering(partition, batch.from, batch.bytes)
+                .map_err(|error| RewriteError::Add { partition, error })?;
         }
     }
-    let (payload, footer) = object.finish_compacted();
-    let bytes = payload.iter().map(|chunk| chunk.len() as u64).sum();
-    pacer.take(bytes).await;
-    store.put_in_parts(&key, payload, part_bytes).await?;
-    metrics::wrote(kind, bytes);
-    let runs = offsets.into_iter().map(|(partition, offsets)| {
-        let (mut size, mut max_timestamp) = (0, i64::MIN);
-        for block in footer.blocks_of(partition, &key) {
-            size += u64::from(block.byte_len);
-            max_timestamp = max_timestamp.max(block.max_timestamp);
-        }
-        let run = CompactedRun {
-            key: key.to_string(),
-            base_offset: offsets.start,
-            last_offset: offsets.end - 1,
-            size,
-            max_timestamp,
-        };
-        (partition, vec![run])
-    });
+    let footer = objects.put(kind, &key, object).await?;
+    let runs = offsets
+        .into_iter()
+        .map(|(partition, offsets)| (partition, vec![run_of(partition, &key, &footer, &offsets)]));
     Ok(runs.collect())
 }

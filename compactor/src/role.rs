@@ -1,4 +1,4 @@
-//! Starting the role: two loops, until the drain.
+//! Starting the role: three loops, until the drain.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub fn start(config: Config, deps: Deps, drain: &Drain) -> Result<(), ConfigErro
     metrics::describe();
     let collector = Collector::new(config.gc.clone(), &deps);
     drain.spawn("compactor gc", gc::run(collector, config.gc.interval, drain.clone()));
-    drain.spawn("compactor", Rounds::new(config, deps).run(drain.clone()));
+    let rounds = Rounds::new(config, deps);
+    drain.spawn("compactor by key", rounds.cleaner().run(drain.clone()));
+    drain.spawn("compactor", rounds.run(drain.clone()));
     Ok(())
 }

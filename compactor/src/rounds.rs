@@ -8,6 +8,7 @@
 //! between leaves objects that nobody names, and work that is offered again: at once if it was given
 //! back, when its lease ends if the compactor is gone or the work itself cannot be done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use protocol::ids::TenantId;
 use segment::plan::PlanError;
 use segment::{Plan, StoreError};
 
+use crate::clean::Cleaner;
 use crate::config::Config;
 use crate::limits::{COMMIT_TIMEOUT, WORK_TIMEOUT};
 use crate::metrics;
@@ -32,7 +34,7 @@ use crate::role::Deps;
 pub struct Rounds {
     config: Config,
     deps: Deps,
-    pacer: Pacer,
+    pacer: Arc<Pacer>,
 }
 
 /// What one round came to.
@@ -64,8 +66,13 @@ enum RoundError {
 impl Rounds {
     /// Rounds with this configuration.
     pub fn new(config: Config, deps: Deps) -> Self {
-        let pacer = Pacer::new(config.rate.as_u64());
+        let pacer = Arc::new(Pacer::new(config.rate.as_u64()));
         Self { config, deps, pacer }
+    }
+
+    /// What compacts by key beside them, at the same rate.
+    pub fn cleaner(&self) -> Cleaner {
+        Cleaner::new(self.config.clone(), self.deps.clone(), Arc::clone(&self.pacer))
     }
 
     pub(crate) async fn run(self, drain: Drain) {

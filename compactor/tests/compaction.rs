@@ -5,6 +5,8 @@
 #[path = "../../storage-node/tests/node/harness.rs"]
 mod harness;
 
+#[path = "compaction/cleaning.rs"]
+mod cleaning;
 #[path = "compaction/collecting.rs"]
 mod collecting;
 #[path = "compaction/crashing.rs"]

@@ -18,7 +18,7 @@ use process::Clock;
 use protocol::ErrorCode;
 use segment::manifest::{CompactedObject, Compaction, ProducersRef};
 use segment::producers::{self, ProducerSnapshot};
-use segment::{Key, ManifestStore, Plan};
+use segment::{Extent, Key, ManifestStore, Plan};
 use tokio::time::Instant;
 
 use crate::limits::{COMPACTION_EXTENTS_MAX, COMPACTION_LEASE_MAX, MANIFEST_COMMITS_IN_FLIGHT};
@@ -76,7 +76,7 @@ pub(crate) async fn commit(
 ) -> CommitCompactionResponse {
     // Otherwise the lease outlives the work, by up to ten minutes.
     let given_back = request.given_back.iter().filter_map(|plan| opened(&node, plan).ok());
-    given_back.for_each(|(partition, _)| partition.release_compaction());
+    given_back.for_each(|(partition, plan)| release(&partition, &plan));
     let offers: Vec<Result<Offer, ErrorCode>> =
         request.offers.iter().map(|offer| Offer::open(&node, offer)).collect();
     let mut codes: Vec<ErrorCode> = offers
@@ -107,7 +107,7 @@ pub(crate) async fn commit(
             }
         }
         Err(code) => offers.iter().for_each(|(place, offer)| {
-            offer.partition.release_compaction();
+            offer.release();
             codes[*place] = code;
         }),
     }
@@ -162,16 +162,41 @@ fn opened(node: &Node, token: &[u8]) -> Result<(Arc<Partition>, Plan), ErrorCode
     Ok((partition.ok_or(ErrorCode::NotLeaderOrFollower)?, plan))
 }
 
+/// Takes work back. What is to be compacted by key is in objects already; any other work reaches into
+/// the logs.
+fn release(partition: &Partition, plan: &Plan) {
+    if !plan.extents.is_empty() && plan.extents.iter().all(Extent::is_run) {
+        partition.release_cleaning();
+    } else {
+        partition.release_compaction();
+    }
+}
+
 impl Offer {
     fn open(node: &Node, offer: &CompactionOffer) -> Result<Self, ErrorCode> {
         let (partition, plan) = opened(node, &offer.plan)?;
+        let objects: Vec<CompactedObject> = offer.objects.iter().map(object).collect();
+        let end_offset = match objects.last() {
+            // As far as the keys of the dirty part fitted into memory.
+            Some(last) if offer.cleaned_upto > 0 => last.last_offset + 1,
+            _ => plan.end_offset,
+        };
         let compaction = Compaction {
-            offsets: plan.start_offset..plan.end_offset,
+            offsets: plan.start_offset..end_offset,
             replaced: replaced_by(&plan.extents),
-            objects: offer.objects.iter().map(object).collect(),
+            objects,
+            cleaned_upto: offer.cleaned_upto,
         };
         let clock = node.clock().clone();
         Ok(Self { partition, compaction, clock, expires_at: plan.expires_at() })
+    }
+
+    fn release(&self) {
+        if self.compaction.cleaned_upto > 0 {
+            self.partition.release_cleaning();
+        } else {
+            self.partition.release_compaction();
+        }
     }
 
     async fn commit(
@@ -182,7 +207,7 @@ impl Offer {
         let Some(producers) = producers else { return ErrorCode::NotLeaderOrFollower };
         // Objects that no manifest names are collected some time after the lease (R30).
         if self.clock.since_boot() >= self.expires_at {
-            self.partition.release_compaction();
+            self.release();
             return ErrorCode::RequestTimedOut;
         }
         match self.partition.commit_compaction(manifests, &self.compaction, &producers).await {

@@ -57,6 +57,7 @@ mod cache;
 
 mod upload;
 
+mod cleaning;
 mod compaction;
 mod retention;
 

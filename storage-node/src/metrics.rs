@@ -52,6 +52,10 @@ pub const NOT_PROVEN: &str = "storage_node_answers_not_proven_total";
 pub const RETENTIONS: &str = "storage_node_retentions_total";
 /// Compactions committed, by outcome.
 pub const COMPACTIONS: &str = "storage_node_compactions_total";
+/// Bytes of compacted topics below and above the clean point, as of the last look of a compactor.
+pub const CLEANABLE_BYTES: &str = "storage_node_cleanable_bytes";
+/// Partitions of compacted topics that are too large to be compacted by key.
+pub const CLEANING_TOO_LARGE: &str = "storage_node_cleaning_too_large";
 
 /// Incarnations that made room for the next in the same process.
 pub const ROLL_OVERS: &str = "storage_node_roll_overs_total";
@@ -75,6 +79,8 @@ pub fn describe() {
     describe_counter!(OPENS, Unit::Count, "partitions claimed");
     describe_counter!(RETENTIONS, Unit::Count, "log starts moved by retention");
     describe_counter!(COMPACTIONS, Unit::Count, "compactions committed, by outcome");
+    describe_gauge!(CLEANABLE_BYTES, Unit::Bytes, "of compacted topics, by part: clean, dirty");
+    describe_gauge!(CLEANING_TOO_LARGE, Unit::Count, "partitions not compacted by key: too large");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
@@ -112,6 +118,12 @@ pub(crate) fn uploaded(bytes: u64, seconds: f64) {
 
 pub(crate) fn upload_failed() {
     counter!(UPLOAD_FAILURES).increment(1);
+}
+
+pub(crate) fn cleanable(clean: u64, dirty: u64, too_large: u32) {
+    gauge!(CLEANABLE_BYTES, "part" => "clean").set(clean as f64);
+    gauge!(CLEANABLE_BYTES, "part" => "dirty").set(dirty as f64);
+    gauge!(CLEANING_TOO_LARGE).set(f64::from(too_large));
 }
 
 pub(crate) fn retained() {

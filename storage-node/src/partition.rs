@@ -13,6 +13,7 @@
 //! [`crate::open`].
 
 mod append;
+mod cleaning;
 mod commit;
 mod compaction;
 mod epochs;
@@ -51,6 +52,7 @@ pub(crate) use self::read::Marks;
 pub(crate) use self::read::{FetchPosition, HotRead, TimestampSearch};
 pub(crate) use self::waiters::FetchWaiter;
 
+use self::cleaning::CleaningLease;
 use self::hot::HotBatches;
 use self::waiters::Waiters;
 
@@ -107,6 +109,10 @@ struct State {
     uncompacted_since: Option<Instant>,
     /// Until when a compactor works on a part of it.
     compaction_leased: Option<Instant>,
+    /// Where compaction by key has been.
+    cleaned_upto: i64,
+    /// Until when a compactor works on that.
+    cleaning: Option<CleaningLease>,
     hot: HotBatches,
     /// Who waits for durability, by last offset.
     acks: VecDeque<(i64, Ack)>,
@@ -151,6 +157,8 @@ impl Partition {
             interrupted: Interrupted::new(PRODUCERS_PER_PARTITION_MAX),
             uncompacted_since: Some(Instant::now()),
             compaction_leased: None,
+            cleaned_upto: manifest.0.cleaned_upto,
+            cleaning: None,
             extents: opened.extents,
             hot: HotBatches::new(opened.log_end),
             acks: VecDeque::new(),

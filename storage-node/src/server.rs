@@ -23,7 +23,8 @@ use tokio::sync::watch;
 
 use crate::node::Node;
 use crate::{
-    compaction, delete_records, fetch, list_offsets, log_dirs, produce, reconcile, release,
+    cleaning, compaction, delete_records, fetch, list_offsets, log_dirs, produce, reconcile,
+    release,
 };
 
 /// Answers for a node, whichever its incarnation.
@@ -101,6 +102,9 @@ fn answer_cluster(
     match body {
         Request::CompactionWork(request) => {
             ready(Response::CompactionWork(compaction::work(&node, &request)))
+        }
+        Request::CleaningWork(request) => {
+            ready(Response::CleaningWork(cleaning::work(&node, &request)))
         }
         Request::CommitCompaction(request) => {
             compaction::commit(node, request).map(Response::CommitCompaction).boxed()

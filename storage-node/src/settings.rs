@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use metadata::topic_config::elements;
 use protocol::limits::BATCH_BYTES_MAX_DEFAULT;
 
+use crate::cleaning::Cleaning;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::retention::Retention;
 
@@ -29,6 +30,8 @@ pub(crate) struct TopicSettings {
     pub deletes_records: bool,
     /// `retention.ms` and `retention.bytes`.
     pub retention: Retention,
+    /// `cleanup.policy` has `compact`: when the older values of keys go.
+    pub cleaning: Option<Cleaning>,
 }
 
 impl Default for TopicSettings {
@@ -42,6 +45,7 @@ impl Default for TopicSettings {
             compacts: false,
             deletes_records: true,
             retention: Retention { ms: Some(RETENTION_MS_DEFAULT), bytes: None },
+            cleaning: None,
         }
     }
 }
@@ -79,6 +83,7 @@ impl TopicSettings {
                 },
                 bytes: config("retention.bytes").and_then(|text| text.parse().ok()),
             },
+            cleaning: cleans_by("compact").unwrap_or_default().then(|| Cleaning::read(&config)),
         }
     }
 
@@ -118,6 +123,7 @@ mod tests {
     fn a_cleanup_policy_is_a_list_which_may_be_empty() {
         let read = |policy| {
             let settings = TopicSettings::read(|name| (name == "cleanup.policy").then_some(policy));
+            assert_eq!(settings.cleaning.is_some(), settings.compacts);
             (settings.compacts, settings.deletes_records)
         };
         assert_eq!(read("delete"), (false, true));

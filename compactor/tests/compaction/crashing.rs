@@ -20,7 +20,7 @@ use crate::support::{
 
 /// Where it stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(crate) enum Stop {
     /// Objects are uploaded, the owner never hears of them.
     BeforeCommit,
     /// The owner commits, the compactor never hears of it.
@@ -70,9 +70,14 @@ async fn loaded(cluster: &Cluster) -> (TestNode, TopicId) {
     (node, topic)
 }
 
-async fn stopped(cluster: &Cluster, node: &TestNode, stop: Stop) {
+/// The next compactor that comes to the node stops at this point.
+pub(crate) fn stop_next(cluster: &Cluster, node: &TestNode, stop: Stop) {
     let stopping = Stopping { node: node.handle.handler(), stop: Mutex::new(Some(stop)) };
     cluster.peers.register_local(node.handle.address(), Arc::new(stopping));
+}
+
+async fn stopped(cluster: &Cluster, node: &TestNode, stop: Stop) {
+    stop_next(cluster, node, stop);
     let round = rounds(cluster).round().await;
     assert_eq!(round.committed, 0, "{stop:?}");
 }

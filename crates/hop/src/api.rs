@@ -29,12 +29,12 @@ use protocol::{
 use crate::{
     internal::{
         AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-        AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
-        ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse,
-        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
-        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
-        ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+        AllocateProducerIdsResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
+        ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
+        CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse,
+        EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
         WriteTxnMarkersResponse,
     },
     wire::Wire,
@@ -231,6 +231,8 @@ apis! {
     CompactionWork = 10_020 v 0: CompactionWorkRequest => CompactionWorkResponse,
     /// A compactor asks the owner to commit what it rewrote.
     CommitCompaction = 10_021 v 0: CommitCompactionRequest => CommitCompactionResponse,
+    /// A compactor asks a node which partition is to be compacted by key.
+    CleaningWork = 10_022 v 0: CleaningWorkRequest => CleaningWorkResponse,
     /// A transaction coordinator ends transactions in a node's partitions.
     WriteTxnMarkers = 10_030 v 0: WriteTxnMarkersRequest => WriteTxnMarkersResponse,
     /// A partition's owner asks a transaction coordinator before the first batch.

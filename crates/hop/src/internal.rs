@@ -325,6 +325,32 @@ pub struct CompactionWorkResponse {
     pub plans: Vec<Bytes>,
 }
 
+/// A compactor asks a node which partition is to be compacted by key.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct CleaningWorkRequest {
+    /// No partition with more than this.
+    #[prost(uint64, tag = "1")]
+    pub max_bytes: u64,
+    /// For how long nobody else shall be offered the same; the node has an upper bound.
+    #[prost(uint64, tag = "2")]
+    pub lease_ms: u64,
+}
+
+/// The partition that needs it most.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct CleaningWorkResponse {
+    /// A sealed plan of all its compacted objects up to the last that may be looked at; empty if no
+    /// partition needs it.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub plan: Bytes,
+    /// Below this offset no key has an older value than its last.
+    #[prost(int64, tag = "2")]
+    pub cleaned_upto: i64,
+    /// `delete.retention.ms` of the topic.
+    #[prost(int64, tag = "3")]
+    pub delete_retention_ms: i64,
+}
+
 /// A compactor asks the owner to commit what it made of the work (R33).
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct CommitCompactionRequest {
@@ -345,6 +371,10 @@ pub struct CompactionOffer {
     /// What holds its offsets now, in offset order.
     #[prost(message, repeated, tag = "2")]
     pub objects: Vec<CompactedRun>,
+    /// Of a compaction by key: up to which offset it was one. The objects may end before the plan
+    /// does. 0 for any other compaction.
+    #[prost(int64, tag = "3")]
+    pub cleaned_upto: i64,
 }
 
 /// A partition's part of a compacted object.
@@ -353,10 +383,10 @@ pub struct CompactedRun {
     /// The object's key.
     #[prost(string, tag = "1")]
     pub key: String,
-    /// Offset of the first record.
+    /// The first offset it covers.
     #[prost(int64, tag = "2")]
     pub base_offset: i64,
-    /// Offset of the last record.
+    /// The last offset it covers.
     #[prost(int64, tag = "3")]
     pub last_offset: i64,
     /// Length of the partition's blocks in it.

@@ -25,12 +25,12 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-    AllocateProducerIdsResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
-    ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
-    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
-    WriteTxnMarkersResponse,
+    AllocateProducerIdsResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
+    ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
+    CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
+    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -95,6 +95,7 @@ macro_rules! protobuf {
 protobuf! {
     AddTxnPartitionsRequest AddTxnPartitionsResponse
     AllocateProducerIdsRequest AllocateProducerIdsResponse
+    CleaningWorkRequest CleaningWorkResponse
     ColdFetchRequest
     ColdSearchRequest ColdSearchResponse
     CommitCompactionRequest CommitCompactionResponse

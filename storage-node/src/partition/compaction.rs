@@ -64,12 +64,14 @@ impl Partition {
         let first_block = state.extents.partition_point(Extent::is_run);
         let blocks = &state.extents[first_block..];
         let bytes = bytes_of(blocks);
-        let old = since.is_some_and(|since| now.duration_since(since) >= rules.age_max);
+        let cleaned = self.settings().cleaning;
+        let age_max = cleaned.map_or(rules.age_max, |it| it.merge_age_max().min(rules.age_max));
+        let old = since.is_some_and(|since| now.duration_since(since) >= age_max);
         let due = bytes >= rules.bytes_min || blocks.len() >= rules.extents_max;
         if !due && !(old && (!blocks.is_empty() || dead_links)) {
             return None;
         }
-        let first = state.first_to_merge(first_block, bytes, rules);
+        let first = state.first_to_merge(first_block, bytes, rules, now);
         let extents = take_bytes(&state.extents[first..], rules.bytes_max);
         let floor = state.extents.last().map_or(state.log_start, |last| last.last_offset + 1);
         let start_offset = extents.first().map_or(floor, |extent| extent.base_offset);
@@ -101,8 +103,13 @@ impl Partition {
         };
         let committed = self.change_manifest(manifests, change).await;
         let mut state = self.state.lock();
-        state.compaction_leased = None;
+        if compaction.cleaned_upto > 0 {
+            state.cleaning = None;
+        } else {
+            state.compaction_leased = None;
+        }
         let manifest = committed?;
+        state.cleaned_upto = manifest.cleaned_upto;
         state.replace(self.id, compaction);
         state.manifest_version = state.manifest_version.max(manifest.version);
         Ok(())
@@ -134,11 +141,18 @@ impl State {
     /// Where the work begins: at the first block in a log, or at the first of the small objects
     /// before it if there are enough of them. Without that a quiet partition would end up as a
     /// thousand small ranges, and its manifest with a thousand lines.
-    fn first_to_merge(&self, first_block: usize, bytes: u64, rules: &CompactionRules) -> usize {
+    fn first_to_merge(
+        &self,
+        first_block: usize,
+        bytes: u64,
+        rules: &CompactionRules,
+        now: Instant,
+    ) -> usize {
         let mut total = bytes;
         let small = self.extents[..first_block].iter().rev().take_while(|run| {
             total += u64::from(run.byte_len);
-            u64::from(run.byte_len) < rules.bytes_min && total <= rules.bytes_max
+            let fits = u64::from(run.byte_len) < rules.bytes_min && total <= rules.bytes_max;
+            fits && self.may_merge(run, now)
         });
         let small = small.count();
         if small >= rules.merge_objects { first_block - small } else { first_block }
@@ -156,8 +170,10 @@ impl State {
             self.extents.is_sorted_by(|a, b| a.last_offset < b.base_offset),
             "{id}: compaction keeps the order of offsets"
         );
-        let left = self.extents.last().is_some_and(|last| !last.is_run());
-        self.uncompacted_since = left.then(Instant::now);
+        if compaction.cleaned_upto == 0 {
+            let left = self.extents.last().is_some_and(|last| !last.is_run());
+            self.uncompacted_since = left.then(Instant::now);
+        }
     }
 }
 

@@ -49,8 +49,9 @@ A request for any of these closes the connection, as Kafka does for an API that 
   and stays; a front that no node has is refused with INVALID_CONFIG.
 - Retention and DeleteRecords remove whole blocks of records; as in Kafka both limits say how much
   is kept at least. Records whose timestamps lie in the future go with those appended after them.
-- `cleanup.policy=compact` is accepted and keeps such a topic from retention and DeleteRecords;
-  old values of a key are not removed yet.
+- `cleanup.policy=compact` works on what has been merged into compacted objects, as Kafka's works on
+  closed segments. Commit markers go when their records are gone, abort markers stay. Partitions
+  above `compactor.clean_max` (16 GiB) are left as they are.
 - Offsets committed with OffsetCommit are kept per topic id: a topic created again starts anew.
 ";
 

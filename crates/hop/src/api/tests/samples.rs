@@ -16,11 +16,11 @@ use super::super::{Api, Request, Response};
 use crate::{
     expected_epoch,
     internal::{
-        Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ColdFetchRequest,
-        ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
-        CommitCompactionResponse, CompactedRun, CompactionOffer, CompactionWorkRequest,
-        CompactionWorkResponse, FoundRecord, OpenPartition, OpenPartitionsRequest,
-        OpenPartitionsResponse, PlanRequest, PlanResponse,
+        Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, CleaningWorkRequest,
+        CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
+        ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactedRun,
+        CompactionOffer, CompactionWorkRequest, CompactionWorkResponse, FoundRecord, OpenPartition,
+        OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
     },
 };
 
@@ -59,6 +59,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::OpenPartitions => open_partitions(),
         Api::CompactionWork => compaction_work(),
         Api::CommitCompaction => commit_compaction(),
+        Api::CleaningWork => cleaning_work(),
         Api::AllocateProducerIds => (
             Request::AllocateProducerIds(AllocateProducerIdsRequest {}),
             Response::AllocateProducerIds(AllocateProducerIdsResponse {
@@ -286,6 +287,13 @@ fn compaction_work() -> (Request, Response) {
     (Request::CompactionWork(request), Response::CompactionWork(response))
 }
 
+fn cleaning_work() -> (Request, Response) {
+    let request = CleaningWorkRequest { max_bytes: 16 << 30, lease_ms: 600_000 };
+    let plan = Bytes::from_static(b"plan");
+    let response = CleaningWorkResponse { plan, cleaned_upto: 40, delete_retention_ms: 86_400_000 };
+    (Request::CleaningWork(request), Response::CleaningWork(response))
+}
+
 fn commit_compaction() -> (Request, Response) {
     let object = CompactedRun {
         key: "d/00/packs/1".to_owned(),
@@ -294,7 +302,8 @@ fn commit_compaction() -> (Request, Response) {
         size: 1_000,
         max_timestamp: -1,
     };
-    let offer = CompactionOffer { plan: Bytes::from_static(b"plan"), objects: vec![object] };
+    let plan = Bytes::from_static(b"plan");
+    let offer = CompactionOffer { plan, objects: vec![object], cleaned_upto: 70 };
     let given_back = vec![Bytes::from_static(b"another plan")];
     let request = CommitCompactionRequest { offers: vec![offer], given_back };
     let response = CommitCompactionResponse { error_codes: vec![0, 6] };

@@ -20,6 +20,7 @@ struct Fact {
 
 pub(super) fn configs(context: &Context, detail: Detail) -> Vec<DescribeConfigsResourceResult> {
     let mut facts = of_gateway(context);
+    facts.extend(unchangeable());
     facts.extend(defaults_of_topics());
     facts.sort_by_key(|fact| fact.name);
     facts.into_iter().map(|fact| shown(fact, detail)).collect()
@@ -49,8 +50,6 @@ fn of_gateway(context: &Context) -> Vec<Fact> {
         ("broker.id", Int, config.broker_id.to_string()),
         ("broker.rack", Text, gateway.zone.clone()),
         ("connections.max.idle.ms", Long, limits.idle_timeout.as_millis().to_string()),
-        ("default.replication.factor", Int, "1".to_owned()),
-        ("delete.topic.enable", Boolean, "true".to_owned()),
         ("max.connections", Int, limits.connections.to_string()),
         ("max.incremental.fetch.session.cache.slots", Int, config.fetch.sessions.to_string()),
         ("node.id", Int, config.broker_id.to_string()),
@@ -59,6 +58,19 @@ fn of_gateway(context: &Context) -> Vec<Fact> {
     let fact =
         |(name, kind, value)| Fact { name, kind, value, source: source::STATIC_BROKER, doc: None };
     facts.into_iter().map(fact).collect()
+}
+
+/// What is so in every cluster.
+fn unchangeable() -> impl Iterator<Item = Fact> {
+    let facts =
+        [("default.replication.factor", Int, "1"), ("delete.topic.enable", Boolean, "true")];
+    facts.into_iter().map(|(name, kind, value)| Fact {
+        name,
+        kind,
+        value: value.to_owned(),
+        source: source::DEFAULT,
+        doc: None,
+    })
 }
 
 /// Tools look up here what a topic is created with.

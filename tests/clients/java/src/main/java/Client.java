@@ -35,6 +35,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
+ *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
  *   tail      BOOTSTRAP TOPIC PARTITIONS LOG BYTES_PER_S   as tests/clients/python/history.py has it
  * </pre>
  */
@@ -48,6 +49,7 @@ public final class Client {
             case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "delete_records" -> deleteRecords(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])), Long.parseLong(args[4]));
             case "describe" -> describe(args[1]);
+            case "admin" -> AdminQuestions.ask(args[1]);
             case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }

@@ -5,29 +5,26 @@
 //! serves when its creation is answered, on any gateway: those that have not heard of it look
 //! before they deny it (see [`super::metadata`]).
 
+mod deletion;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use hop::Call;
 use protocol::ErrorCode;
-use protocol::ids::TopicId;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::create_topics_response::CreatableTopicResult;
-use protocol::messages::delete_topics_request::DeleteTopicState;
-use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, TopicName,
+    TopicName,
 };
 use tokio::time::timeout;
 
+pub(super) use self::deletion::delete_topics;
 use crate::context::Context;
 use crate::errors;
 use crate::limits::{ADMIN_TIMEOUT, VIEW_PATIENCE};
-
-/// First version of DeleteTopics that may name topics by id.
-const DELETE_BY_ID_FROM: i16 = 6;
 
 pub(super) async fn create_topics(
     context: Context,
@@ -92,37 +89,6 @@ pub(super) async fn create_with_defaults(
     codes
 }
 
-pub(super) async fn delete_topics(
-    context: Context,
-    request: DeleteTopicsRequest,
-) -> DeleteTopicsResponse {
-    let asked: Vec<_> = if context.version >= DELETE_BY_ID_FROM {
-        request.topics
-    } else {
-        let names = request.topic_names.into_iter();
-        names.map(|name| DeleteTopicState::default().with_name(Some(name))).collect()
-    };
-    let mut results: Vec<_> = asked.iter().map(|topic| resolve(&context, topic)).collect();
-    if results.iter().any(|result| result.error_code != 0)
-        && context.catalogue.refresh().await.is_ok()
-    {
-        results = asked.iter().map(|topic| resolve(&context, topic)).collect();
-    }
-    let known = results.iter().filter(|result| result.error_code == 0);
-    let known: Vec<_> =
-        known.map(|found| DeleteTopicState::default().with_topic_id(found.topic_id)).collect();
-    if !known.is_empty() {
-        let question =
-            DeleteTopicsRequest::default().with_topics(known).with_timeout_ms(request.timeout_ms);
-        delete_known(&context, question, &mut results).await;
-    }
-    if context.version < DELETE_BY_ID_FROM {
-        // Older versions have no place for an id.
-        results.iter_mut().for_each(|result| result.topic_id = uuid::Uuid::nil());
-    }
-    DeleteTopicsResponse::default().with_responses(results)
-}
-
 pub(super) async fn create_partitions(
     context: Context,
     request: CreatePartitionsRequest,
@@ -157,56 +123,6 @@ pub(super) async fn create_partitions(
         .await;
     }
     answer
-}
-
-/// Deletes topics that exist, and puts what came of it into `results`.
-async fn delete_known(
-    context: &Context,
-    question: DeleteTopicsRequest,
-    results: &mut [DeletableTopicResult],
-) {
-    let timeout_ms = question.timeout_ms;
-    let refused = |answer: &DeleteTopicsResponse| {
-        let mut topics = answer.responses.iter();
-        topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
-    };
-    let answer = ask_control(context, timeout_ms, question, refused).await;
-    for result in results.iter_mut().filter(|result| result.error_code == 0) {
-        let said = match &answer {
-            Ok(answer) => {
-                let mut said = answer.responses.iter();
-                let said = said.find(|said| said.topic_id == result.topic_id);
-                said.map_or_else(|| ErrorCode::RequestTimedOut.code(), |said| said.error_code)
-            }
-            Err(error) => error.code(),
-        };
-        result.error_code = said;
-    }
-    let deleted = results.iter().filter(|result| result.error_code == 0);
-    let deleted: Vec<_> = deleted.map(|result| TopicId(result.topic_id)).collect();
-    shows(context, || deleted.iter().all(|id| context.catalogue.by_id(*id).is_none())).await;
-}
-
-/// What a client wants deleted, by both its names, or why not.
-fn resolve(context: &Context, asked: &DeleteTopicState) -> DeletableTopicResult {
-    let answer = DeletableTopicResult::default();
-    let found = match &asked.name {
-        Some(name) => context.catalogue.by_name(name),
-        None => context.catalogue.by_id(TopicId(asked.topic_id)),
-    };
-    match (found, &asked.name) {
-        (Some(topic), _) => {
-            let name = protocol::StrBytes::from_string(topic.name().to_owned());
-            answer.with_topic_id(topic.id().0).with_name(Some(name.into()))
-        }
-        (None, Some(name)) => answer
-            .with_name(Some(name.clone()))
-            .with_error_code(ErrorCode::UnknownTopicOrPartition.code()),
-        (None, None) => answer
-            .with_name(None)
-            .with_topic_id(asked.topic_id)
-            .with_error_code(ErrorCode::UnknownTopicId.code()),
-    }
 }
 
 /// Asks the control leader, for as long as the client is willing to wait.

@@ -102,6 +102,37 @@ async fn a_topic_is_deleted_by_name_or_by_id() {
 }
 
 #[tokio::test]
+async fn what_is_named_twice_or_not_at_all_is_not_deleted() {
+    let cluster = Cluster::start().await;
+    let a = cluster.topic("a", &[1]).await;
+    let b = cluster.topic("b", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let named = |topic: &str| DeleteTopicState::default().with_name(Some(name(topic)));
+    let by_id = |topic| DeleteTopicState::default().with_topic_id(id(topic)).with_name(None);
+    let wanted = vec![
+        named("a"),
+        named("a"),
+        DeleteTopicState::default().with_name(None),
+        named("b").with_topic_id(id(b)),
+        by_id(a),
+        named("b"),
+        by_id(b),
+    ];
+    let request = DeleteTopicsRequest::default().with_topics(wanted).with_timeout_ms(10_000);
+    let answer = client.call(6, request).await.responses;
+    let codes: Vec<_> = answer.iter().map(|topic| ErrorCode::from_code(topic.error_code)).collect();
+    let (invalid, deleted) = (ErrorCode::InvalidRequest, ErrorCode::None);
+    assert_eq!(codes, [invalid, invalid, invalid, invalid, deleted, deleted, invalid]);
+    assert!(answer.iter().all(|t| (t.error_code == 0) == t.error_message.is_none()));
+
+    let twice = vec![name("c"), name("c")];
+    let request = DeleteTopicsRequest::default().with_topic_names(twice).with_timeout_ms(10_000);
+    let answer = client.call(5, request).await.responses;
+    assert!(answer.iter().all(|topic| topic.error_code == ErrorCode::InvalidRequest.code()));
+}
+
+#[tokio::test]
 async fn partitions_are_added_and_shown() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1]).await;

@@ -33,7 +33,8 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | Quotas, SCRAM users, delegation tokens | 38–41, 48–51 | not built yet |
 | Consumer groups of KIP-848, share groups, streams groups | 68, 69, 76–79, 88–92 | not built yet; clients use classic groups |
 | Client telemetry | 71, 72 | clients do without |
-| Messages between brokers | 4–7, 27, 52–59, 62–64, 67, 70, 80–87 | never: there are no brokers behind a gateway |
+| DescribeQuorum, UpdateFeatures | 55, 57 | there is no quorum of brokers to describe, and features come with the program's version |
+| Messages between brokers | 4–7, 27, 52–54, 56, 58, 59, 62–64, 67, 70, 80–87 | never: there are no brokers behind a gateway |
 
 ## Different from a Kafka cluster
 

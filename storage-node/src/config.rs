@@ -218,6 +218,16 @@ impl Config {
             "must not be below `groups.min_session_timeout`",
         )?;
         require(self.groups.max_size > 0, "groups.max_size", "must be at least 1")?;
+        require(
+            self.groups.consumer_heartbeat_interval < self.groups.consumer_session_timeout,
+            "groups.consumer_heartbeat_interval",
+            "must be below `groups.consumer_session_timeout`, or members expire between heartbeats",
+        )?;
+        require(
+            self.groups.consumer_max_size > 0,
+            "groups.consumer_max_size",
+            "must be at least 1",
+        )?;
         require(self.groups.snapshot_records > 0, "groups.snapshot_records", "must be at least 1")?;
         require(self.plan_life <= plan_life_max, "plan_life", "must be at most 10min")?;
         require(

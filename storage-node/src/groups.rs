@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use coordinator::{Command, Reply, TopicNames};
+use coordinator::{Command, Reply, TopicShape, Topics};
 use futures::future::BoxFuture;
 use hop::{HopHeader, HopRequest, Response};
-use metadata::ClusterView;
 use metadata::model::ClusterRecord;
+use metadata::{ClusterView, Topic};
 use parking_lot::RwLock;
 use process::{Clock, Drain};
 use protocol::StrBytes;
@@ -75,14 +75,14 @@ struct Shards {
     count: i32,
     config: GroupsConfig,
     clock: Clock,
-    topic_names: Arc<dyn TopicNames>,
+    topics: Arc<dyn Topics>,
     seed: Arc<AtomicU64>,
     drain: Drain,
     here: RwLock<BTreeMap<i32, ShardHandle>>,
 }
 
-/// Names of topics, as this node knows them.
-struct ViewNames(ClusterView);
+/// The topics that this node knows.
+struct ViewTopics(ClusterView);
 
 // === impl Groups ===
 
@@ -91,9 +91,9 @@ impl Groups {
     pub(crate) fn new(cluster: &ClusterRecord, parts: GroupsParts) -> Self {
         metrics::describe();
         let GroupsParts { config, clock, store, view, seed, drain } = parts;
-        let topic_names: Arc<dyn TopicNames> = Arc::new(ViewNames(view));
+        let topics: Arc<dyn Topics> = Arc::new(ViewTopics(view));
         let count = cluster.group_state_partitions;
-        let shards = Shards::new(count, config, clock, topic_names, seed, drain);
+        let shards = Shards::new(count, config, clock, topics, seed, drain);
         Self { topic: cluster.group_state_topic, store, shards }
     }
 
@@ -130,12 +130,12 @@ impl Shards {
         count: i32,
         config: GroupsConfig,
         clock: Clock,
-        topic_names: Arc<dyn TopicNames>,
+        topics: Arc<dyn Topics>,
         seed: u64,
         drain: Drain,
     ) -> Self {
         let seed = Arc::new(AtomicU64::new(seed));
-        Self { count, config, clock, topic_names, seed, drain, here: RwLock::default() }
+        Self { count, config, clock, topics, seed, drain, here: RwLock::default() }
     }
 
     /// Begins to load a shard from its log.
@@ -145,7 +145,7 @@ impl Shards {
             config: self.config.coordinator(),
             snapshot_records: self.config.snapshot_records,
             clock: self.clock.clone(),
-            topic_names: Arc::clone(&self.topic_names),
+            topics: Arc::clone(&self.topics),
             seed: Arc::clone(&self.seed),
             log,
         };
@@ -176,11 +176,31 @@ impl Shards {
     }
 }
 
-// === impl ViewNames ===
+// === impl ViewTopics ===
 
-impl TopicNames for ViewNames {
+impl Topics for ViewTopics {
     fn name(&self, tenant: TenantId, topic: TopicId) -> Option<StrBytes> {
-        let topic = self.0.topic_by_id(tenant, topic)?;
-        Some(StrBytes::from_string(topic.name().to_owned()))
+        self.0.topic_by_id(tenant, topic).map(|topic| name_of(&topic))
     }
+
+    fn find(&self, tenant: TenantId, name: &str) -> Option<TopicShape> {
+        self.0.topic_by_name(tenant, name).map(|topic| shape_of(&topic))
+    }
+
+    fn all(&self, tenant: TenantId) -> Vec<(StrBytes, TopicShape)> {
+        let topics = self.0.topics(tenant);
+        topics.iter().map(|topic| (name_of(topic), shape_of(topic))).collect()
+    }
+
+    fn revision(&self) -> u64 {
+        self.0.topics_revision()
+    }
+}
+
+fn name_of(topic: &Topic) -> StrBytes {
+    StrBytes::from_string(topic.name().to_owned())
+}
+
+fn shape_of(topic: &Topic) -> TopicShape {
+    TopicShape { id: topic.id(), partitions: topic.partitions() }
 }

@@ -75,6 +75,8 @@ impl Handler for Server {
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
             | Request::LeaveGroup(_)
+            | Request::ConsumerGroupHeartbeat(_)
+            | Request::ConsumerGroupDescribe(_)
             | Request::OffsetCommit(_)
             | Request::OffsetFetch(_)
             | Request::DescribeGroups(_)

@@ -11,8 +11,10 @@ use protocol::messages::{
     ListGroupsRequest, ListGroupsResponse,
 };
 
-use crate::classic::describe::GROUP_TYPE;
+use crate::classic::ClassicGroup;
+use crate::classic::describe::GROUP_TYPE as CLASSIC;
 use crate::command::{Caller, Outputs, Reply};
+use crate::consumer::describe::GROUP_TYPE as CONSUMER;
 use crate::coordinator::Coordinator;
 use crate::owned::owned;
 use crate::record::{GroupKey, Record};
@@ -26,8 +28,11 @@ impl Coordinator {
     ) {
         let groups = request.groups.iter().map(|group| {
             let key = GroupKey { tenant: caller.tenant, group: group.0.clone() };
+            if self.consumer(&key).is_some() {
+                return no_group(&key.group, "is not a classic group");
+            }
             let described = self.view(&key, |group| group.describe());
-            described.unwrap_or_else(|| unknown_group(&key.group))
+            described.unwrap_or_else(|| no_group(&key.group, "not found"))
         });
         let response = DescribeGroupsResponse::default().with_groups(groups.collect());
         out.replies.push((caller.token, Reply::DescribeGroups(response)));
@@ -44,11 +49,13 @@ impl Coordinator {
         let wanted = |filter: &[StrBytes], value: &str| {
             filter.is_empty() || filter.iter().any(|one| one.trim().eq_ignore_ascii_case(value))
         };
-        let listed = self.keys_of(caller).into_iter().filter_map(|key| {
-            self.view(&key, |group| wanted(states, group.state()).then(|| group.list())).flatten()
+        let listed = self.keys_of(caller).into_iter().filter_map(|key| match self.consumer(&key) {
+            Some(group) => wanted(types, CONSUMER).then(|| group.list(&key)),
+            None if wanted(types, CLASSIC) => self.view(&key, ClassicGroup::list),
+            None => None,
         });
-        let groups = if wanted(types, GROUP_TYPE) { listed.collect() } else { Vec::new() };
-        let response = ListGroupsResponse::default().with_groups(groups);
+        let listed = listed.filter(|group| wanted(states, &group.group_state));
+        let response = ListGroupsResponse::default().with_groups(listed.collect());
         out.replies.push((caller.token, Reply::ListGroups(response)));
     }
 
@@ -77,7 +84,7 @@ impl Coordinator {
 
     fn delete_group(&mut self, key: GroupKey, out: &mut Outputs) -> Result<(), ErrorCode> {
         let empty = self.view(&key, |group| group.is_empty()).ok_or(ErrorCode::GroupIdNotFound)?;
-        if !empty {
+        if !empty || self.has_consumer_members(&key) {
             return Err(ErrorCode::NonEmptyGroup);
         }
         // Ids given out die with the group: whoever comes with one is told to start afresh.
@@ -89,11 +96,12 @@ impl Coordinator {
     }
 }
 
-/// A group that does not exist is dead, and says so since KIP-1043.
-fn unknown_group(group: &StrBytes) -> DescribedGroup {
+/// A group that does not exist is dead, and says so since KIP-1043. So is one of consumers: it has
+/// an API of its own.
+fn no_group(group: &StrBytes, what: &str) -> DescribedGroup {
     DescribedGroup::default()
         .with_group_id(group.clone().into())
         .with_group_state("Dead".into())
         .with_error_code(ErrorCode::GroupIdNotFound.code())
-        .with_error_message(Some(format!("Group {group} not found.").into()))
+        .with_error_message(Some(format!("Group {group} {what}.").into()))
 }

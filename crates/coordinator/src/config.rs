@@ -12,6 +12,14 @@ pub struct Config {
     pub initial_rebalance_delay_ms: i32,
     /// `group.max.size`: members a group may have. Kafka sets no bound; we do.
     pub group_size_max: usize,
+    /// `group.consumer.session.timeout.ms`: silence after which a member of a consumer group counts
+    /// as gone.
+    pub consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`: how often members of consumer groups are asked to
+    /// send heartbeats.
+    pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.max.size`: members a consumer group may have. Kafka sets no bound; we do.
+    pub consumer_group_size_max: usize,
     /// `offset.metadata.max.bytes`: length of the text committed with an offset. Counted like
     /// Kafka in UTF-16 units, whatever the name says.
     pub offset_metadata_max: usize,
@@ -28,6 +36,9 @@ impl Default for Config {
             session_timeout_max_ms: 1_800_000,
             initial_rebalance_delay_ms: 3_000,
             group_size_max: 10_000,
+            consumer_session_timeout_ms: 45_000,
+            consumer_heartbeat_interval_ms: 5_000,
+            consumer_group_size_max: 10_000,
             offset_metadata_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_ms: 600_000,

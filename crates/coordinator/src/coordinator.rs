@@ -1,8 +1,8 @@
 //! The coordinator of all groups whose state one internal partition keeps.
 //!
-//! Commands that concern one group's members go to its [`ClassicGroup`]; offsets and
-//! administration have their own modules beside this one. KIP-848 consumer groups and share groups
-//! will stand in `groups` next to the classic ones.
+//! Commands that concern one group's members go to its [`ClassicGroup`] or, of the consumer protocol
+//! (KIP-848), to [`crate::consumer`]; offsets and administration have their own modules beside this
+//! one. Share groups will stand next to them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,23 +27,44 @@ use crate::owned::owned;
 use crate::record::{GroupKey, Record};
 use crate::timers::{Timer, Timers};
 
-/// What topics are called. Groups name the topics they subscribe to; everything else in the
+/// The topics that there are. Groups name the topics they subscribe to; everything else in the
 /// coordinator goes by id.
-pub trait TopicNames: Send + Sync {
+pub trait Topics: Send + Sync {
     /// The topic's name, or `None` if it is not known here (yet, or any more).
     fn name(&self, tenant: TenantId, topic: TopicId) -> Option<StrBytes>;
+
+    /// The topic of a name.
+    fn find(&self, tenant: TenantId, name: &str) -> Option<TopicShape>;
+
+    /// Every topic of a tenant with its name.
+    fn all(&self, tenant: TenantId) -> Vec<(StrBytes, TopicShape)>;
+
+    /// A number that is another one whenever a topic was created, grown or deleted. What depends
+    /// on topics is computed again when it has moved.
+    fn revision(&self) -> u64;
+}
+
+/// A topic as groups need to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicShape {
+    /// Its id.
+    pub id: TopicId,
+    /// How many partitions it has.
+    pub partitions: i32,
 }
 
 /// Groups and offsets of one internal partition.
 pub struct Coordinator {
     pub(crate) config: Config,
-    pub(crate) topic_names: Arc<dyn TopicNames>,
+    pub(crate) topics: Arc<dyn Topics>,
     pub(crate) ledger: Ledger,
-    /// Groups with members or with ids given out. A group that is not here is empty, and all about
+    /// The revision of the topics that each consumer group knows, if it has members.
+    pub(crate) topics_looked_at: BTreeMap<GroupKey, u64>,
+    /// Classic groups with members or with ids given out. A group that is not here is empty, and all about
     /// it stands in the ledger.
     pub(crate) groups: BTreeMap<GroupKey, ClassicGroup>,
     pub(crate) timers: Timers,
-    member_ids: MemberIds,
+    pub(crate) member_ids: MemberIds,
 }
 
 impl fmt::Debug for Coordinator {
@@ -58,10 +79,11 @@ impl fmt::Debug for Coordinator {
 impl Coordinator {
     /// A coordinator that knows no group yet. `seed` makes its member ids unlike those of any
     /// other incarnation.
-    pub fn new(config: Config, seed: u64, topic_names: Arc<dyn TopicNames>) -> Self {
+    pub fn new(config: Config, seed: u64, topics: Arc<dyn Topics>) -> Self {
         Self {
             config,
-            topic_names,
+            topics,
+            topics_looked_at: BTreeMap::new(),
             ledger: Ledger::default(),
             groups: BTreeMap::new(),
             timers: Timers::default(),
@@ -76,7 +98,8 @@ impl Coordinator {
 
     /// Ends the replay: groups come to life, and every timer starts in full (R42).
     pub fn loaded(&mut self, now_ms: i64) {
-        let with_members = self.ledger.groups().filter(|(_, ledger)| !ledger.is_empty());
+        let classic = self.ledger.groups().filter(|(_, ledger)| ledger.consumer.is_none());
+        let with_members = classic.filter(|(_, ledger)| !ledger.is_empty());
         self.groups = with_members
             .map(|(key, ledger)| (key.clone(), ClassicGroup::resume(key.clone(), Some(ledger))))
             .collect();
@@ -85,6 +108,7 @@ impl Coordinator {
         for group in groups.values() {
             group.start_sessions(&mut fx);
         }
+        self.start_consumer_timers(now_ms, &mut nothing);
         self.timers.arm(Timer::Retention, now_ms, self.config.offsets_retention_check_ms);
         debug_assert!(nothing.is_empty(), "starting timers changes no state");
     }
@@ -101,6 +125,12 @@ impl Coordinator {
             Command::SyncGroup(request) => self.sync_group(now_ms, caller, &request, out),
             Command::Heartbeat(request) => self.heartbeat(now_ms, caller, &request, out),
             Command::LeaveGroup(request) => self.leave_group(now_ms, caller, &request, out),
+            Command::ConsumerGroupHeartbeat(request) => {
+                self.consumer_group_heartbeat(now_ms, caller, &request, out);
+            }
+            Command::ConsumerGroupDescribe(request) => {
+                self.consumer_group_describe(caller, &request, out);
+            }
             Command::OffsetCommit(request) => self.offset_commit(now_ms, caller, &request, out),
             Command::OffsetFetch(request) => self.offset_fetch(caller, &request, out),
             Command::OffsetDelete(request) => self.offset_delete(caller, &request, out),
@@ -120,6 +150,12 @@ impl Coordinator {
                     self.on_live(now_ms, key, out, |group, fx| {
                         group.on_session_timer(&member_id, fx);
                     });
+                }
+                Timer::ConsumerSession(key, member_id) => {
+                    self.on_consumer_session_timer(now_ms, key, &member_id, out);
+                }
+                Timer::ConsumerRebalance(key, member_id) => {
+                    self.on_consumer_rebalance_timer(now_ms, key, &member_id, out);
                 }
                 Timer::Retention => {
                     let check_ms = self.config.offsets_retention_check_ms;
@@ -155,12 +191,15 @@ impl Coordinator {
     ) {
         let session_timeouts =
             self.config.session_timeout_min_ms..=self.config.session_timeout_max_ms;
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
         let refusal = if !is_group_id(&request.group_id) {
             Some(ErrorCode::InvalidGroupId)
         } else if !join::texts_fit(request) {
             Some(ErrorCode::InvalidRequest)
         } else if !session_timeouts.contains(&request.session_timeout_ms) {
             Some(ErrorCode::InvalidSessionTimeout)
+        } else if self.has_consumer_members(&key) {
+            Some(ErrorCode::InconsistentGroupProtocol)
         } else {
             None
         };
@@ -290,7 +329,7 @@ impl Coordinator {
         now_ms: i64,
         out: &'a mut Outputs,
     ) -> (&'a mut BTreeMap<GroupKey, ClassicGroup>, Effects<'a>) {
-        let Self { config, ledger, groups, timers, member_ids, topic_names: _ } = self;
+        let Self { config, ledger, groups, timers, member_ids, .. } = self;
         (groups, Effects { now_ms, config, timers, ledger, member_ids, out })
     }
 }

@@ -58,9 +58,13 @@ impl MemberIds {
     }
 
     pub(crate) fn next(&mut self, prefix: &str) -> StrBytes {
+        format!("{prefix}-{}", self.next_uuid()).into()
+    }
+
+    /// An id without a client's name in front, as members of consumer groups have them.
+    pub(crate) fn next_uuid(&mut self) -> StrBytes {
         let bits = (u128::from(self.next_u64()) << 64) | u128::from(self.next_u64());
-        let uuid = Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
-        format!("{prefix}-{uuid}").into()
+        Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string().into()
     }
 
     fn next_u64(&mut self) -> u64 {

@@ -8,7 +8,13 @@ use std::collections::BTreeMap;
 
 use protocol::ids::TenantId;
 
-use crate::record::{CommittedOffset, GroupKey, Membership, Record, TopicPartition};
+use crate::record::{
+    CommittedOffset, ConsumerChange, GroupKey, Membership, Record, TopicPartition,
+};
+
+mod consumer;
+
+pub(crate) use consumer::{ConsumerLedger, MemberLedger};
 
 /// The durable state of every group of one internal partition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -19,23 +25,41 @@ pub(crate) struct Ledger {
 /// The durable state of one group. A group about which nothing is durable has none.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct GroupLedger {
-    /// The settled members. `None` for a group that only ever stored offsets.
+    /// The settled members of a classic group. `None` for one that only ever stored offsets.
     pub(crate) membership: Option<Membership>,
-    /// The highest generation that any member was told.
+    /// What there is to know of a consumer group (KIP-848). Never together with a membership.
+    pub(crate) consumer: Option<ConsumerLedger>,
+    /// The highest generation or group epoch there was. It goes on when a group changes its
+    /// protocol, so that nobody of before is taken for somebody of now (C2).
     pub(crate) generation_promised: i32,
     /// The committed positions.
     pub(crate) offsets: BTreeMap<TopicPartition, CommittedOffset>,
 }
 
 impl GroupLedger {
-    /// The settled generation; zero before the first.
+    /// The settled generation or the group epoch; zero before the first.
     pub(crate) fn generation(&self) -> i32 {
-        self.membership.as_ref().map_or(0, |membership| membership.generation)
+        let epoch = self.consumer.as_ref().map_or(0, |consumer| consumer.epochs.group);
+        self.membership.as_ref().map_or(epoch, |membership| membership.generation)
     }
 
     /// True if the log knows no member of the group.
     pub(crate) fn is_empty(&self) -> bool {
         self.membership.as_ref().is_none_or(|membership| membership.members.is_empty())
+            && self.consumer.as_ref().is_none_or(|consumer| consumer.members.is_empty())
+    }
+
+    /// Since when a group that had members is without any, as far as the log knows.
+    pub(crate) fn empty_since_ms(&self) -> Option<i64> {
+        let classic = self.membership.as_ref().map(|last| last.since_ms);
+        classic.or_else(|| self.consumer.as_ref().map(|consumer| consumer.epochs.since_ms))
+    }
+
+    fn apply_consumer(&mut self, change: &ConsumerChange) {
+        self.membership = None;
+        let consumer = self.consumer.get_or_insert_default();
+        consumer.apply(change);
+        self.generation_promised = self.generation_promised.max(consumer.epochs.group);
     }
 }
 
@@ -64,6 +88,10 @@ impl Ledger {
                 let ledger = self.groups.entry(group.clone()).or_default();
                 ledger.generation_promised = ledger.generation_promised.max(membership.generation);
                 ledger.membership = Some(membership.clone());
+                ledger.consumer = None;
+            }
+            Record::Consumer { group, change } => {
+                self.groups.entry(group.clone()).or_default().apply_consumer(change);
             }
             Record::GenerationPromised { group, generation } => {
                 let ledger = self.groups.entry(group.clone()).or_default();
@@ -97,6 +125,9 @@ impl Ledger {
                 let (group, membership) = (group.clone(), membership.clone());
                 records.push(Record::Membership { group, membership });
             }
+            if let Some(consumer) = &ledger.consumer {
+                consumer.snapshot(group, &mut records);
+            }
             if ledger.generation_promised > ledger.generation() {
                 let (group, generation) = (group.clone(), ledger.generation_promised);
                 records.push(Record::GenerationPromised { group, generation });
@@ -116,7 +147,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::record::MemberRecord;
+    use crate::record::{
+        Assignment, ConsumerEpochs, ConsumerMember, CurrentAssignment, MemberRecord,
+    };
 
     fn key(number: u8) -> GroupKey {
         GroupKey {
@@ -138,6 +171,33 @@ mod tests {
         CommittedOffset { offset, leader_epoch: 0, metadata: "".into(), committed_at_ms: 0 }
     }
 
+    fn consumer_change() -> impl Strategy<Value = ConsumerChange> {
+        let id = || prop_oneof!["a", "b"].prop_map(protocol::StrBytes::from);
+        let member = || id().prop_map(|id| ConsumerMember { id, ..ConsumerMember::default() });
+        let some = || (0..3_u8).prop_map(|index| Assignment::from([at(index)]));
+        prop_oneof![
+            (1..9_i32, 1..9_i32).prop_map(|(group, target)| {
+                ConsumerChange::Epochs(ConsumerEpochs {
+                    group,
+                    target,
+                    topics_hash: 1,
+                    since_ms: 2,
+                })
+            }),
+            member().prop_map(ConsumerChange::Subscribed),
+            (id(), member())
+                .prop_map(|(former_id, member)| ConsumerChange::Replaced { former_id, member }),
+            (id(), some()).prop_map(|(member_id, partitions)| {
+                ConsumerChange::Targeted { member_id, partitions }
+            }),
+            (id(), some(), 1..9_i32).prop_map(|(member_id, assigned, epoch)| {
+                let current = CurrentAssignment { epoch, assigned, ..Default::default() };
+                ConsumerChange::Reconciled { member_id, current }
+            }),
+            id().prop_map(|member_id| ConsumerChange::Left { member_id }),
+        ]
+    }
+
     /// Records about few enough groups and partitions that they meet.
     fn record() -> impl Strategy<Value = Record> {
         let group = || (0..4_u8).prop_map(key);
@@ -147,6 +207,8 @@ mod tests {
             }),
             (group(), 1..9_i32)
                 .prop_map(|(group, generation)| Record::GenerationPromised { group, generation }),
+            (group(), consumer_change())
+                .prop_map(|(group, change)| Record::Consumer { group, change }),
             group().prop_map(|group| Record::GroupDeleted { group }),
             (group(), 0..3_u8, any::<i64>()).prop_map(|(group, index, offset)| {
                 Record::OffsetsCommitted { group, offsets: vec![(at(index), committed(offset))] }

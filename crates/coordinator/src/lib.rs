@@ -5,20 +5,29 @@
 //! ([`Outputs`]).
 //! Never: I/O, tasks, locks, a clock, randomness that was not passed in.
 //!
-//! A command goes through [`coordinator`] to the group it names: [`classic`] for membership,
-//! [`offsets`] for positions, [`admin`] for what operators ask. All of them change durable state by
+//! A command goes through [`coordinator`] to the group it names: [`classic`] and [`consumer`] for
+//! membership, [`offsets`] for positions, [`admin`] for what operators ask. All of them change durable state by
 //! emitting a [`Record`] and in no other way, so a replay of the log ends where they did.
 //!
 //! ```
-//! use coordinator::{Caller, Command, Config, Coordinator, Outputs, Token, TopicNames};
+//! use coordinator::{Caller, Command, Config, Coordinator, Outputs, Token, TopicShape, Topics};
 //! use protocol::StrBytes;
 //! use protocol::ids::{TenantId, TopicId};
 //! use protocol::messages::HeartbeatRequest;
 //!
 //! struct Unnamed;
-//! impl TopicNames for Unnamed {
+//! impl Topics for Unnamed {
 //!     fn name(&self, _: TenantId, _: TopicId) -> Option<StrBytes> {
 //!         None
+//!     }
+//!     fn find(&self, _: TenantId, _: &str) -> Option<TopicShape> {
+//!         None
+//!     }
+//!     fn all(&self, _: TenantId) -> Vec<(StrBytes, TopicShape)> {
+//!         Vec::new()
+//!     }
+//!     fn revision(&self) -> u64 {
+//!         0
 //!     }
 //! }
 //!
@@ -46,6 +55,7 @@ mod config;
 
 mod admin;
 mod classic;
+mod consumer;
 mod offsets;
 mod subscription;
 
@@ -58,8 +68,9 @@ mod timers;
 
 pub use command::{Caller, Command, Outputs, Reply, Token};
 pub use config::Config;
-pub use coordinator::{Coordinator, TopicNames};
+pub use coordinator::{Coordinator, TopicShape, Topics};
 pub use limits::RECORD_BYTES_MAX;
 pub use record::{
-    CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, TopicPartition,
+    Assignment, CommittedOffset, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment,
+    GroupKey, MemberRecord, MemberState, Membership, Record, RecordError, TopicPartition,
 };

@@ -12,6 +12,10 @@ pub(crate) const GROUP_ASSIGNMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// carry. In flexible versions a string could be as long as its frame.
 pub(crate) const TEXT_BYTES_MAX: usize = i16::MAX as usize;
 
+/// A subscription's regular expression when compiled: enough for any list of topics, and far from
+/// what a malicious one could ask for.
+pub(crate) const REGEX_BYTES_MAX: usize = 1024 * 1024;
+
 /// What a member costs besides its texts: lengths and tags, in the log and on the wire.
 pub(crate) const MEMBER_OVERHEAD_BYTES: usize = 128;
 

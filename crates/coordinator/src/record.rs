@@ -10,9 +10,14 @@ use protocol::StrBytes;
 use protocol::ids::{TenantId, TopicId};
 use thiserror::Error;
 
+mod consumer;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+pub use consumer::{
+    Assignment, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment, MemberState,
+};
 
 /// A group: tenants may use the same names without seeing each other (R56).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +106,13 @@ pub enum Record {
         /// The generation.
         generation: i32,
     },
+    /// Something about a group of the consumer protocol (KIP-848).
+    Consumer {
+        /// The group.
+        group: GroupKey,
+        /// What it is.
+        change: ConsumerChange,
+    },
     /// The group is gone with all its offsets.
     GroupDeleted {
         /// The group.
@@ -187,6 +199,7 @@ impl Record {
         match self {
             Self::Membership { group, .. }
             | Self::GenerationPromised { group, .. }
+            | Self::Consumer { group, .. }
             | Self::GroupDeleted { group }
             | Self::OffsetsCommitted { group, .. }
             | Self::OffsetsDeleted { group, .. } => group,

@@ -15,6 +15,10 @@ pub(crate) enum Timer {
     Sync(GroupKey),
     /// The member, or the one that was only given an id, was silent for its session timeout.
     Session(GroupKey, StrBytes),
+    /// The member of a consumer group was silent for its session timeout.
+    ConsumerSession(GroupKey, StrBytes),
+    /// The member of a consumer group has had long enough to give partitions back.
+    ConsumerRebalance(GroupKey, StrBytes),
     /// Look for expired offsets.
     Retention,
 }

@@ -10,16 +10,17 @@ use protocol::{
     DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
-        DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+        ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+        CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
+        DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
+        DescribeLogDirsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
+        ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
+        OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
         SyncGroupResponse,
     },
@@ -208,6 +209,12 @@ apis! {
         IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     /// Delete a group's offsets. The name field carries the topic id.
     OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
+    /// Join, stay in or leave a consumer group.
+    ConsumerGroupHeartbeat = 68 v 1:
+        ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
+    /// Describe consumer groups. Topics are named as clients name them.
+    ConsumerGroupDescribe = 69 v 1:
+        ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
     /// Ask the owner for a plan to read offsets that it no longer holds.
     Plan = 10_000 v 0: PlanRequest => PlanResponse,
     /// Read along a plan, from a cold reader.

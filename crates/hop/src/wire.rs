@@ -7,16 +7,17 @@ use protocol::{
     Decodable, DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-        CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse, DeleteRecordsRequest,
-        DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeGroupsRequest,
-        DescribeGroupsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+        ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+        CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
+        DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
+        DescribeLogDirsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
+        ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
+        OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
         SyncGroupResponse,
     },
@@ -55,6 +56,8 @@ macro_rules! generated {
 }
 
 generated! {
+    ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
+    ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
     DeleteGroupsRequest DeleteGroupsResponse

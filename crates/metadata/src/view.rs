@@ -129,6 +129,12 @@ impl ClusterView {
         self.inner.state.read().topics.values().cloned().collect()
     }
 
+    /// Another number whenever a topic was created, changed or deleted. Owners of partitions come
+    /// and go without it.
+    pub fn topics_revision(&self) -> u64 {
+        self.inner.state.read().topics_revision
+    }
+
     /// A storage node's incarnation.
     pub fn node(&self, node: NodeId) -> Option<Arc<NodeRecord>> {
         self.inner.state.read().nodes.get(&node).cloned()

@@ -26,6 +26,10 @@ messages! {
     api_versions_response::ApiVersionsResponse
     create_acls_request::CreateAclsRequest
     create_acls_response::CreateAclsResponse
+    consumer_group_describe_request::ConsumerGroupDescribeRequest
+    consumer_group_describe_response::ConsumerGroupDescribeResponse
+    consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest
+    consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse
     create_partitions_request::CreatePartitionsRequest
     create_partitions_response::CreatePartitionsResponse
     create_topics_request::CreateTopicsRequest

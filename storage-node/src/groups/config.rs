@@ -22,6 +22,16 @@ pub struct GroupsConfig {
     pub initial_rebalance_delay: Duration,
     /// Members that a group may have (Kafka's `group.max.size`). Default: 10,000.
     pub max_size: usize,
+    /// Silence after which a member of a consumer group (KIP-848) counts as gone (Kafka's
+    /// `group.consumer.session.timeout.ms`). Default: 45 s.
+    #[serde(with = "humantime_serde")]
+    pub consumer_session_timeout: Duration,
+    /// How often members of consumer groups are asked to send heartbeats (Kafka's
+    /// `group.consumer.heartbeat.interval.ms`). Default: 5 s.
+    #[serde(with = "humantime_serde")]
+    pub consumer_heartbeat_interval: Duration,
+    /// Members that a consumer group may have (Kafka's `group.consumer.max.size`). Default: 10,000.
+    pub consumer_max_size: usize,
     /// Longest text that may be committed with an offset (Kafka's `offset.metadata.max.bytes`).
     /// Default: 4096.
     pub offset_metadata_max: usize,
@@ -45,6 +55,9 @@ impl Default for GroupsConfig {
             max_session_timeout: Duration::from_secs(30 * 60),
             initial_rebalance_delay: Duration::from_secs(3),
             max_size: 10_000,
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
+            consumer_max_size: 10_000,
             offset_metadata_max: 4_096,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             offsets_retention_check_interval: Duration::from_secs(600),
@@ -63,6 +76,9 @@ impl GroupsConfig {
             session_timeout_max_ms: short(self.max_session_timeout),
             initial_rebalance_delay_ms: short(self.initial_rebalance_delay),
             group_size_max: self.max_size,
+            consumer_session_timeout_ms: short(self.consumer_session_timeout),
+            consumer_heartbeat_interval_ms: short(self.consumer_heartbeat_interval),
+            consumer_group_size_max: self.consumer_max_size,
             offset_metadata_max: self.offset_metadata_max,
             offsets_retention_ms: long(self.offsets_retention),
             offsets_retention_check_ms: long(self.offsets_retention_check_interval),

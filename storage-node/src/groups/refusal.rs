@@ -5,6 +5,7 @@
 
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
+use protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
@@ -16,8 +17,9 @@ use protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use protocol::messages::{
-    GroupId, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetDeleteResponse, SyncGroupResponse,
+    ConsumerGroupHeartbeatResponse, GroupId, HeartbeatResponse, JoinGroupResponse,
+    LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteResponse,
+    SyncGroupResponse,
 };
 
 use coordinator::{Command, Reply};
@@ -41,6 +43,7 @@ pub(super) enum Refusable {
     Sync,
     Heartbeat,
     Leave,
+    ConsumerHeartbeat,
     Commit(OffsetCommitResponse),
     DeleteOffsets,
 }
@@ -53,10 +56,12 @@ impl Refusable {
             Command::SyncGroup(_) => Self::Sync,
             Command::Heartbeat(_) => Self::Heartbeat,
             Command::LeaveGroup(_) => Self::Leave,
+            Command::ConsumerGroupHeartbeat(_) => Self::ConsumerHeartbeat,
             Command::OffsetCommit(request) => Self::Commit(commit_shape(request)),
             Command::OffsetDelete(_) => Self::DeleteOffsets,
             Command::OffsetFetch(_)
             | Command::DescribeGroups(_)
+            | Command::ConsumerGroupDescribe(_)
             | Command::ListGroups(_)
             | Command::DeleteGroups(_) => return None,
         })
@@ -86,6 +91,11 @@ impl Refusable {
             }
             Self::Heartbeat => Reply::Heartbeat(HeartbeatResponse::default().with_error_code(code)),
             Self::Leave => Reply::LeaveGroup(LeaveGroupResponse::default().with_error_code(code)),
+            // A member's session starts afresh when the load is through, as above; but the answer must
+            // tell an epoch, and nobody knows it yet. Clients try again.
+            Self::ConsumerHeartbeat => Reply::ConsumerGroupHeartbeat(
+                ConsumerGroupHeartbeatResponse::default().with_error_code(code),
+            ),
             Self::Commit(mut response) => {
                 let topics = response.topics.iter_mut();
                 for partition in topics.flat_map(|topic| &mut topic.partitions) {
@@ -139,6 +149,13 @@ pub(super) fn refuse_fetch(
 
 pub(super) fn refuse_description(group_id: &GroupId, code: ErrorCode) -> DescribedGroup {
     DescribedGroup::default().with_group_id(group_id.clone()).with_error_code(code.code())
+}
+
+pub(super) fn refuse_consumer_description(
+    group_id: &GroupId,
+    code: ErrorCode,
+) -> DescribedConsumerGroup {
+    DescribedConsumerGroup::default().with_group_id(group_id.clone()).with_error_code(code.code())
 }
 
 pub(super) fn refuse_deletion(group_id: &GroupId, code: ErrorCode) -> DeletableGroupResult {

@@ -12,14 +12,17 @@ use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    GroupId, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DeleteGroupsRequest,
+    DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
+    ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
 };
 use tokio::sync::oneshot;
 
 use super::Shards;
 use super::metrics;
-use super::refusal::{Refusable, refuse_deletion, refuse_description, refuse_fetch};
+use super::refusal::{
+    Refusable, refuse_consumer_description, refuse_deletion, refuse_description, refuse_fetch,
+};
 use super::shard::{Client, Refusal};
 
 /// A command that was handed to a shard, or was not.
@@ -61,12 +64,17 @@ impl Shards {
                 let group = request.group_id.0.clone();
                 self.call_one(header, &group, Command::LeaveGroup(request))
             }
+            Request::ConsumerGroupHeartbeat(request) => {
+                let group = request.group_id.0.clone();
+                self.call_one(header, &group, Command::ConsumerGroupHeartbeat(request))
+            }
             Request::OffsetDelete(request) => {
                 let group = request.group_id.0.clone();
                 self.call_one(header, &group, Command::OffsetDelete(request))
             }
             Request::OffsetFetch(request) => self.fetch_offsets(header, request),
             Request::DescribeGroups(request) => self.describe(header, request),
+            Request::ConsumerGroupDescribe(request) => self.describe_consumers(header, request),
             Request::DeleteGroups(request) => self.delete(header, request),
             Request::ListGroups(request) => self.list(header, &request),
             other => unreachable!("{} is no group request", other.api().name()),
@@ -132,6 +140,28 @@ impl Shards {
         let groups = self.call_many(header, request.groups, &scatter);
         let response = |groups| DescribeGroupsResponse::default().with_groups(groups);
         groups.map(move |groups| Response::DescribeGroups(response(groups))).boxed()
+    }
+
+    fn describe_consumers(
+        &self,
+        header: &HopHeader,
+        request: ConsumerGroupDescribeRequest,
+    ) -> BoxFuture<'static, Response> {
+        let scatter = Scatter {
+            group: |group: &GroupId| group,
+            command: |groups| {
+                let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups);
+                Command::ConsumerGroupDescribe(request)
+            },
+            answers: |reply| match reply {
+                Reply::ConsumerGroupDescribe(response) => Some(response.groups),
+                _ => None,
+            },
+            refuse: refuse_consumer_description,
+        };
+        let groups = self.call_many(header, request.group_ids, &scatter);
+        let response = |groups| ConsumerGroupDescribeResponse::default().with_groups(groups);
+        groups.map(move |groups| Response::ConsumerGroupDescribe(response(groups))).boxed()
     }
 
     fn delete(
@@ -243,6 +273,8 @@ fn response(reply: Reply) -> Response {
         Reply::SyncGroup(response) => Response::SyncGroup(response),
         Reply::Heartbeat(response) => Response::Heartbeat(response),
         Reply::LeaveGroup(response) => Response::LeaveGroup(response),
+        Reply::ConsumerGroupHeartbeat(response) => Response::ConsumerGroupHeartbeat(response),
+        Reply::ConsumerGroupDescribe(response) => Response::ConsumerGroupDescribe(response),
         Reply::OffsetCommit(response) => Response::OffsetCommit(response),
         Reply::OffsetFetch(response) => Response::OffsetFetch(response),
         Reply::OffsetDelete(response) => Response::OffsetDelete(response),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use coordinator::{Command, Reply, TopicNames};
+use coordinator::{Command, Reply, Topics};
 use futures::FutureExt;
 use process::{Clock, Drain};
 use protocol::StrBytes;
@@ -77,7 +77,7 @@ pub(crate) struct Parts {
     pub(crate) config: coordinator::Config,
     pub(crate) snapshot_records: usize,
     pub(crate) clock: Clock,
-    pub(crate) topic_names: Arc<dyn TopicNames>,
+    pub(crate) topics: Arc<dyn Topics>,
     /// Raised with every load: member ids of two loads must never meet.
     pub(crate) seed: Arc<AtomicU64>,
     pub(crate) log: Arc<dyn StateLog>,

@@ -57,6 +57,9 @@ impl Coordinator {
         if !exists && generation >= 0 {
             return Err(ErrorCode::GroupIdNotFound);
         }
+        if let Some(group) = self.consumer(&key) {
+            return group.check_commit(&request.member_id, generation);
+        }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
             let instance_id = request.group_instance_id.as_ref();
             group.check_commit(&request.member_id, instance_id, generation, fx)

@@ -49,6 +49,9 @@ impl Coordinator {
         if key.group.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
+        if let Some(group) = self.consumer(key) {
+            return Ok(self.consumer_readers(key, group));
+        }
         let readers = self.view(key, |group| {
             let foreign = !group.is_empty() && !group.speaks_consumer_protocol();
             if foreign { Err(ErrorCode::NonEmptyGroup) } else { Ok(Readers::of(group)) }
@@ -91,7 +94,7 @@ impl Coordinator {
     /// Could a member read this topic? A topic without a name here counts as read: better an
     /// offset too many than a group that starts over.
     pub(super) fn may_read(&self, key: &GroupKey, readers: &Readers, topic: TopicId) -> bool {
-        let name = |topic| -> Option<StrBytes> { self.topic_names.name(key.tenant, topic) };
+        let name = |topic| -> Option<StrBytes> { self.topics.name(key.tenant, topic) };
         match readers {
             Readers::Nobody => false,
             Readers::Anything => true,

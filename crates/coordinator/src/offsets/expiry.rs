@@ -6,6 +6,9 @@
 //! | has consumers with known subscriptions   | retention after the commit, topics not read any more |
 //! | never had members                        | retention after the commit                          |
 //! | anything else                            | not at all                                          |
+//!
+//! Kafka counts from the commit for an empty group of the consumer protocol; it is a group like any
+//! other here.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +17,7 @@ use protocol::StrBytes;
 use crate::classic::ClassicGroup;
 use crate::command::Outputs;
 use crate::coordinator::Coordinator;
+use crate::ledger::ConsumerLedger;
 use crate::record::{GroupKey, Record, TopicPartition};
 
 /// Which topics the members of a group read.
@@ -56,19 +60,34 @@ impl Coordinator {
         }
     }
 
+    /// Whether the group is empty, whether it is known what it reads, and that.
+    fn readers(&self, key: &GroupKey) -> (bool, bool, Readers) {
+        if let Some(group) = self.consumer(key) {
+            return (group.members.is_empty(), true, self.consumer_readers(key, group));
+        }
+        let readers = self.view(key, |group| {
+            let settled = group.is_stable() && group.speaks_consumer_protocol();
+            (group.is_empty(), settled, Readers::of(group))
+        });
+        readers.unwrap_or((true, false, Readers::Nobody))
+    }
+
+    /// Who reads from a group whose subscriptions are always known.
+    pub(super) fn consumer_readers(&self, key: &GroupKey, group: &ConsumerLedger) -> Readers {
+        if group.members.is_empty() {
+            return Readers::Nobody;
+        }
+        Readers::Of(group.subscribed_topics(key.tenant, self.topics.as_ref()))
+    }
+
     fn expired(&self, now_ms: i64, key: &GroupKey) -> Vec<TopicPartition> {
         let Some(ledger) = self.ledger.get(key) else { return Vec::new() };
         let deadline_ms = now_ms.saturating_sub(self.config.offsets_retention_ms);
-        let (empty, settled, readers) = self
-            .view(key, |group| {
-                let settled = group.is_stable() && group.speaks_consumer_protocol();
-                (group.is_empty(), settled, Readers::of(group))
-            })
-            .unwrap_or((true, false, Readers::Nobody));
+        let (empty, settled, readers) = self.readers(key);
         if !empty && !settled {
             return Vec::new();
         }
-        let empty_since_ms = ledger.membership.as_ref().filter(|_| empty).map(|last| last.since_ms);
+        let empty_since_ms = ledger.empty_since_ms().filter(|_| empty);
         let expired = ledger.offsets.iter().filter(|(at, committed)| {
             let unused_since_ms = empty_since_ms.unwrap_or(committed.committed_at_ms);
             unused_since_ms <= deadline_ms && !self.may_read(key, &readers, at.topic)

@@ -38,6 +38,14 @@ impl Coordinator {
         request: &OffsetFetchRequestGroup,
     ) -> OffsetFetchResponseGroup {
         let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
+        if let Some(consumer) = self.consumer(&key)
+            && let Err(code) =
+                consumer.check_fetch(request.member_id.as_ref(), request.member_epoch)
+        {
+            return OffsetFetchResponseGroup::default()
+                .with_group_id(request.group_id.clone())
+                .with_error_code(code.code());
+        }
         let ledger = self.ledger.get(&key);
         let topics = match &request.topics {
             Some(topics) => topics.iter().map(|topic| fetch_topic(ledger, topic)).collect(),

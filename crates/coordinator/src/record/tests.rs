@@ -1,5 +1,7 @@
 //! The encoding keeps what it was given, keeps its bytes over releases, and refuses the rest.
 
+mod consumer;
+
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option, prop_assert_eq, prop_oneof, proptest};
 use uuid::Uuid;
@@ -69,6 +71,7 @@ fn record() -> impl Strategy<Value = Record> {
         membership().prop_map(|membership| Record::Membership { group: nobody(), membership }),
         any::<i32>()
             .prop_map(|generation| Record::GenerationPromised { group: nobody(), generation }),
+        consumer::change().prop_map(|change| Record::Consumer { group: nobody(), change }),
         any::<bool>().prop_map(|_| Record::GroupDeleted { group: nobody() }),
         collection::vec((partition(), offset()), 0..4)
             .prop_map(|offsets| Record::OffsetsCommitted { group: nobody(), offsets }),
@@ -79,6 +82,7 @@ fn record() -> impl Strategy<Value = Record> {
         match &mut record {
             Record::Membership { group, .. }
             | Record::GenerationPromised { group, .. }
+            | Record::Consumer { group, .. }
             | Record::GroupDeleted { group }
             | Record::OffsetsCommitted { group, .. }
             | Record::OffsetsDeleted { group, .. } => *group = key,
@@ -165,10 +169,13 @@ fn what_cannot_be_understood_is_never_skipped() {
     bytes[0] = 2;
     assert_eq!(Record::decode(&bytes), Err(RecordError::Version { version: 2 }));
     assert_eq!(Record::decode(&[]), Err(RecordError::Empty));
-    // Field 16: a kind of a later version.
-    assert_eq!(Record::decode(b"\x01\x82\x01\x00"), Err(RecordError::Malformed("unknown kind")));
+    // Field 17: a kind of a later version.
+    assert_eq!(Record::decode(b"\x01\x8a\x01\x00"), Err(RecordError::Malformed("unknown kind")));
     // A topic id of one byte.
     let short = b"\x01\x3a\x05\x0a\x03\x0a\x01\x00";
     assert_eq!(Record::decode(short), Err(RecordError::Malformed("topic id length")));
+    // Field 16, a consumer group, with nothing in it.
+    let nothing = RecordError::Malformed("unknown change of a consumer group");
+    assert_eq!(Record::decode(b"\x01\x82\x01\x00"), Err(nothing));
     assert!(matches!(Record::decode(b"\x01\xff"), Err(RecordError::Protobuf(_))));
 }

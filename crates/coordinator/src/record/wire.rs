@@ -5,8 +5,8 @@
 //! byte 1..    protobuf `Envelope`: tenant, group, and one of the kinds below
 //! ```
 //!
-//! Field numbers are persisted: never reuse or renumber one. Tags 16 and up of `Kind` are kept for
-//! KIP-848 consumer groups, 32 and up for share groups, 48 and up for pending transactional
+//! Field numbers are persisted: never reuse or renumber one. Tag 16 of `Kind` is KIP-848 consumer
+//! groups; 32 and up are kept for share groups, 48 and up for pending transactional
 //! offsets. An envelope without a kind we know is an error, never skipped.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -18,6 +18,10 @@ use super::{
     CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, TopicPartition,
 };
 
+mod consumer;
+
+use consumer::WireConsumer;
+
 /// The version that [`encode`] writes and the newest that [`decode`] reads.
 pub(super) const VERSION: u8 = 1;
 
@@ -27,7 +31,7 @@ struct Envelope {
     tenant: u32,
     #[prost(string, tag = "2")]
     group: String,
-    #[prost(oneof = "Kind", tags = "3, 4, 5, 6, 7")]
+    #[prost(oneof = "Kind", tags = "3, 4, 5, 6, 7, 16")]
     kind: Option<Kind>,
 }
 
@@ -43,6 +47,8 @@ enum Kind {
     OffsetsCommitted(WireOffsets),
     #[prost(message, tag = "7")]
     OffsetsDeleted(WirePartitions),
+    #[prost(message, tag = "16")]
+    Consumer(WireConsumer),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -159,6 +165,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         Kind::GenerationPromised(wire) => {
             Record::GenerationPromised { group, generation: wire.generation }
         }
+        Kind::Consumer(wire) => Record::Consumer { group, change: wire.try_into()? },
         Kind::GroupDeleted(_) => Record::GroupDeleted { group },
         Kind::OffsetsCommitted(wire) => {
             let offsets = wire.offsets.into_iter().map(offset).collect::<Result<_, _>>()?;
@@ -177,6 +184,7 @@ fn kind_of(record: &Record) -> Kind {
         Record::GenerationPromised { generation, .. } => {
             Kind::GenerationPromised(WirePromise { generation: *generation })
         }
+        Record::Consumer { change, .. } => Kind::Consumer(change.into()),
         Record::GroupDeleted { .. } => Kind::GroupDeleted(WireDeleted {}),
         Record::OffsetsCommitted { offsets, .. } => {
             let offsets = offsets.iter().map(|(at, committed)| WireOffset {

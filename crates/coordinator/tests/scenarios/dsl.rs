@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use coordinator::{
-    Caller, Command, Config, Coordinator, Outputs, Record, Reply, Token, TopicNames,
-};
+use coordinator::{Caller, Command, Config, Coordinator, Outputs, Record, Reply, Token};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::ids::{TenantId, TopicId};
@@ -33,16 +31,12 @@ pub(crate) fn topic(number: u128) -> TopicId {
 }
 
 mod client;
+mod consumer;
+mod topics;
 
 pub(crate) use client::{Client, leave};
-
-struct Names;
-
-impl TopicNames for Names {
-    fn name(&self, _tenant: TenantId, topic: TopicId) -> Option<StrBytes> {
-        Some(format!("topic-{}", topic.0.as_u128()).into())
-    }
-}
+pub(crate) use consumer::{Consumer, HEARTBEAT_MS, heard, settle};
+pub(crate) use topics::TopicTable;
 
 /// What a consumer says it subscribes to.
 pub(crate) fn subscription(topics: &[&str]) -> Bytes {
@@ -61,6 +55,8 @@ pub(crate) fn subscription(topics: &[&str]) -> Bytes {
 pub(crate) struct World {
     pub(crate) coordinator: Coordinator,
     pub(crate) config: Config,
+    /// The topics that there are.
+    pub(crate) topics: Arc<TopicTable>,
     pub(crate) now_ms: i64,
     /// All records, as the log would hold them.
     pub(crate) log: Vec<Bytes>,
@@ -75,12 +71,14 @@ impl World {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let mut coordinator = Coordinator::new(config.clone(), 0, Arc::new(Names));
+        let topics = Arc::new(TopicTable::default());
+        let mut coordinator = Coordinator::new(config.clone(), 0, Arc::clone(&topics) as _);
         let now_ms = 1_000_000;
         coordinator.loaded(now_ms);
         Self {
             coordinator,
             config,
+            topics,
             now_ms,
             log: Vec::new(),
             answers: BTreeMap::new(),
@@ -98,7 +96,8 @@ impl World {
     pub(crate) fn fail_over(&mut self) {
         self.incarnation += 1;
         let seed = self.incarnation;
-        let mut successor = Coordinator::new(self.config.clone(), seed, Arc::new(Names));
+        let mut successor =
+            Coordinator::new(self.config.clone(), seed, Arc::clone(&self.topics) as _);
         for bytes in &self.log {
             successor.apply(&Record::decode(bytes).expect("the log is readable"));
         }
@@ -182,6 +181,7 @@ impl World {
             Reply::SyncGroup(response) => response.error_code,
             Reply::Heartbeat(response) => response.error_code,
             Reply::LeaveGroup(response) => response.error_code,
+            Reply::ConsumerGroupHeartbeat(response) => response.error_code,
             Reply::OffsetCommit(response) => response.topics[0].partitions[0].error_code,
             Reply::OffsetDelete(response) if response.error_code == 0 => {
                 response.topics[0].partitions[0].error_code

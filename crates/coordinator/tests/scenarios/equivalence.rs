@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use coordinator::{Config, Coordinator, Record, Token, TopicNames};
+use coordinator::{Config, Coordinator, Record, Token};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use protocol::StrBytes;
-use protocol::ids::{TenantId, TopicId};
 
-use crate::dsl::{Client, World};
+use crate::dsl::{Client, Consumer, TopicTable, World};
 
 /// Something that happens to the group.
 #[derive(Debug, Clone)]
@@ -19,6 +18,10 @@ enum Step {
     Heartbeat(usize),
     Leave(usize),
     Commit(usize, i32, i64),
+    Consume(usize),
+    ConsumerLeaves(usize, bool),
+    ConsumerCommits(usize, i32, i64),
+    TopicGrows(u128, i32),
     CommitOutside(i32, i64),
     DeleteGroup,
     Advance(i64),
@@ -35,23 +38,20 @@ fn step() -> impl Strategy<Value = Step> {
         1 => who.clone().prop_map(Step::Leave),
         3 => (who, 0..3_i32, any::<i64>()).prop_map(|(who, at, offset)| Step::Commit(who, at, offset)),
         1 => (0..3_i32, any::<i64>()).prop_map(|(at, offset)| Step::CommitOutside(at, offset)),
+        6 => (0..4_usize).prop_map(Step::Consume),
+        1 => (0..4_usize, any::<bool>()).prop_map(|(who, wait)| Step::ConsumerLeaves(who, wait)),
+        1 => (0..4_usize, 0..3_i32, any::<i64>())
+            .prop_map(|(who, at, offset)| Step::ConsumerCommits(who, at, offset)),
+        1 => (1..4_u128, 0..6_i32).prop_map(|(topic, size)| Step::TopicGrows(topic, size)),
         1 => Just(Step::DeleteGroup),
         4 => prop_oneof![Just(500), Just(4_000), Just(11_000), Just(70_000)].prop_map(Step::Advance),
         1 => Just(Step::FailOver),
     ]
 }
 
-struct NoNames;
-
-impl TopicNames for NoNames {
-    fn name(&self, _tenant: TenantId, _topic: TopicId) -> Option<StrBytes> {
-        None
-    }
-}
-
 /// What a coordinator knows that has read these records.
 fn replay(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
-    let mut replayed = Coordinator::new(Config::default(), 99, Arc::new(NoNames));
+    let mut replayed = Coordinator::new(Config::default(), 99, Arc::new(TopicTable::default()));
     records.into_iter().for_each(|record| replayed.apply(&record));
     replayed.snapshot()
 }
@@ -76,7 +76,13 @@ impl Actor {
     }
 }
 
-fn run(world: &mut World, actors: &mut [Actor], step: &Step, sent: &mut Vec<Token>) {
+fn run(
+    world: &mut World,
+    actors: &mut [Actor],
+    consumers: &mut [Consumer],
+    step: &Step,
+    sent: &mut Vec<Token>,
+) {
     let members: Vec<StrBytes> =
         actors.iter().map(|actor| actor.client.member_id.clone()).collect();
     match step {
@@ -100,6 +106,19 @@ fn run(world: &mut World, actors: &mut [Actor], step: &Step, sent: &mut Vec<Toke
         Step::Commit(who, at, offset) => {
             actors[*who].client.commit(world, (1, *at), *offset);
         }
+        Step::Consume(who) => {
+            consumers[*who].consume(world);
+        }
+        Step::ConsumerLeaves(who, wait) if *wait => {
+            consumers[*who].leave_for_a_while(world);
+        }
+        Step::ConsumerLeaves(who, _) => {
+            consumers[*who].leave(world);
+        }
+        Step::ConsumerCommits(who, at, offset) => {
+            consumers[*who].commit(world, (1, *at), *offset);
+        }
+        Step::TopicGrows(topic, partitions) => world.topics.set(*topic, *partitions),
         Step::CommitOutside(at, offset) => {
             Client::new("outsider").commit(world, (2, *at), *offset);
         }
@@ -136,10 +155,18 @@ proptest! {
         let fixed = [Client::with_instance("d", "d-1"), Client::with_instance("e", "e-1")];
         let clients = dynamic.into_iter().chain(fixed);
         let mut actors: Vec<Actor> = clients.map(|client| Actor { client, joining: None }).collect();
+        let mut consumers = [
+            Consumer::new("f", &["topic-1"]),
+            Consumer::new("g", &["topic-1", "topic-2"]),
+            Consumer::matching("h", "topic-[123]"),
+            Consumer::with_instance("i", "i-1", &["topic-1"]),
+        ];
+        world.topics.set(1, 3);
         let mut sent = Vec::new();
 
         for step in &steps {
-            run(&mut world, &mut actors, step, &mut sent);
+            run(&mut world, &mut actors, &mut consumers, step, &mut sent);
+            prop_assert_eq!(world.shared_partition(), None, "after {:?}", step);
             let snapshot = world.coordinator.snapshot();
             let log: Vec<Record> =
                 world.log.iter().map(|bytes| Record::decode(bytes).expect("readable")).collect();

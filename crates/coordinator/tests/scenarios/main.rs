@@ -4,6 +4,7 @@ mod dsl;
 
 mod administration;
 mod commits;
+mod consumer;
 mod equivalence;
 mod expiry;
 mod failover;

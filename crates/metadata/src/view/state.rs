@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) gateways: BTreeMap<BrokerId, GatewayRecord>,
     pub(super) readers: BTreeMap<ReaderId, ReaderRecord>,
     pub(super) topics: HashMap<TopicId, Arc<Topic>>,
+    /// Counts the changes of topics, for those who need not look at anything else.
+    pub(super) topics_revision: u64,
     names: HashMap<TenantId, BTreeMap<String, TopicId>>,
     assigned: HashMap<NodeId, HashSet<PartitionId>>,
 }
@@ -47,7 +49,8 @@ impl State {
         {
             return false;
         }
-        *self = fresh;
+        let topics_revision = self.topics_revision + 1;
+        *self = Self { topics_revision, ..fresh };
         true
     }
 
@@ -142,6 +145,7 @@ impl State {
     }
 
     fn put_topic(&mut self, record: TopicRecord) {
+        self.topics_revision += 1;
         let names = self.names.entry(record.tenant).or_default();
         names.insert(record.name.clone(), record.id);
         let partitions = usize::try_from(record.partitions).expect("decoded as positive");
@@ -161,6 +165,7 @@ impl State {
 
     fn remove_topic(&mut self, id: TopicId) {
         let Some(topic) = self.topics.remove(&id) else { return };
+        self.topics_revision += 1;
         if let Some(names) = self.names.get_mut(&topic.record.tenant)
             // The name may belong to a topic that was created since.
             && names.get(&topic.record.name) == Some(&id)

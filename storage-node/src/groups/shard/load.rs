@@ -42,8 +42,8 @@ pub(super) async fn load(parts: &Parts) -> Option<Loaded> {
 async fn attempt(parts: &Parts) -> Result<Loaded, ReplayError> {
     let began = Instant::now();
     let seed = parts.seed.fetch_add(1 << 32, Ordering::Relaxed);
-    let topic_names = std::sync::Arc::clone(&parts.topic_names);
-    let mut coordinator = Coordinator::new(parts.config.clone(), seed, topic_names);
+    let topics = std::sync::Arc::clone(&parts.topics);
+    let mut coordinator = Coordinator::new(parts.config.clone(), seed, topics);
     let mut records = 0;
     let mut each = |bytes: &[u8]| {
         if !process::mutation::on("R41") {

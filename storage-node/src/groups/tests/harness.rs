@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coordinator::TopicNames;
+use coordinator::{TopicShape, Topics};
 use futures::future::BoxFuture;
 use hop::{HopHeader, Request, Response};
 use process::{Clock, Drain};
@@ -32,10 +32,22 @@ pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 /// Names no topic, except one that is a bug in the host.
 struct Names;
 
-impl TopicNames for Names {
+impl Topics for Names {
     fn name(&self, _tenant: TenantId, topic: TopicId) -> Option<StrBytes> {
         assert_ne!(topic, the_topic_that_panics(), "the test says so");
         None
+    }
+
+    fn find(&self, _tenant: TenantId, _name: &str) -> Option<TopicShape> {
+        None
+    }
+
+    fn all(&self, _tenant: TenantId) -> Vec<(StrBytes, TopicShape)> {
+        Vec::new()
+    }
+
+    fn revision(&self) -> u64 {
+        0
     }
 }
 

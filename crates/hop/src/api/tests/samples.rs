@@ -24,6 +24,7 @@ use crate::{
     },
 };
 
+mod consumer_groups;
 mod failover;
 mod groups;
 mod offsets;
@@ -47,6 +48,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::DescribeGroups => groups::describe(),
         Api::ListGroups => groups::list(),
         Api::DeleteGroups => groups::delete(),
+        Api::ConsumerGroupHeartbeat => consumer_groups::heartbeat(),
+        Api::ConsumerGroupDescribe => consumer_groups::describe(),
         Api::CreateTopics => topics::create(),
         Api::DeleteTopics => topics::delete(),
         Api::CreatePartitions => topics::create_partitions(),

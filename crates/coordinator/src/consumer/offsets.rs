@@ -1,0 +1,51 @@
+//! Which commits and fetches of offsets a consumer group allows: those of its members, at their
+//! epoch.
+
+use std::collections::BTreeSet;
+
+use protocol::StrBytes;
+use protocol::error::ErrorCode;
+use protocol::ids::TenantId;
+
+use super::topics::Resolver;
+use crate::coordinator::Topics;
+use crate::ledger::ConsumerLedger;
+
+impl ConsumerLedger {
+    /// May this client commit offsets? As with classic groups, clients without a member may while
+    /// there is none.
+    pub(crate) fn check_commit(&self, member_id: &StrBytes, epoch: i32) -> Result<(), ErrorCode> {
+        if epoch < 0 && self.members.is_empty() {
+            return Ok(());
+        }
+        self.check_epoch(member_id, epoch)
+    }
+
+    /// May this client read the group's offsets? Administrators name no member.
+    pub(crate) fn check_fetch(
+        &self,
+        member_id: Option<&StrBytes>,
+        epoch: i32,
+    ) -> Result<(), ErrorCode> {
+        match member_id.filter(|id| !id.is_empty()) {
+            None if epoch < 0 => Ok(()),
+            None => Err(ErrorCode::UnknownMemberId),
+            Some(member_id) => self.check_epoch(member_id, epoch),
+        }
+    }
+
+    fn check_epoch(&self, member_id: &StrBytes, epoch: i32) -> Result<(), ErrorCode> {
+        let member = self.members.get(member_id).ok_or(ErrorCode::UnknownMemberId)?;
+        if member.current.epoch == epoch { Ok(()) } else { Err(ErrorCode::StaleMemberEpoch) }
+    }
+
+    /// The names of the topics that members subscribe to.
+    pub(crate) fn subscribed_topics(
+        &self,
+        tenant: TenantId,
+        topics: &dyn Topics,
+    ) -> BTreeSet<StrBytes> {
+        let mut resolver = Resolver::new(tenant, topics);
+        self.members.values().flat_map(|member| resolver.names(&member.info)).collect()
+    }
+}

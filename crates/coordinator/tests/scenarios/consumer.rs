@@ -1,0 +1,10 @@
+//! Groups of the consumer protocol (KIP-848).
+
+mod admin;
+mod failover;
+mod fencing;
+mod joining;
+mod offsets;
+mod protocols;
+mod statics;
+mod subscriptions;

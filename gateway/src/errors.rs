@@ -66,6 +66,45 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
             let topics = r.topics.iter().map(|t| t.error_code);
             Box::new(std::iter::once(r.error_code).chain(topics))
         }
+        R::CreateTopics(r) => Box::new(r.topics.iter().map(|t| t.error_code)),
+        R::DeleteTopics(r) => Box::new(r.responses.iter().map(|t| t.error_code)),
+        R::CreatePartitions(r) => Box::new(r.results.iter().map(|t| t.error_code)),
+        R::ApiVersions(r) => Box::new(std::iter::once(r.error_code)),
+        R::InitProducerId(r) => Box::new(std::iter::once(r.error_code)),
+        R::DescribeCluster(r) => Box::new(std::iter::once(r.error_code)),
+        R::OffsetCommit(_)
+        | R::OffsetFetch(_)
+        | R::OffsetDelete(_)
+        | R::FindCoordinator(_)
+        | R::JoinGroup(_)
+        | R::SyncGroup(_)
+        | R::Heartbeat(_)
+        | R::LeaveGroup(_)
+        | R::ConsumerGroupHeartbeat(_)
+        | R::ConsumerGroupDescribe(_)
+        | R::DescribeGroups(_)
+        | R::ListGroups(_)
+        | R::DeleteGroups(_) => codes_of_groups(response),
+        R::DescribeConfigs(_)
+        | R::AlterConfigs(_)
+        | R::IncrementalAlterConfigs(_)
+        | R::ListConfigResources(_)
+        | R::DescribeTopicPartitions(_)
+        | R::DescribeLogDirs(_)
+        | R::AlterReplicaLogDirs(_)
+        | R::ElectLeaders(_)
+        | R::AlterPartitionReassignments(_)
+        | R::ListPartitionReassignments(_)
+        | R::DescribeAcls(_)
+        | R::CreateAcls(_)
+        | R::DeleteAcls(_) => codes_of_administration(response),
+    }
+}
+
+/// The same for groups and their offsets.
+fn codes_of_groups(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
+    use ClientResponse as R;
+    match response {
         R::OffsetCommit(r) => {
             Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
         }
@@ -90,29 +129,13 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         }
         R::DescribeGroups(r) => Box::new(r.groups.iter().map(|g| g.error_code)),
         R::DeleteGroups(r) => Box::new(r.results.iter().map(|g| g.error_code)),
-        R::CreateTopics(r) => Box::new(r.topics.iter().map(|t| t.error_code)),
-        R::DeleteTopics(r) => Box::new(r.responses.iter().map(|t| t.error_code)),
-        R::CreatePartitions(r) => Box::new(r.results.iter().map(|t| t.error_code)),
         R::JoinGroup(r) => Box::new(std::iter::once(r.error_code)),
         R::SyncGroup(r) => Box::new(std::iter::once(r.error_code)),
         R::Heartbeat(r) => Box::new(std::iter::once(r.error_code)),
         R::ListGroups(r) => Box::new(std::iter::once(r.error_code)),
-        R::ApiVersions(r) => Box::new(std::iter::once(r.error_code)),
-        R::InitProducerId(r) => Box::new(std::iter::once(r.error_code)),
-        R::DescribeCluster(r) => Box::new(std::iter::once(r.error_code)),
-        R::DescribeConfigs(_)
-        | R::AlterConfigs(_)
-        | R::IncrementalAlterConfigs(_)
-        | R::ListConfigResources(_)
-        | R::DescribeTopicPartitions(_)
-        | R::DescribeLogDirs(_)
-        | R::AlterReplicaLogDirs(_)
-        | R::ElectLeaders(_)
-        | R::AlterPartitionReassignments(_)
-        | R::ListPartitionReassignments(_)
-        | R::DescribeAcls(_)
-        | R::CreateAcls(_)
-        | R::DeleteAcls(_) => codes_of_administration(response),
+        R::ConsumerGroupHeartbeat(r) => Box::new(std::iter::once(r.error_code)),
+        R::ConsumerGroupDescribe(r) => Box::new(r.groups.iter().map(|g| g.error_code)),
+        other => unreachable!("{:?} is not of these", other.api()),
     }
 }
 

@@ -126,6 +126,12 @@ impl Service<Scoped> for Router {
             R::DescribeGroups(request) => answer(groups::admin::describe(&context, request)),
             R::ListGroups(request) => answer(groups::admin::list(context, request)),
             R::DeleteGroups(request) => answer(groups::admin::delete(&context, request)),
+            R::ConsumerGroupHeartbeat(request) => {
+                answer(groups::consumer::heartbeat(&context, request))
+            }
+            R::ConsumerGroupDescribe(request) => {
+                answer(groups::consumer::describe(&context, request))
+            }
             R::CreateTopics(request) => answer(admin::create_topics(context, request)),
             R::DeleteTopics(request) => answer(admin::delete_topics(context, request)),
             R::CreatePartitions(request) => answer(admin::create_partitions(context, request)),

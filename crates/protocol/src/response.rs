@@ -6,9 +6,10 @@ use crate::error::EncodeError;
 use crate::fetch::FetchResponse;
 use crate::messages::{
     AlterConfigsResponse, AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiKey,
-    ApiVersionsResponse, CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteAclsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeAclsResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
+    ApiVersionsResponse, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse,
+    CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse,
+    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse,
+    DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
     DescribeLogDirsResponse, DescribeTopicPartitionsResponse, ElectLeadersResponse,
     FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse,
     InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse,
@@ -95,6 +96,8 @@ client_responses! {
     DescribeCluster(DescribeClusterResponse)
     ListConfigResources(ListConfigResourcesResponse)
     DescribeTopicPartitions(DescribeTopicPartitionsResponse)
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse)
+    ConsumerGroupDescribe(ConsumerGroupDescribeResponse)
 }
 
 impl From<FetchResponse> for ClientResponse {

@@ -6,6 +6,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, api_versions_respons
 use crate::error::ErrorCode;
 
 mod compatibility;
+mod features;
 
 pub use compatibility::compatibility_markdown;
 
@@ -108,6 +109,14 @@ pub const APIS: &[Api] = &[
     api(ApiKey::ListPartitionReassignments, 0, 0, "there are never any"),
     api(ApiKey::OffsetDelete, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
+    api(
+        ApiKey::ConsumerGroupHeartbeat,
+        0,
+        1,
+        "assignors `uniform` and `range`; a group is of classic or of consumer members, as with \
+         Kafka's migration policy `disabled`",
+    ),
+    api(ApiKey::ConsumerGroupDescribe, 0, 1, ""),
     api(ApiKey::ListConfigResources, 0, 1, "topics and brokers"),
     api(ApiKey::DescribeTopicPartitions, 0, 0, ""),
 ];
@@ -129,7 +138,8 @@ pub fn is_served(api_key: i16, version: i16) -> bool {
 pub fn api_versions_response(version: i16) -> ApiVersionsResponse {
     let response = ApiVersionsResponse::default();
     if is_served(ApiKey::ApiVersions as i16, version) {
-        response.with_api_keys(APIS.iter().map(advertisement).collect())
+        let response = response.with_api_keys(APIS.iter().map(advertisement).collect());
+        features::add(response, version)
     } else {
         let itself = APIS.iter().filter(|api| api.key == ApiKey::ApiVersions);
         response

@@ -6,6 +6,7 @@
 //! what older clients must see instead is put right here.
 
 pub(super) mod admin;
+pub(super) mod consumer;
 pub(super) mod find;
 pub(super) mod member;
 pub(super) mod offsets;

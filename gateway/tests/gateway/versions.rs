@@ -16,10 +16,11 @@ use protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use protocol::messages::{
-    ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
-    FindCoordinatorRequest, GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    ApiKey, ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
+    GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, SyncGroupRequest,
 };
 use protocol::versions::Api;
@@ -240,6 +241,27 @@ async fn groups(client: &mut Client, api: &Api, version: i16) {
         ApiKey::DeleteGroups => {
             let request = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
             assert_eq!(client.call(version, request).await.results.len(), 1);
+        }
+        _ => consumer_groups(client, api, version).await,
+    }
+}
+
+async fn consumer_groups(client: &mut Client, api: &Api, version: i16) {
+    match api.key {
+        ApiKey::ConsumerGroupHeartbeat => {
+            let request = ConsumerGroupHeartbeatRequest::default()
+                .with_group_id(group())
+                .with_member_id(text("m"))
+                .with_subscribed_topic_regex((version >= 1).then(|| text("orders.*")));
+            assert_eq!(client.call(version, request).await.member_epoch, 1);
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            let request = ConsumerGroupDescribeRequest::default()
+                .with_group_ids(vec![group(), text("none").into()])
+                .with_include_authorized_operations(true);
+            let response = client.call(version, request).await;
+            assert_eq!(response.groups.len(), 2);
+            assert_eq!(response.groups[0].members[0].member_type, if version < 1 { -1 } else { 1 });
         }
         key => panic!("{key:?} is served and has no test here"),
     }

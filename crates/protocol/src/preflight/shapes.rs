@@ -34,6 +34,8 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::DescribeGroups => &groups::DESCRIBE_GROUPS,
         ApiKey::ListGroups => &groups::LIST_GROUPS,
         ApiKey::DeleteGroups => &groups::DELETE_GROUPS,
+        ApiKey::ConsumerGroupHeartbeat => &groups::CONSUMER_GROUP_HEARTBEAT,
+        ApiKey::ConsumerGroupDescribe => &groups::CONSUMER_GROUP_DESCRIBE,
 
         ApiKey::ApiVersions => &admin::API_VERSIONS,
         ApiKey::Metadata => &admin::METADATA,

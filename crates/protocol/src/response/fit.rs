@@ -14,9 +14,9 @@ use crate::messages::offset_fetch_response::{
     OffsetFetchResponseTopic,
 };
 use crate::messages::{
-    DescribeClusterResponse, DescribeGroupsResponse, FindCoordinatorResponse, JoinGroupResponse,
-    LeaveGroupResponse, ListOffsetsResponse, MetadataResponse, OffsetCommitResponse,
-    OffsetFetchResponse,
+    ConsumerGroupDescribeResponse, DescribeClusterResponse, DescribeGroupsResponse,
+    FindCoordinatorResponse, JoinGroupResponse, LeaveGroupResponse, ListOffsetsResponse,
+    MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
 };
 
 /// What Kafka sends when nobody asked for the authorized operations.
@@ -39,6 +39,9 @@ pub(super) fn fitted(response: &ClientResponse, version: i16) -> Option<ClientRe
         }
         R::DescribeCluster(r) if version < 2 => {
             R::DescribeCluster(describe_cluster(r.clone(), version))
+        }
+        R::ConsumerGroupDescribe(r) if version < 1 => {
+            R::ConsumerGroupDescribe(consumer_group_describe(r.clone()))
         }
         _ => return None,
     })
@@ -164,6 +167,16 @@ fn describe_groups(mut response: DescribeGroupsResponse, version: i16) -> Descri
         if version < 3 {
             group.authorized_operations = NOT_ASKED;
         }
+    }
+    response
+}
+
+/// Which protocol a member speaks is told since KIP-1099.
+fn consumer_group_describe(
+    mut response: ConsumerGroupDescribeResponse,
+) -> ConsumerGroupDescribeResponse {
+    for member in response.groups.iter_mut().flat_map(|group| &mut group.members) {
+        member.member_type = -1;
     }
     response
 }

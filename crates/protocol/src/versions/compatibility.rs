@@ -31,7 +31,7 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | Transactions | 24, 25, 26, 28, 61, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
 | SASL | 17, 36 | not built yet |
 | Quotas, SCRAM users, delegation tokens | 38–41, 48–51 | not built yet |
-| Consumer groups of KIP-848, share groups, streams groups | 68, 69, 76–79, 88–92 | not built yet; clients use classic groups |
+| Share groups, streams groups | 76–79, 88–92 | not built yet |
 | Client telemetry | 71, 72 | clients do without |
 | DescribeQuorum, UpdateFeatures | 55, 57 | there is no quorum of brokers to describe, and features come with the program's version |
 | Messages between brokers | 4–7, 27, 52–54, 56, 58, 59, 62–64, 67, 70, 80–87 | never: there are no brokers behind a gateway |

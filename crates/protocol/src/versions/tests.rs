@@ -34,6 +34,7 @@ fn served_versions_exist_in_both_directions() {
         IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest
         ListPartitionReassignmentsRequest ListConfigResourcesRequest
         DescribeTopicPartitionsRequest
+        ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
     };
     assert_eq!(ranges.len(), APIS.len(), "every served API is checked");
     for (key, range) in ranges {

@@ -2,16 +2,19 @@
 
 use bytes::Bytes;
 use protocol::messages::{
-    ApiKey, ApiVersionsRequest, BrokerId, CreatePartitionsRequest, CreateTopicsRequest,
+    ApiKey, ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest,
+    ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, GroupId,
     HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
     ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    SyncGroupRequest, TopicName, TransactionalId, create_partitions_request as create_partitions,
-    create_topics_request as create_topics, delete_records_request as deletion,
-    delete_topics_request as delete_topics, describe_configs_request as describe_configs,
-    fetch_request as fetch, join_group_request as join_group, leave_group_request as leave_group,
+    SyncGroupRequest, TopicName, TransactionalId,
+    consumer_group_heartbeat_request as consumer_heartbeat,
+    create_partitions_request as create_partitions, create_topics_request as create_topics,
+    delete_records_request as deletion, delete_topics_request as delete_topics,
+    describe_configs_request as describe_configs, fetch_request as fetch,
+    join_group_request as join_group, leave_group_request as leave_group,
     list_offsets_request as list_offsets, metadata_request as metadata,
     offset_commit_request as offset_commit, offset_delete_request as offset_delete,
     offset_fetch_request as offset_fetch, offset_for_leader_epoch_request as epochs,
@@ -67,6 +70,11 @@ pub(crate) fn populated(api: ApiKey, version: i16) -> ClientRequest {
         ApiKey::DeleteGroups => {
             DeleteGroupsRequest::default().with_groups_names(vec![group(), group()]).into()
         }
+        ApiKey::ConsumerGroupHeartbeat => consumer_group_heartbeat_request(version).into(),
+        ApiKey::ConsumerGroupDescribe => ConsumerGroupDescribeRequest::default()
+            .with_group_ids(vec![group(), group()])
+            .with_include_authorized_operations(true)
+            .into(),
         ApiKey::ApiVersions => ApiVersionsRequest::default()
             .with_client_software_name(text("apache-kafka-java"))
             .with_client_software_version(text("4.1.0"))
@@ -236,6 +244,23 @@ fn heartbeat_request(version: i16) -> HeartbeatRequest {
         .with_generation_id(3)
         .with_member_id(text("member"))
         .with_group_instance_id(since(version, 3, text("instance")))
+}
+
+fn consumer_group_heartbeat_request(version: i16) -> ConsumerGroupHeartbeatRequest {
+    let owned = consumer_heartbeat::TopicPartitions::default()
+        .with_topic_id(TopicId::random().0)
+        .with_partitions(vec![0, 1]);
+    ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group())
+        .with_member_id(text("member-1"))
+        .with_member_epoch(4)
+        .with_instance_id(Some(text("instance-1")))
+        .with_rack_id(Some(text("rack-1")))
+        .with_rebalance_timeout_ms(60_000)
+        .with_subscribed_topic_names(Some(vec![topic(), topic()]))
+        .with_subscribed_topic_regex(since(version, 1, text("orders-.*")))
+        .with_server_assignor(Some(text("uniform")))
+        .with_topic_partitions(Some(vec![owned]))
 }
 
 fn leave_group_request(version: i16) -> LeaveGroupRequest {

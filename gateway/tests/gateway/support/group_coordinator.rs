@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hop::{Request, Response};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
+use protocol::messages::consumer_group_describe_response::{
+    DescribedGroup as DescribedConsumerGroup, Member,
+};
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::leave_group_response::MemberResponse;
@@ -21,9 +24,10 @@ use protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use protocol::messages::{
-    DeleteGroupsResponse, DescribeGroupsResponse, HeartbeatResponse, JoinGroupRequest,
-    JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, SyncGroupResponse, TopicName,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, DeleteGroupsResponse,
+    DescribeGroupsResponse, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupResponse, ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetDeleteResponse, OffsetFetchResponse, SyncGroupResponse, TopicName,
 };
 
 use super::text;
@@ -111,7 +115,7 @@ impl Groups {
                     DeleteGroupsResponse::default().with_results(results.collect()),
                 )
             }
-            other => panic!("a node was asked {:?}", other.api()),
+            other => consumer_groups(other),
         }
     }
 
@@ -158,6 +162,31 @@ impl Groups {
                 .with_partitions(vec![partition])
         });
         answer.with_topics(topics.collect())
+    }
+}
+
+/// Groups of the consumer protocol, by rote as well.
+fn consumer_groups(request: Request) -> Response {
+    match request {
+        Request::ConsumerGroupHeartbeat(request) => {
+            let response = ConsumerGroupHeartbeatResponse::default()
+                .with_member_id(Some(request.member_id))
+                .with_member_epoch(1);
+            Response::ConsumerGroupHeartbeat(response)
+        }
+        Request::ConsumerGroupDescribe(request) => {
+            let member = Member::default()
+                .with_member_type(1)
+                .with_subscribed_topic_regex(Some(text("orders.*")));
+            let groups = request.group_ids.into_iter().map(|group| {
+                DescribedConsumerGroup::default()
+                    .with_group_id(group)
+                    .with_members(vec![member.clone()])
+            });
+            let response = ConsumerGroupDescribeResponse::default();
+            Response::ConsumerGroupDescribe(response.with_groups(groups.collect()))
+        }
+        other => panic!("a node was asked {:?}", other.api()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests of and about consumer groups.
 
 use crate::preflight::shape::Kind::{Array, Bool, Bytes, List, String};
-use crate::preflight::shape::{I8, I32, I64, Shape, field};
+use crate::preflight::shape::{I8, I32, I64, Shape, UUID, field};
 
 pub(super) const FIND_COORDINATOR: Shape = Shape {
     flexible_from: 3,
@@ -147,3 +147,27 @@ pub(super) const LIST_GROUPS: Shape = Shape {
 
 pub(super) const DELETE_GROUPS: Shape =
     Shape { flexible_from: 2, fields: &[field("groups_names", List(&String))] };
+
+pub(super) const CONSUMER_GROUP_HEARTBEAT: Shape = Shape {
+    flexible_from: 0,
+    fields: &[
+        field("group_id", String),
+        field("member_id", String),
+        field("member_epoch", I32),
+        field("instance_id", String),
+        field("rack_id", String),
+        field("rebalance_timeout_ms", I32),
+        field("subscribed_topic_names", List(&String)),
+        field("subscribed_topic_regex", String).since(1),
+        field("server_assignor", String),
+        field(
+            "topic_partitions",
+            Array(&[field("topic_id", UUID), field("partitions", List(&I32))]),
+        ),
+    ],
+};
+
+pub(super) const CONSUMER_GROUP_DESCRIBE: Shape = Shape {
+    flexible_from: 0,
+    fields: &[field("group_ids", List(&String)), field("include_authorized_operations", Bool)],
+};

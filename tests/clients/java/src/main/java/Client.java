@@ -7,18 +7,22 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -33,6 +37,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   produce   BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
  *   digest    BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
  *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
+ *   consumers BOOTSTRAP TOPIC GROUP MAX           two KIP-848 consumers of a pattern share MAX records, one leaves; "COUNT"
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
  *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
@@ -47,6 +52,7 @@ public final class Client {
             case "produce" -> produce(args[1], args[2], Integer.parseInt(args[3]), args[4]);
             case "digest" -> digest(args[1], args[2], Integer.parseInt(args[3]));
             case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            case "consumers" -> consumers(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "delete_records" -> deleteRecords(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])), Long.parseLong(args[4]));
             case "describe" -> describe(args[1]);
             case "admin" -> AdminQuestions.ask(args[1]);
@@ -144,6 +150,67 @@ public final class Client {
             consumer.commitSync();
         }
         System.out.println(count + " " + first + " " + last);
+    }
+
+    /**
+     * Two members of a group of the consumer protocol, subscribed by a pattern that the server resolves: they
+     * share the topic's partitions, read everything once, commit, and the first is left with all partitions.
+     */
+    private static void consumers(String bootstrap, String topic, String group, int max) {
+        Properties config = consumer(bootstrap);
+        config.put("group.id", group);
+        config.put("group.protocol", "consumer");
+        int partitions;
+        Map<TopicPartition, TreeSet<Long>> seen = new HashMap<>();
+        try (var first = new KafkaConsumer<byte[], byte[]>(config)) {
+            partitions = first.partitionsFor(topic).size();
+            try (var second = new KafkaConsumer<byte[], byte[]>(config)) {
+                first.subscribe(new SubscriptionPattern(topic.substring(0, topic.length() - 1) + "."));
+                second.subscribe(List.of(topic));
+                int half = partitions / 2;
+                await(() -> {
+                    record(first, seen);
+                    record(second, seen);
+                    int read = seen.values().stream().mapToInt(TreeSet::size).sum();
+                    return first.assignment().size() == half && second.assignment().size() == partitions - half && read == max;
+                });
+                if (first.assignment().stream().anyMatch(second.assignment()::contains)) {
+                    throw new IllegalStateException("a partition has two owners");
+                }
+            }
+            await(() -> {
+                record(first, seen);
+                return first.assignment().size() == partitions;
+            });
+            for (var committed : first.committed(first.assignment()).entrySet()) {
+                TreeSet<Long> offsets = seen.get(committed.getKey());
+                long next = offsets == null ? 0 : offsets.last() + 1;
+                if (offsets != null && committed.getValue().offset() != next) {
+                    throw new IllegalStateException(committed + ", read up to " + next);
+                }
+            }
+        }
+        System.out.println(seen.values().stream().mapToInt(TreeSet::size).sum());
+    }
+
+    /** Reads what is there and commits it; a record that came twice is an error. */
+    private static void record(KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, TreeSet<Long>> seen) {
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+            var partition = new TopicPartition(record.topic(), record.partition());
+            if (!seen.computeIfAbsent(partition, p -> new TreeSet<>()).add(record.offset())) {
+                throw new IllegalStateException("twice: " + partition + " " + record.offset());
+            }
+        }
+        consumer.commitSync();
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        while (!condition.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException("not within 60 s");
+            }
+        }
     }
 
     private static volatile boolean stopping;

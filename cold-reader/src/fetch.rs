@@ -98,7 +98,7 @@ impl Fetcher {
         let wanted = Wanted { offset, end_offset: plan.end_offset, max_bytes };
         let records = assemble(&blocks, wanted)?;
         if records.slices.is_empty() {
-            return Err(FetchError::Hole { offset });
+            return Err(nothing_in(plan, offset));
         }
         self.read_ahead(flow, plan, offset, records.next_offset);
         Ok(records)
@@ -123,6 +123,16 @@ fn covered(plan: &Plan, offset: i64) -> Result<(), FetchError> {
         return Ok(());
     }
     Err(FetchError::NotCovered { offset, start, end })
+}
+
+/// Why a fetch found no batch. A plan that ends inside of a block may end before the next batch that
+/// compaction by key has left there: another plan knows more. Anywhere else it is a hole.
+fn nothing_in(plan: &Plan, offset: i64) -> FetchError {
+    if plan.extents.last().is_some_and(|last| last.last_offset >= plan.end_offset) {
+        FetchError::NotCovered { offset, start: plan.start_offset, end: offset }
+    } else {
+        FetchError::Hole { offset }
+    }
 }
 
 impl FetchError {

@@ -87,4 +87,7 @@ async fn offsets_that_compaction_took_away_are_stepped_over() {
     for max_bytes in [1, 100_000, i32::MAX] {
         assert!(replay(&server, &plan, max_bytes).await == fixture.records(0), "{max_bytes} bytes");
     }
+    // A plan that ends in what was taken away: the gateway comes back with another.
+    let short = segment::Plan { end_offset: 45, ..plan };
+    assert_eq!(error_of(&server, &short, 41).await, ErrorCode::OffsetNotAvailable);
 }

@@ -27,7 +27,8 @@ pub struct Config {
     /// taken, and not less than 32 MiB. All groups that replay the same records share
     /// what is cached, so more saves GETs as long as the groups are no further apart
     /// than it holds; 16 MiB for each consumer that replays at the same time keeps
-    /// GETs long. Default: 512 MiB.
+    /// GETs long. Besides it, one compressed batch at a time is inflated for searches
+    /// by time, of 128 MiB at the most. Default: 512 MiB.
     #[serde(default = "default_memory")]
     pub memory: ByteSize,
     /// How far to read ahead of a sequential consumer at the most. It begins with
@@ -37,7 +38,8 @@ pub struct Config {
     #[serde(default = "default_readahead")]
     pub readahead: ByteSize,
     /// Bytes being fetched from the store at one time, over all consumers: what a
-    /// second of the store's bandwidth is worth, or a tenth. Default: 256 MiB.
+    /// second of the store's bandwidth is worth, or a tenth. While the store refuses
+    /// or does not answer it is less. Default: 256 MiB.
     #[serde(default = "default_in_flight")]
     pub in_flight: ByteSize,
     /// Bytes per second that are read from the store, over all consumers. Uploads and

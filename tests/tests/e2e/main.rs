@@ -9,6 +9,7 @@ mod bad_plans;
 mod balance;
 mod cluster;
 mod cold_faults;
+mod compacted;
 mod consumer_groups;
 mod deleting;
 mod dev;

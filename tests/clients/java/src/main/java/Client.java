@@ -36,6 +36,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   create    BOOTSTRAP TOPIC PARTITIONS
  *   produce   BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
  *   digest    BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
+ *   table     BOOTSTRAP TOPIC PARTITION           "END" and a line "OFFSET KEY VALUE" for each record, joined by tabs
  *   group     BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group, commits, prints "COUNT FIRST LAST"
  *   consumers BOOTSTRAP TOPIC GROUP MAX           two KIP-848 consumers of a pattern share MAX records, one leaves; "COUNT"
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
@@ -51,6 +52,7 @@ public final class Client {
             case "create" -> create(args[1], args[2], Integer.parseInt(args[3]));
             case "produce" -> produce(args[1], args[2], Integer.parseInt(args[3]), args[4]);
             case "digest" -> digest(args[1], args[2], Integer.parseInt(args[3]));
+            case "table" -> table(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])));
             case "group" -> group(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "consumers" -> consumers(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "delete_records" -> deleteRecords(args[1], new TopicPartition(args[2], Integer.parseInt(args[3])), Long.parseLong(args[4]));
@@ -128,6 +130,23 @@ public final class Client {
             }
         }
         System.out.println(count + " " + HexFormat.of().formatHex(sha.digest()));
+    }
+
+    private static void table(String bootstrap, TopicPartition partition) {
+        StringBuilder records = new StringBuilder();
+        try (var consumer = new KafkaConsumer<byte[], byte[]>(consumer(bootstrap))) {
+            consumer.assign(List.of(partition));
+            consumer.seekToBeginning(List.of(partition));
+            long end = consumer.endOffsets(List.of(partition)).get(partition);
+            // Where records were compacted away the position goes on without one.
+            while (consumer.position(partition) < end) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
+                    String text = new String(record.key(), StandardCharsets.US_ASCII) + " " + new String(record.value(), StandardCharsets.US_ASCII);
+                    records.append('\t').append(record.offset()).append(' ').append(text);
+                }
+            }
+            System.out.println(end + records.toString());
+        }
     }
 
     private static void group(String bootstrap, String topic, String group, int max) {

@@ -34,10 +34,11 @@ pub(crate) const COMMIT_TIMEOUT: Duration = Duration::from_secs(120);
 /// slots in flight beyond it (R15).
 pub(crate) const END_HINT_SLOTS: usize = 8;
 
-/// What a batch may inflate to when its keys are needed (R63): the largest batch that a topic may
-/// allow, uncompressed. A batch beyond it is stored and served as any other, and its partition is not
-/// compacted by key.
-pub(crate) const CLEANED_BATCH_BYTES_MAX: usize = 64 << 20;
+/// What a batch may inflate to when its keys are needed (R63). Nodes refuse larger ones to a compacted
+/// topic. One from before the topic was compacted is stored and served as any other, and its partition
+/// is not compacted by key.
+pub(crate) const CLEANED_BATCH_BYTES_MAX: usize =
+    protocol::limits::COMPACTED_BATCH_INFLATED_BYTES_MAX;
 
 /// Blocks in memory at one time while a partition is compacted by key: two of the longest GETs.
 pub(crate) const CLEANING_READ_BYTES: u64 = 2 * READ_BYTES_MAX;

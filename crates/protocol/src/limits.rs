@@ -34,6 +34,11 @@ pub const BATCH_BYTES_MAX_DEFAULT: usize = 1024 * 1024 + 12;
 /// refused; only a search by timestamp stops at it.
 pub const BATCH_INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// What a batch of a compacted topic may inflate to. Compaction has to open it, in bounded memory, so
+/// a larger one is refused when it is produced. A client that sends its records in smaller batches
+/// then gets them in.
+pub const COMPACTED_BATCH_INFLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Topic name length: Kafka's `Topic.MAX_NAME_LENGTH`.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
@@ -42,3 +47,5 @@ const _: () = assert!(REQUEST_PARTITIONS_MAX * 10 <= REQUEST_ELEMENTS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= i32::MAX as usize);
+const _: () = assert!(BATCH_BYTES_MAX <= COMPACTED_BATCH_INFLATED_BYTES_MAX);
+const _: () = assert!(COMPACTED_BATCH_INFLATED_BYTES_MAX <= BATCH_INFLATED_BYTES_MAX);

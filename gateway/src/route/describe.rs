@@ -74,8 +74,10 @@ pub(super) async fn topic_partitions(
         // A failure leaves the topics unknown, which is retried by clients.
         drop(context.catalogue.refresh().await);
     }
+    let gateways = context.core.gateways();
+    let shown = Shown { gateways: &gateways };
     let room = request.response_partition_limit.clamp(1, DESCRIBED_PARTITIONS_MAX);
-    let mut page = Page { context: &context, topics: Vec::new(), room, next: None };
+    let mut page = Page { context: &context, shown, topics: Vec::new(), room, next: None };
     for name in asked.iter().filter(|name| **name >= from) {
         let first = if *name == from { index } else { 0 };
         if !page.add(name, first, everything) {
@@ -88,6 +90,7 @@ pub(super) async fn topic_partitions(
 /// One answer, as far as there is room in it.
 struct Page<'a> {
     context: &'a Context,
+    shown: Shown<'a>,
     topics: Vec<DescribeTopicPartitionsResponseTopic>,
     room: i32,
     next: Option<Cursor>,
@@ -111,9 +114,7 @@ impl Page<'_> {
             return true;
         };
         let end = first.saturating_add(self.room).min(topic.partitions());
-        let gateways = self.context.core.gateways();
-        let shown = Shown { gateways: &gateways };
-        let partitions = (first..end).map(|index| partition(&shown, &topic, index));
+        let partitions = (first..end).map(|index| partition(&self.shown, &topic, index));
         let partitions: Vec<_> = partitions.collect();
         self.room -= (end - first).max(0);
         let answer = DescribeTopicPartitionsResponseTopic::default()

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use protocol::batch::records::{Record, RecordSet, RecordsError};
 use protocol::batch::{BatchView, NO_TIMESTAMP};
-use protocol::limits::BATCH_INFLATED_BYTES_MAX;
+use protocol::limits::{BATCH_INFLATED_BYTES_MAX, COMPACTED_BATCH_INFLATED_BYTES_MAX};
 use protocol::messages::produce_response::BatchIndexAndErrorMessage;
 use protocol::{ErrorCode, StrBytes};
 use thiserror::Error;
@@ -44,7 +44,11 @@ pub(super) fn check(
     if !(settings.compacts || too_late || old_matters) {
         return Ok(());
     }
-    let set = RecordSet::open(batch, BATCH_INFLATED_BYTES_MAX)?;
+    let max = match settings.compacts {
+        true => COMPACTED_BATCH_INFLATED_BYTES_MAX,
+        false => BATCH_INFLATED_BYTES_MAX,
+    };
+    let set = RecordSet::open(batch, max)?;
     let mut code = if too_late { ErrorCode::InvalidTimestamp } else { ErrorCode::None };
     let mut records = Vec::new();
     for (index, record) in (0..).zip(set.iter()) {
@@ -123,7 +127,7 @@ impl RecordsRefused {
 
 #[cfg(test)]
 mod tests {
-    use protocol::batch::BatchBuilder;
+    use protocol::batch::{BatchBuilder, Compression};
 
     use super::*;
 
@@ -176,6 +180,18 @@ mod tests {
         let settings = TopicSettings { compacts: true, ..TopicSettings::default() };
         let (code, records) = judged(settings, &vec![(NOW, None); RECORD_ERRORS_MAX + 5]);
         assert_eq!((code, records.len()), (ErrorCode::InvalidRecord, RECORD_ERRORS_MAX));
+    }
+
+    #[test]
+    fn what_compaction_could_not_open_is_too_large_for_a_compacted_topic() {
+        let zeros = vec![0; COMPACTED_BATCH_INFLATED_BYTES_MAX];
+        let batch = BatchBuilder::new().compressed(Compression::Zstd);
+        let bytes = batch.record(NOW, Some(b"k"), Some(&zeros)).build();
+        let batch = BatchView::whole(&bytes).unwrap();
+        let settings = TopicSettings { compacts: true, ..TopicSettings::default() };
+        let refused = check(&batch, &settings, NOW).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::MessageTooLarge);
+        assert!(check(&batch, &TopicSettings::default(), NOW).is_ok(), "nobody has to open it");
     }
 
     #[test]

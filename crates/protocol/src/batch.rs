@@ -26,6 +26,7 @@ use thiserror::Error;
 use crate::error::ErrorCode;
 
 mod builder;
+mod marker;
 mod patch;
 pub mod records;
 mod retain;
@@ -34,6 +35,7 @@ mod validate;
 mod view;
 
 pub use builder::BatchBuilder;
+pub use marker::EndTransactionMarker;
 pub use patch::{set_log_append_time, set_offsets};
 pub use retain::{emptied, retain};
 pub use sequence::{Interrupted, Sequence};
@@ -67,8 +69,10 @@ pub(crate) const MAGIC: u8 = 2;
 
 pub(crate) const ATTRIBUTE_COMPRESSION: i16 = 0b0000_0111;
 pub(crate) const ATTRIBUTE_LOG_APPEND_TIME: i16 = 0b0000_1000;
-pub(crate) const ATTRIBUTE_TRANSACTIONAL: i16 = 0b0001_0000;
-pub(crate) const ATTRIBUTE_CONTROL: i16 = 0b0010_0000;
+/// The attribute bit of a batch that is part of a transaction, or ends one.
+pub const ATTRIBUTE_TRANSACTIONAL: i16 = 0b0001_0000;
+/// The attribute bit of a batch that says something about the log: a marker.
+pub const ATTRIBUTE_CONTROL: i16 = 0b0010_0000;
 pub(crate) const ATTRIBUTE_DELETE_HORIZON: i16 = 0b0100_0000;
 
 /// What is wrong with a batch.

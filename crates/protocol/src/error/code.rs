@@ -86,6 +86,7 @@ error_codes! {
     InvalidProducerIdMapping = 49, "INVALID_PRODUCER_ID_MAPPING"
     InvalidTransactionTimeout = 50, "INVALID_TRANSACTION_TIMEOUT"
     ConcurrentTransactions = 51, "CONCURRENT_TRANSACTIONS"
+    TransactionCoordinatorFenced = 52, "TRANSACTION_COORDINATOR_FENCED"
     TransactionalIdAuthorizationFailed = 53, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
     SecurityDisabled = 54, "SECURITY_DISABLED"
     OperationNotAttempted = 55, "OPERATION_NOT_ATTEMPTED"
@@ -207,6 +208,8 @@ impl ErrorCode {
                 | Self::UnknownProducerId
                 | Self::InvalidProducerIdMapping
                 | Self::InvalidTxnState
+                | Self::ConcurrentTransactions
+                | Self::TransactionAbortable
         )
     }
 }

@@ -71,6 +71,9 @@ pub(crate) const PLAN_LIFE: Duration = Duration::from_secs(60);
 /// has ten thousand partitions.
 pub(crate) const INDEXES_MAX: usize = 8;
 
+/// Producer snapshots that are kept for the same time, one of many partitions each.
+pub(crate) const SNAPSHOTS_MAX: usize = 8;
+
 /// How often groups are told how far they are: what a consumer's pace is, with its pauses.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 

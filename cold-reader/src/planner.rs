@@ -9,6 +9,9 @@
 //! the next owner. All of a plan is from one version of the manifest (R35). It says less than an
 //! owner's: of the last owner's log only what is compacted, and nothing is final. An offset that it
 //! does not cover may be readable all the same, so the answer is an error to retry (R6, R31).
+//!
+//! For committed reads it covers what is known to be decided: transactions are put together from the
+//! producer snapshot and the same indexes as by the next owner (T4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +20,13 @@ use hop::internal::{PlanRequest, PlanResponse};
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId};
 use quick_cache::sync::Cache;
-use segment::index::{self, IndexError, IndexSnapshot};
-use segment::manifest::{Link, LoadError, Manifest, ManifestStore};
-use segment::{Extent, LogId, Plan, Store};
+use segment::index::{self, IndexError, IndexSnapshot, PartitionIndex};
+use segment::manifest::{Link, LoadError, Manifest, ManifestStore, ProducersRef};
+use segment::plan::bound_aborted;
+use segment::producers::{self, ProducerSnapshot};
+use segment::{Extent, Key, LogId, Plan, Store, TransactionHistory};
 
-use crate::limits::{INDEXES_MAX, PLAN_BYTES_MAX, PLAN_LIFE};
+use crate::limits::{INDEXES_MAX, PLAN_BYTES_MAX, PLAN_LIFE, SNAPSHOTS_MAX};
 use crate::metrics;
 
 /// Makes plans without an owner.
@@ -29,6 +34,7 @@ pub(crate) struct Planner {
     store: Store,
     manifests: ManifestStore,
     indexes: Cache<LogId, Arc<IndexSnapshot>>,
+    snapshots: Cache<Key, Arc<ProducerSnapshot>>,
     secret: [u8; 32],
 }
 
@@ -48,7 +54,8 @@ enum NoPlan {
 impl Planner {
     pub(crate) fn new(store: Store, secret: [u8; 32]) -> Self {
         let manifests = ManifestStore::new(store.clone());
-        Self { store, manifests, indexes: Cache::new(INDEXES_MAX), secret }
+        let (indexes, snapshots) = (Cache::new(INDEXES_MAX), Cache::new(SNAPSHOTS_MAX));
+        Self { store, manifests, indexes, snapshots, secret }
     }
 
     /// A plan, or an error to retry.
@@ -58,7 +65,7 @@ impl Planner {
         };
         let asked = u64::try_from(request.max_bytes).unwrap_or(0);
         let bytes = if asked == 0 { PLAN_BYTES_MAX } else { asked.min(PLAN_BYTES_MAX) };
-        match self.plan(partition, request.fetch_offset, bytes).await {
+        match self.plan(partition, request, bytes).await {
             Ok(plan) => {
                 metrics::planned();
                 PlanResponse {
@@ -79,12 +86,24 @@ impl Planner {
         }
     }
 
-    async fn plan(&self, partition: PartitionId, offset: i64, bytes: u64) -> Result<Plan, NoPlan> {
+    async fn plan(
+        &self,
+        partition: PartitionId,
+        request: &PlanRequest,
+        bytes: u64,
+    ) -> Result<Plan, NoPlan> {
+        let offset = request.fetch_offset;
         let loaded = self.manifests.load(&partition).await?;
         let manifest = loaded.map(|(manifest, _)| manifest).filter(|manifest| !manifest.deleted);
         let manifest = manifest.ok_or(NoPlan::NoManifest)?;
         // The last owner's log may go on; everything before it has ended.
-        let (start, end) = (manifest.log_start_offset, stored_upto(&manifest));
+        let (start, stored) = (manifest.log_start_offset, stored_upto(&manifest));
+        let transactions = match request.read_committed {
+            true => Some(self.transactions(&manifest).await?),
+            false => None,
+        };
+        let stable = transactions.as_ref().map(TransactionHistory::stable_upto);
+        let end = stable.map_or(stored, |stable| stable.min(stored));
         if !(start..end).contains(&offset) {
             return Err(NoPlan::NotStored { offset, start, end });
         }
@@ -93,20 +112,48 @@ impl Planner {
         if extents.first().is_none_or(|first| first.base_offset > offset) {
             return Err(NoPlan::NotStored { offset, start, end });
         }
+        let mut offsets = offset..upto;
+        let mut aborted = transactions.map_or_else(Vec::new, |known| known.aborted_in(&offsets));
+        bound_aborted(&mut aborted, &mut offsets);
         Ok(Plan {
             partition,
             extents,
-            aborted: Vec::new(),
-            high_watermark: end,
+            aborted,
+            high_watermark: stored,
             last_stable_offset: end,
             log_start_offset: start,
             leader_epoch: manifest.epoch,
             manifest_version: manifest.version,
-            start_offset: offset,
-            end_offset: upto,
+            start_offset: offsets.start,
+            end_offset: offsets.end,
             made_at: Duration::ZERO,
             life: PLAN_LIFE,
         })
+    }
+
+    /// What became of the partition's transactions up to where its last owner took over.
+    async fn transactions(&self, manifest: &Manifest) -> Result<TransactionHistory, NoPlan> {
+        let mut history = TransactionHistory::default();
+        if let Some(ProducersRef { key, upto }) = &manifest.producers {
+            if let Some(key) = key {
+                let snapshot = self.snapshots.get_or_insert_async(key, async {
+                    producers::load(&self.store, key).await.map(Arc::new)
+                });
+                let snapshot = snapshot.await.map_err(IndexError::from)?;
+                if let Some(known) = snapshot.partitions.get(&manifest.partition) {
+                    history.add_snapshot(known, *upto);
+                }
+            }
+            history.knows_upto(*upto);
+        }
+        for link in &manifest.chain {
+            let Some(end) = link.end_offset else { continue };
+            if let Some(part) = self.part_of(manifest.partition, link).await? {
+                history.add_part(&part);
+            }
+            history.knows_upto(end);
+        }
+        Ok(history)
     }
 
     /// What is stored from the extent that holds `offset` on, about `bytes` of it, without a hole.
@@ -131,24 +178,27 @@ impl Planner {
         for link in
             manifest.chain.iter().filter(|link| link.end_offset.is_some_and(|end| end > offset))
         {
-            self.extents_of(manifest.partition, link).await?.into_iter().for_each(&mut add);
+            let part = self.part_of(manifest.partition, link).await?;
+            part.into_iter().flat_map(|part| part.extents).for_each(&mut add);
         }
         Ok(extents)
     }
 
     /// What a partition has in a log that it has left, or that ended.
-    async fn extents_of(&self, partition: PartitionId, link: &Link) -> Result<Vec<Extent>, NoPlan> {
+    async fn part_of(
+        &self,
+        partition: PartitionId,
+        link: &Link,
+    ) -> Result<Option<PartitionIndex>, NoPlan> {
         if let Some(slot) = link.close_slot {
             let closed =
                 index::load_closed(&self.store, link.log, partition, link.first_slot, slot).await?;
-            return Ok(closed.index.map(|index| index.extents).unwrap_or_default());
+            return Ok(closed.index);
         }
         let index = self.indexes.get_or_insert_async(&link.log, async {
             index::load(&self.store, link.log).await.map(Arc::new)
         });
-        let index = index.await?;
-        let of_partition = index.partitions.get(&partition);
-        Ok(of_partition.map(|index| index.extents.clone()).unwrap_or_default())
+        Ok(index.await?.partitions.get(&partition).cloned())
     }
 }
 

@@ -5,6 +5,10 @@
 #[path = "../../storage-node/tests/node/harness.rs"]
 mod harness;
 
+#[expect(dead_code, reason = "shared with the node's own tests, which use all of it")]
+#[path = "../../storage-node/tests/node/coordinator.rs"]
+mod coordinator;
+
 #[path = "compaction/cleaning.rs"]
 mod cleaning;
 #[path = "compaction/collecting.rs"]
@@ -15,3 +19,5 @@ mod crashing;
 mod rewriting;
 #[path = "compaction/support.rs"]
 mod support;
+#[path = "compaction/transactions.rs"]
+mod transactions;

@@ -246,9 +246,15 @@ mod tests {
         let start = Instant::now();
         let work = |partition: &Arc<Partition>, waiting_s: u64| {
             let marks = partition.marks().expect("it is open");
-            let part = ColdPart { marks, manifest_version: 1, extents: Vec::new() };
+            let part = ColdPart {
+                marks,
+                manifest_version: 1,
+                extents: Vec::new(),
+                offsets: 0..0,
+                aborted: Vec::new(),
+            };
             let since = Some(start - Duration::from_secs(waiting_s));
-            (Arc::clone(partition), CompactionWork { part, start_offset: 0, end_offset: 0, since })
+            (Arc::clone(partition), CompactionWork { part, since })
         };
         let found = [(3, 1), (0, 5), (2, 9), (1, 2)];
         let found = found.map(|(place, waiting_s)| work(&partitions[place], waiting_s));

@@ -10,14 +10,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hop::HopHeader;
 use protocol::ErrorCode;
-use protocol::fetch::{FetchPartition, FetchResponse, FetchTopic};
+use protocol::fetch::{AbortedTransaction, FetchPartition, FetchResponse, FetchTopic};
 use protocol::ids::{PartitionId, TopicId};
 use protocol::messages::{FetchRequest, TopicName};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MS_MAX, SMALL_BATCH_BYTES};
 use crate::metrics;
-use crate::partition::{FetchPosition, FetchWaiter, HotRead, Marks, Partition, ReadLimit};
+use crate::partition::{
+    FetchPosition, FetchWaiter, HotRead, Isolation, Marks, Partition, ReadLimit,
+};
 use crate::partitions::Partitions;
 
 const READ_COMMITTED: i8 = 1;
@@ -42,7 +44,7 @@ struct Fetch {
     topics: Vec<WantedTopic>,
     bytes_min: usize,
     bytes_max: usize,
-    read_committed: bool,
+    isolation: Isolation,
     wait: Duration,
 }
 
@@ -89,6 +91,10 @@ impl Fetch {
     fn new(open: &Partitions, header: &HopHeader, request: FetchRequest) -> Self {
         let bytes_max = to_usize(request.max_bytes).min(FETCH_BYTES_MAX);
         let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0).min(FETCH_WAIT_MS_MAX);
+        let isolation = match request.isolation_level {
+            READ_COMMITTED => Isolation::ReadCommitted,
+            _ => Isolation::ReadUncommitted,
+        };
         let topics = request.topics.into_iter().map(|topic| {
             let id = TopicId(topic.topic_id);
             let partitions = topic.partitions.into_iter().map(|wanted| Wanted {
@@ -98,6 +104,7 @@ impl Fetch {
                     offset: wanted.fetch_offset,
                     current_epoch: wanted.current_leader_epoch,
                     last_fetched_epoch: wanted.last_fetched_epoch,
+                    isolation,
                 },
                 partition: open.find(PartitionId::new(header.tenant, id, wanted.partition)),
             });
@@ -107,7 +114,7 @@ impl Fetch {
             topics: topics.collect(),
             bytes_min: to_usize(request.min_bytes).min(bytes_max),
             bytes_max,
-            read_committed: request.isolation_level == READ_COMMITTED,
+            isolation,
             // The deadline is when the asker gives up: answer before that.
             wait: Duration::from_millis(wait_ms).min(header.deadline),
         }
@@ -144,7 +151,13 @@ impl Fetch {
         let (marks, read) = partition.fetch(wanted.at, limit);
         let mut answer = self.marked(wanted.index, marks);
         match read {
-            HotRead::Records { slices, limited } => {
+            HotRead::Records { slices, limited, aborted } => {
+                if let Some(told) = &mut answer.aborted_transactions {
+                    told.extend(aborted.iter().map(|aborted| AbortedTransaction {
+                        producer_id: aborted.producer_id,
+                        first_offset: aborted.first_offset,
+                    }));
+                }
                 answer.records = joined(slices);
                 attempt.bytes += answer.records_len();
                 attempt.urgent |= limited;
@@ -182,14 +195,13 @@ impl Fetch {
         }
     }
 
-    /// Without transactions the last stable offset is the high watermark and nothing is aborted.
     fn marked(&self, index: i32, marks: Marks) -> FetchPartition {
         FetchPartition {
             high_watermark: marks.high_watermark,
-            last_stable_offset: marks.high_watermark,
+            last_stable_offset: marks.last_stable_offset,
             log_start_offset: marks.log_start,
             hot_floor: marks.hot_floor,
-            aborted_transactions: self.read_committed.then(Vec::new),
+            aborted_transactions: (self.isolation == Isolation::ReadCommitted).then(Vec::new),
             ..FetchPartition::new(index)
         }
     }
@@ -214,7 +226,7 @@ impl<'a> Sleeper<'a> {
     fn new(fetch: &'a Fetch) -> Self {
         let waiter = Arc::new(FetchWaiter::default());
         for partition in fetch.partitions() {
-            partition.add_waiter(&waiter);
+            partition.add_waiter(&waiter, fetch.isolation);
         }
         Self { fetch, waiter }
     }

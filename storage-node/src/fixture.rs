@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use protocol::batch::{BatchBuilder, BatchView, set_offsets};
+use protocol::batch::{BatchBuilder, BatchView, EndTransactionMarker, set_offsets};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::{LogId, Manifest, ManifestStore, Store};
 use tokio::sync::watch;
@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use crate::acks::Acks;
 use crate::cache::HotCache;
 use crate::partition::{
-    Append, AppendError, Appended, EpochHistory, FetchPosition, HotRead, Marks, OpenedLog,
-    Partition, ReadLimit,
+    Append, AppendError, Appended, EpochHistory, FetchPosition, HotRead, Isolation, Marker,
+    MarkerError, Marks, OpenedLog, Partition, Placement, ReadLimit, TxnSupport,
 };
 use crate::settings::TopicSettings;
 use crate::wal::{
@@ -155,10 +155,53 @@ impl Fixture {
         (self.partition.append(append, None, 1_000, acks.ack(0)), acks)
     }
 
+    /// Appends a batch of a transaction that its client adds to itself.
+    pub(crate) fn append_transactional(&self, batch: &Bytes) -> (Placement, Arc<Acks>) {
+        let view = BatchView::whole(batch).expect("a batch");
+        let acks = Acks::new(1);
+        let (append, support) = (Append::new(batch.clone(), &view), TxnSupport::of(11));
+        (self.partition.append_transactional(append, support, None, 1_000, acks.ack(0)), acks)
+    }
+
+    /// Appends a batch of a transaction, verified, and makes it durable.
+    pub(crate) fn committed_transactional(&self, batch: &Bytes) -> i64 {
+        let appended = match self.append_transactional(batch).0 {
+            Placement::Told(appended) => appended,
+            Placement::Waits(mut told, guard) => {
+                let guard = guard.expect("nobody else has asked");
+                self.partition.verified(guard, |_| Ok(()), 1_000);
+                told.try_recv().expect("it is told")
+            }
+        };
+        self.front.commit();
+        appended.expect("it is appended").base_offset
+    }
+
+    pub(crate) fn mark(&self, marker: Marker) -> (Result<(), MarkerError>, Arc<Acks>) {
+        let acks = Acks::new(1);
+        (self.partition.write_marker(&marker, 1_000, acks.ack(0)), acks)
+    }
+
     pub(crate) fn read(&self, offset: i64) -> (Marks, HotRead) {
-        let at = FetchPosition { offset, current_epoch: -1, last_fetched_epoch: -1 };
+        self.read_at(offset, Isolation::ReadUncommitted)
+    }
+
+    pub(crate) fn read_at(&self, offset: i64, isolation: Isolation) -> (Marks, HotRead) {
+        let at = FetchPosition { offset, current_epoch: -1, last_fetched_epoch: -1, isolation };
         self.partition.fetch(at, ReadLimit { bytes: usize::MAX, first_batch_bytes: usize::MAX })
     }
+}
+
+/// A batch of one record of a transaction of producer 7.
+pub(crate) fn transactional(epoch: i16, sequence: i32) -> Bytes {
+    let builder = BatchBuilder::new().producer(7, epoch, sequence).transactional();
+    builder.record(1_000, None, Some(b"value")).build()
+}
+
+/// The end of a transaction of producer 7, by a client that knows no bumped epochs.
+pub(crate) fn marker(epoch: i16, commit: bool) -> Marker {
+    let end = EndTransactionMarker { commit, coordinator_epoch: 1 };
+    Marker { producer_id: 7, producer_epoch: epoch, end, transaction_version: 1 }
 }
 
 /// A batch of small records.

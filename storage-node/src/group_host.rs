@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use hop::{HopRequest, Response};
-use protocol::ids::PartitionId;
+use protocol::ids::{PartitionId, TopicId};
 
 use crate::partition::Partition;
 
 /// Hosts the coordinators of the group-state partitions of this node.
 pub(crate) trait GroupHost: Send + Sync + 'static {
-    /// Answers a group request, as [`hop::Handler::call`] does.
+    /// Answers a request to coordinators, as [`hop::Handler::call`] does.
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response>;
+
+    /// Whether the coordinators keep their state in this topic.
+    fn keeps_state_in(&self, topic: TopicId) -> bool;
 
     /// A partition serves from now on. Of all partitions, the host picks the ones it knows.
     fn opened(&self, partition: &Arc<Partition>);

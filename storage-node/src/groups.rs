@@ -107,6 +107,10 @@ impl GroupHost for Groups {
         self.shards.call(&request.header, request.body)
     }
 
+    fn keeps_state_in(&self, topic: TopicId) -> bool {
+        topic == self.topic
+    }
+
     fn opened(&self, partition: &Arc<Partition>) {
         let id = partition.id();
         if self.is_ours(id) {

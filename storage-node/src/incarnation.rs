@@ -209,8 +209,7 @@ async fn index_of(node: &Node, log: LogId) -> Result<IndexSnapshot, IndexError> 
     while let Some(part) = closed.try_next().await? {
         partitions.extend(part);
     }
-    // Each table began with what the logs before knew.
-    Ok(IndexSnapshot { log, partitions, producers_complete: true })
+    Ok(IndexSnapshot { log, partitions })
 }
 
 pub(crate) fn entry_of(state: FinalState) -> PartitionIndex {
@@ -220,5 +219,8 @@ pub(crate) fn entry_of(state: FinalState) -> PartitionIndex {
         end_offset: state.end_offset,
         extents: state.extents,
         producers: state.producers.states(),
+        aborted: state.aborted,
+        // The table began with what the logs before knew.
+        producers_complete: true,
     }
 }

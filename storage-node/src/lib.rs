@@ -47,6 +47,9 @@ mod produce;
 mod acks;
 mod producer_state;
 mod settings;
+mod transactions;
+mod txn_markers;
+mod verifier;
 
 mod partition;
 mod partitions;

@@ -18,7 +18,7 @@ pub const QUEUE_STEP: usize = 512;
 pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What a batch costs in an object besides its bytes: its line in the footer.
-pub const OBJECT_BATCH_OVERHEAD_BYTES: usize = 36;
+pub const OBJECT_BATCH_OVERHEAD_BYTES: usize = segment::object::BATCH_LEN_MAX;
 
 /// What a partition costs in an object: block headers and their lines in the footer, for as many
 /// blocks as the largest object can have.
@@ -93,6 +93,13 @@ pub const DURABILITY_POLL: Duration = Duration::from_millis(5);
 /// Records that one refused batch names as its reason: clients show some of them, and an answer is to
 /// stay small.
 pub const RECORD_ERRORS_MAX: usize = 100;
+
+/// Batches of one producer that wait in one partition until its transaction is verified: more than the
+/// five that a client keeps in flight.
+pub const VERIFYING_BATCHES_MAX: usize = 16;
+
+/// How long a coordinator is waited for before batches are refused, to be sent again.
+pub const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Footers read at the same time while a log is ended: bound by round trips.
 pub const FOOTERS_IN_FLIGHT: usize = 16;

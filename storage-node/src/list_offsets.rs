@@ -23,8 +23,10 @@ use protocol::messages::{
     OffsetForLeaderEpochResponse,
 };
 
-use crate::partition::{Partition, TimestampSearch};
+use crate::partition::{Isolation, Partition, TimestampSearch};
 use crate::partitions::Partitions;
+
+const READ_COMMITTED: i8 = 1;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -46,6 +48,14 @@ enum Answer {
 
 const NOTHING: Answer = Answer::Found { offset: NONE, timestamp: NONE, epoch: -1 };
 
+impl Answer {
+    /// What is not decided is not there yet for who reads committed records only.
+    fn below(self, visible_upto: i64) -> Self {
+        let (Self::Found { offset, .. } | Self::Cold { offset, .. }) = self;
+        if offset < visible_upto { self } else { NOTHING }
+    }
+}
+
 /// Answers a ListOffsets request. Every answer in it is final for somebody: a consumer that starts
 /// at the latest offset skips all before it (R6).
 pub(crate) async fn list_offsets(
@@ -53,6 +63,10 @@ pub(crate) async fn list_offsets(
     header: HopHeader,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
+    let isolation = match request.isolation_level {
+        READ_COMMITTED => Isolation::ReadCommitted,
+        _ => Isolation::ReadUncommitted,
+    };
     let mut owner = None;
     let mut found = Vec::new();
     for topic in &request.topics {
@@ -62,7 +76,7 @@ pub(crate) async fn list_offsets(
                 partitions.find(PartitionId::new(header.tenant, id, wanted.partition_index))
             });
             let known = partition.as_deref().ok_or(ErrorCode::NotLeaderOrFollower);
-            found.push(known.and_then(|partition| list_one(partition, wanted)));
+            found.push(known.and_then(|partition| list_one(partition, wanted, isolation)));
             owner = owner.or(partition);
         }
     }
@@ -107,7 +121,11 @@ fn answer(index: i32, result: Result<Answer, ErrorCode>) -> ListOffsetsPartition
         .with_leader_epoch(epoch)
 }
 
-fn list_one(partition: &Partition, wanted: &ListOffsetsPartition) -> Result<Answer, ErrorCode> {
+fn list_one(
+    partition: &Partition,
+    wanted: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> Result<Answer, ErrorCode> {
     let marks = partition.marks()?;
     partition.check_epoch(wanted.current_leader_epoch)?;
     let at = |offset| {
@@ -115,22 +133,23 @@ fn list_one(partition: &Partition, wanted: &ListOffsetsPartition) -> Result<Answ
         Ok(Answer::Found { offset, timestamp: NONE, epoch })
     };
     let from = search_from::get(wanted).max(marks.log_start);
+    let visible_upto = marks.visible_upto(isolation);
     match wanted.timestamp {
-        // Without transactions the last stable offset is the high watermark.
         LATEST => {
-            let (offset, epoch) = (marks.high_watermark, partition.epoch());
+            let (offset, epoch) = (visible_upto, partition.epoch());
             Ok(Answer::Found { offset, timestamp: NONE, epoch })
         }
         EARLIEST => at(marks.log_start),
         MAX_TIMESTAMP => {
             let latest = partition.max_timestamp();
-            Ok(latest.map_or(NOTHING, |timestamp| search(partition, from, timestamp)))
+            let found = latest.map_or(NOTHING, |timestamp| search(partition, from, timestamp));
+            Ok(found.below(visible_upto))
         }
         // "Local" is what needs no read of the object store: the hot part.
         EARLIEST_LOCAL => at(marks.hot_floor.max(marks.log_start)),
         LATEST_TIERED if marks.uploaded_upto > marks.log_start => at(marks.uploaded_upto - 1),
         LATEST_TIERED => Ok(NOTHING),
-        timestamp if timestamp >= 0 => Ok(search(partition, from, timestamp)),
+        timestamp if timestamp >= 0 => Ok(search(partition, from, timestamp).below(visible_upto)),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }

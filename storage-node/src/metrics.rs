@@ -57,6 +57,11 @@ pub const CLEANABLE_BYTES: &str = "storage_node_cleanable_bytes";
 /// Partitions of compacted topics that are too large to be compacted by key.
 pub const CLEANING_TOO_LARGE: &str = "storage_node_cleaning_too_large";
 
+/// Partitions of transactions that a coordinator was asked about, by outcome.
+pub const TXN_VERIFICATIONS: &str = "storage_node_txn_verifications_total";
+/// Markers of coordinators, by outcome.
+pub const TXN_MARKERS: &str = "storage_node_txn_markers_total";
+
 /// Incarnations that made room for the next in the same process.
 pub const ROLL_OVERS: &str = "storage_node_roll_overs_total";
 
@@ -81,6 +86,8 @@ pub fn describe() {
     describe_counter!(COMPACTIONS, Unit::Count, "compactions committed, by outcome");
     describe_gauge!(CLEANABLE_BYTES, Unit::Bytes, "of compacted topics, by part: clean, dirty");
     describe_gauge!(CLEANING_TOO_LARGE, Unit::Count, "partitions not compacted by key: too large");
+    describe_counter!(TXN_VERIFICATIONS, Unit::Count, "transactions verified, by outcome");
+    describe_counter!(TXN_MARKERS, Unit::Count, "markers of coordinators, by outcome");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
@@ -132,6 +139,14 @@ pub(crate) fn retained() {
 
 pub(crate) fn compaction_committed(outcome: ErrorCode) {
     counter!(COMPACTIONS, "outcome" => outcome.name()).increment(1);
+}
+
+pub(crate) fn verified(outcome: ErrorCode) {
+    counter!(TXN_VERIFICATIONS, "outcome" => outcome.name()).increment(1);
+}
+
+pub(crate) fn marker_written(outcome: ErrorCode) {
+    counter!(TXN_MARKERS, "outcome" => outcome.name()).increment(1);
 }
 
 pub(crate) fn opened() {

@@ -26,6 +26,7 @@ use crate::role::Deps;
 use crate::settings::TopicSettings;
 use crate::survivor::Survivor;
 use crate::upload::{Closing, Leaving, Uploader};
+use crate::verifier::Verifier;
 use crate::wal::{Disks, Front};
 use crate::watchdog::Health;
 
@@ -46,6 +47,7 @@ pub struct Node {
     opener: Opener,
     planner: Planner,
     producer_ids: ProducerIds,
+    verifier: Verifier,
     groups: Arc<dyn GroupHost>,
     caught_up: watch::Sender<bool>,
 }
@@ -107,8 +109,17 @@ impl Node {
             bytes: config.plan_size.as_u64(),
             life: config.plan_life,
         };
+        let verifier = Verifier {
+            view: deps.view.clone(),
+            peers: deps.peers.clone(),
+            clock: deps.clock.clone(),
+            drain: drain.clone(),
+            state_topic: cluster.group_state_topic,
+            state_partitions: cluster.group_state_partitions,
+        };
         Self {
             id: NodeId(config.node_id),
+            verifier,
             producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
             survivor,
             health,
@@ -301,6 +312,10 @@ impl Node {
 
     pub(crate) fn producer_ids(&self) -> &ProducerIds {
         &self.producer_ids
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     pub(crate) fn groups(&self) -> &dyn GroupHost {

@@ -20,11 +20,13 @@ mod epochs;
 mod hot;
 mod log_start;
 mod manifest;
+mod markers;
 mod read;
 mod retention;
+mod verification;
 mod waiters;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -32,7 +34,7 @@ use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
 use protocol::batch::Interrupted;
 use protocol::ids::{PartitionId, TenantId};
-use segment::{Extent, Manifest, ManifestVersion};
+use segment::{AbortedTransaction, Extent, Manifest, ManifestVersion, TransactionHistory};
 use tokio::time::Instant;
 
 use crate::acks::Ack;
@@ -40,6 +42,7 @@ use crate::cache::HotCache;
 use crate::limits::PRODUCERS_PER_PARTITION_MAX;
 use crate::producer_state::ProducerTable;
 use crate::settings::TopicSettings;
+use crate::transactions::Transactions;
 use crate::wal::Front;
 
 pub(crate) use self::append::{Append, AppendError, Appended};
@@ -48,12 +51,15 @@ pub(crate) use self::epochs::EpochHistory;
 pub(crate) use self::hot::{HotBatch, ReadLimit};
 pub(crate) use self::log_start::LogStartError;
 pub(crate) use self::manifest::ChangeError;
+pub(crate) use self::markers::{Marker, MarkerError};
 pub(crate) use self::read::Marks;
-pub(crate) use self::read::{FetchPosition, HotRead, TimestampSearch};
+pub(crate) use self::read::{FetchPosition, HotRead, Isolation, TimestampSearch};
+pub(crate) use self::verification::{Guard, Placement, TxnSupport};
 pub(crate) use self::waiters::FetchWaiter;
 
 use self::cleaning::CleaningLease;
 use self::hot::HotBatches;
+use self::verification::Verifying;
 use self::waiters::Waiters;
 
 /// What opening a partition found out: where the log stands when this incarnation takes over.
@@ -69,6 +75,8 @@ pub(crate) struct OpenedLog {
     pub epochs: EpochHistory,
     /// What the producers did last.
     pub producers: ProducerTable,
+    /// What became of their transactions.
+    pub transactions: TransactionHistory,
     /// Everything below the log end, in offset order.
     pub extents: Vec<Extent>,
 }
@@ -101,6 +109,11 @@ struct State {
     last_append_ms: i64,
     epochs: EpochHistory,
     producers: ProducerTable,
+    transactions: Transactions,
+    /// Producers whose next transaction is being verified, by id.
+    verifying: HashMap<i64, Verifying>,
+    /// How many there were.
+    verifications: u64,
     /// Producers of which a batch found no room, by id.
     interrupted: Interrupted<i64>,
     /// Compacted objects first, then blocks in logs.
@@ -127,6 +140,8 @@ pub(crate) struct FinalState {
     pub(crate) end_offset: i64,
     pub(crate) extents: Vec<Extent>,
     pub(crate) producers: ProducerTable,
+    /// By a marker in this incarnation's part.
+    pub(crate) aborted: Vec<AbortedTransaction>,
 }
 
 // === impl Partition ===
@@ -144,6 +159,7 @@ impl Partition {
         // The clock of the last owner may have been ahead of ours (R71).
         let last = opened.extents.last().filter(|_| settings.log_append_time);
         let last_append_ms = last.map_or(i64::MIN, |last| last.max_timestamp);
+        let (log_start, log_end) = (opened.log_start, opened.log_end);
         let state = State {
             closed: None,
             log_start: opened.log_start,
@@ -154,6 +170,9 @@ impl Partition {
             last_append_ms,
             epochs: opened.epochs,
             producers: opened.producers,
+            transactions: Transactions::new(&opened.transactions, log_start, log_end),
+            verifying: HashMap::new(),
+            verifications: 0,
             interrupted: Interrupted::new(PRODUCERS_PER_PARTITION_MAX),
             uncompacted_since: Some(Instant::now()),
             compaction_leased: None,
@@ -206,8 +225,9 @@ impl Partition {
     /// woken to hear it. Batches already in the front keep their way.
     pub(crate) fn close(&self, code: ErrorCode) {
         let mut state = self.state.lock();
-        state.closed.get_or_insert(code);
+        let code = *state.closed.get_or_insert(code);
         state.waiters.changed();
+        state.stop_verifying(code);
     }
 
     /// Whether it is closed, and everything that was appended before is uploaded.
@@ -259,6 +279,7 @@ impl Partition {
             end_offset: state.uploaded_upto,
             extents: own.cloned().collect(),
             producers: state.producers.clone(),
+            aborted: state.transactions.aborted_from(claimed_at),
         }
     }
 }

@@ -3,16 +3,17 @@
 //! One lookup in memory per tens of megabytes of catch-up read (DESIGN §5). Everything in a plan is
 //! from one instant (R35), and only a holder of the cluster's secret can have made it (R36).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hop::HopHeader;
 use hop::internal::{PlanRequest, PlanResponse};
 use protocol::ErrorCode;
-use segment::{Extent, Plan};
+use segment::{AbortedTransaction, Extent, Plan};
 
 use crate::metrics;
-use crate::partition::{CompactionWork, Marks, Partition};
+use crate::partition::{CompactionWork, Isolation, Marks, Partition};
 use crate::partitions::Partitions;
 
 /// What plans are made with.
@@ -31,6 +32,10 @@ pub(crate) struct ColdPart {
     pub(crate) marks: Marks,
     pub(crate) manifest_version: u64,
     pub(crate) extents: Vec<Extent>,
+    /// What a reader may have of the extents: the last may go on.
+    pub(crate) offsets: Range<i64>,
+    /// Those that touch the offsets, if only committed records are wanted.
+    pub(crate) aborted: Vec<AbortedTransaction>,
 }
 
 impl Planner {
@@ -50,7 +55,11 @@ impl Planner {
             Ok(0) | Err(_) => self.bytes,
             Ok(asked) => asked.min(self.bytes),
         };
-        let part = match partition.cold_part(request.fetch_offset, bytes) {
+        let isolation = match request.read_committed {
+            true => Isolation::ReadCommitted,
+            false => Isolation::ReadUncommitted,
+        };
+        let part = match partition.cold_part(request.fetch_offset, bytes, isolation) {
             Ok(part) => part,
             Err(ErrorCode::OffsetOutOfRange) => {
                 let proven = partition.prove().await;
@@ -59,7 +68,7 @@ impl Planner {
             Err(code) => return PlanResponse::refused(code),
         };
         metrics::planned();
-        self.answer(&partition, part, request.fetch_offset, now)
+        self.answer(&partition, part, now)
     }
 
     /// A unit of work for a compactor: the same token, for its lease.
@@ -70,61 +79,47 @@ impl Planner {
         now: Duration,
         lease: Duration,
     ) -> Bytes {
-        let CompactionWork { part, start_offset, end_offset, .. } = work;
-        let marks = part.marks;
-        let plan = Plan {
-            partition: partition.id(),
-            extents: part.extents,
-            aborted: Vec::new(),
-            high_watermark: marks.high_watermark,
-            last_stable_offset: marks.high_watermark,
-            log_start_offset: marks.log_start,
-            leader_epoch: partition.epoch(),
-            manifest_version: part.manifest_version,
-            start_offset,
-            end_offset,
-            made_at: now,
-            life: lease,
-        };
-        plan.seal(&self.secret)
+        self.plan_of(partition, work.part, now, lease).seal(&self.secret)
     }
 
     /// An offset that is not uploaded is hot: the answer is an empty plan, and the hot floor in it
-    /// tells the gateway to come here.
-    fn answer(
+    /// tells the gateway to come here. So it is with one that is not decided.
+    fn answer(&self, partition: &Partition, part: ColdPart, now: Duration) -> PlanResponse {
+        let mut answer = PlanResponse {
+            error_code: i32::from(ErrorCode::None.code()),
+            start_offset: part.offsets.start,
+            end_offset: part.offsets.end,
+            life_ms: u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX),
+            ..marked(part.marks)
+        };
+        if !part.extents.is_empty() {
+            answer.plan = self.plan_of(partition, part, now, self.life).seal(&self.secret);
+        }
+        answer
+    }
+
+    fn plan_of(
         &self,
         partition: &Partition,
         part: ColdPart,
-        fetch_offset: i64,
         now: Duration,
-    ) -> PlanResponse {
-        let ColdPart { marks, manifest_version, extents } = part;
-        let mut answer = PlanResponse {
-            error_code: i32::from(ErrorCode::None.code()),
-            start_offset: fetch_offset,
-            end_offset: fetch_offset,
-            life_ms: u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX),
-            ..marked(marks)
-        };
-        if let Some(last) = extents.last() {
-            answer.end_offset = last.last_offset + 1;
-            let plan = Plan {
-                partition: partition.id(),
-                start_offset: fetch_offset,
-                end_offset: answer.end_offset,
-                extents,
-                aborted: Vec::new(),
-                high_watermark: marks.high_watermark,
-                last_stable_offset: marks.high_watermark,
-                log_start_offset: marks.log_start,
-                leader_epoch: partition.epoch(),
-                manifest_version,
-                made_at: now,
-                life: self.life,
-            };
-            answer.plan = plan.seal(&self.secret);
+        life: Duration,
+    ) -> Plan {
+        let ColdPart { marks, manifest_version, extents, offsets, aborted } = part;
+        Plan {
+            partition: partition.id(),
+            extents,
+            aborted,
+            high_watermark: marks.high_watermark,
+            last_stable_offset: marks.last_stable_offset,
+            log_start_offset: marks.log_start,
+            leader_epoch: partition.epoch(),
+            manifest_version,
+            start_offset: offsets.start,
+            end_offset: offsets.end,
+            made_at: now,
+            life,
         }
-        answer
     }
 }
 
@@ -132,7 +127,7 @@ fn marked(marks: Marks) -> PlanResponse {
     PlanResponse {
         hot_floor: marks.hot_floor,
         high_watermark: marks.high_watermark,
-        last_stable_offset: marks.high_watermark,
+        last_stable_offset: marks.last_stable_offset,
         log_start_offset: marks.log_start,
         ..PlanResponse::default()
     }

@@ -3,13 +3,15 @@
 //! In: one hop request, in the order of its lane (R45).
 //! Out: an answer once every batch is durable, or at the deadline (R28).
 //! Never: an await before the last append; a definite error after it (R44).
+//!
+//! One exception: the first batch of a transaction in a partition, and those behind it, wait in the
+//! partition until the transaction is verified (see [`crate::partition`]).
 
 mod records;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hop::{HopHeader, Response, expected_epoch};
@@ -22,12 +24,14 @@ use protocol::messages::produce_response::{
 use protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use protocol::{ErrorCode, StrBytes};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 use crate::acks::{Ack, Acks, Outcome};
 use crate::limits::{FRONT_BRAKE_FROM, FRONT_BRAKE_FULL, FRONT_BRAKE_MAX};
 use crate::metrics;
 use crate::node::Node;
-use crate::partition::{Append, AppendError, Appended, Partition};
+use crate::partition::{Append, AppendError, Appended, Partition, Placement, TxnSupport};
+use crate::verifier::Check;
 
 use self::records::RecordsRefused;
 
@@ -35,13 +39,16 @@ use self::records::RecordsRefused;
 /// is nothing weaker to give (ADR 0001).
 const NO_ANSWER: i16 = 0;
 
+/// What a client is taken for whose version the gateway did not say.
+const OLDEST_VERSION: i16 = 3;
+
+const NOT_SERVED: AppendError = AppendError::Closed(ErrorCode::NotLeaderOrFollower);
+
 /// Why one partition's batch was refused: always definite.
 #[derive(Debug, Error)]
 enum ProduceError {
     #[error("acks must be -1, 0 or 1")]
     RequiredAcks,
-    #[error("transactions are not served")]
-    Transactional,
     #[error("no records")]
     NoRecords,
     #[error("this node does not own the partition")]
@@ -61,10 +68,23 @@ struct Placed {
     index: i32,
     slot: usize,
     epoch: i32,
-    result: Result<Appended, ProduceError>,
-    /// The partition, if it refused the batch for its sequence. Such an answer is final for the client,
-    /// so only the owner may give it (R6).
-    refused_by: Option<Arc<Partition>>,
+    fate: Fate,
+    /// The partition, if there is one.
+    partition: Option<Arc<Partition>>,
+}
+
+/// What became of a batch.
+enum Fate {
+    Told(Result<Appended, ProduceError>),
+    /// It waits until its transaction is verified.
+    Waits(oneshot::Receiver<Result<Appended, AppendError>>),
+}
+
+/// What all batches of a request have in common.
+struct Terms {
+    now_ms: i64,
+    /// What its client knows of transactions, if this is one.
+    transaction: Option<TxnSupport>,
 }
 
 /// Appends a request's batches; the future answers when they are durable.
@@ -75,9 +95,12 @@ pub(crate) fn produce(
 ) -> BoxFuture<'static, Response> {
     let batches = request.topic_data.iter().map(|topic| topic.partition_data.len()).sum();
     let acks = Acks::new(batches);
-    let now_ms = node.clock().now_ms();
     let answer_at_once = request.acks == NO_ANSWER;
     let refusal = refusal(&request);
+    let version = hop::client_version::get(&request).unwrap_or(OLDEST_VERSION);
+    let transaction = request.transactional_id.as_ref().map(|_| TxnSupport::of(version));
+    let terms = Terms { now_ms: node.clock().now_ms(), transaction };
+    let mut checks = Vec::new();
     let mut slot = 0;
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
@@ -88,27 +111,36 @@ pub(crate) fn produce(
             let ack = acks.ack(slot);
             placed.push(match refusal {
                 Some(refusal) => refused(data.index, slot, refusal()),
-                None => place(node, partition, data, slot, now_ms, ack),
+                None => place(node, partition, data, slot, &terms, ack, &mut checks),
             });
             slot += 1;
         }
         topics.push((topic.name, id, placed));
     }
+    if let (Some(id), Some(support)) = (&request.transactional_id, transaction) {
+        node.verifier().verify(header.tenant, id, support, checks, header.deadline);
+    }
     let brake = brake(node.front().usage().used_share());
     let (deadline, node_id) = (header.deadline, node.id());
-    // All partitions of a node share its front, so one proof is for all of them.
-    let mut batches = topics.iter().flat_map(|(_, _, placed)| placed);
-    let refused_by = batches.find_map(|batch| batch.refused_by.clone());
     async move {
         let mut owned = false;
-        if !answer_at_once {
-            // At the deadline the answer says of each batch what is known then.
-            let _in_time = tokio::time::timeout(deadline, async {
-                let proof = async { owned = prove(refused_by.as_deref()).await };
-                tokio::join!(acks.all_told(), hold(brake), proof);
-            })
-            .await;
-        }
+        // At the deadline the answer says of each batch what is known then.
+        let _in_time = tokio::time::timeout(deadline, async {
+            for (_, _, placed) in &mut topics {
+                for placed in placed {
+                    placed.verified().await;
+                }
+            }
+            if answer_at_once {
+                return;
+            }
+            // All partitions of a node share its front, so one proof is for all of them.
+            let mut placed = topics.iter().flat_map(|(_, _, placed)| placed);
+            let refused_by = placed.find_map(Placed::refused_by);
+            let proof = async { owned = prove(refused_by).await };
+            tokio::join!(acks.all_told(), hold(brake), proof);
+        })
+        .await;
         let responses = topics.into_iter().map(|(name, id, placed)| {
             let answers = placed.into_iter().map(|placed| {
                 let outcome =
@@ -127,17 +159,11 @@ pub(crate) fn produce(
 
 /// Why nothing of this request can be appended.
 fn refusal(request: &ProduceRequest) -> Option<fn() -> ProduceError> {
-    if !matches!(request.acks, -1..=1) {
-        return Some(|| ProduceError::RequiredAcks);
-    }
-    if request.transactional_id.is_some() {
-        return Some(|| ProduceError::Transactional);
-    }
-    None
+    (!matches!(request.acks, -1..=1)).then_some(|| ProduceError::RequiredAcks)
 }
 
 fn refused(index: i32, slot: usize, error: ProduceError) -> Placed {
-    Placed { index, slot, epoch: -1, result: Err(error), refused_by: None }
+    Placed { index, slot, epoch: -1, fate: Fate::Told(Err(error)), partition: None }
 }
 
 fn place(
@@ -145,28 +171,30 @@ fn place(
     id: PartitionId,
     data: PartitionProduceData,
     slot: usize,
-    now_ms: i64,
+    terms: &Terms,
     ack: Ack,
+    checks: &mut Vec<Check>,
 ) -> Placed {
+    let index = data.index;
     let Some(partition) = node.partitions().find(id) else {
-        return refused(data.index, slot, ProduceError::NotOwned);
+        return refused(index, slot, ProduceError::NotOwned);
     };
-    let expected = expected_epoch::get(&data);
-    let result = append(&partition, data.records, expected, now_ms, ack)
-        .inspect_err(|error| tracing::debug!(partition = %id, %error, "batch refused"));
-    let epoch = partition.epoch();
-    let by_sequence = matches!(result, Err(ProduceError::Append(AppendError::Sequence(_))));
-    Placed { index: data.index, slot, epoch, result, refused_by: by_sequence.then_some(partition) }
+    let fate = append(&partition, data, terms, ack, checks).unwrap_or_else(|error| {
+        tracing::debug!(partition = %id, %error, "batch refused");
+        Fate::Told(Err(error))
+    });
+    Placed { index, slot, epoch: partition.epoch(), fate, partition: Some(partition) }
 }
 
 fn append(
-    partition: &Partition,
-    records: Option<Bytes>,
-    expected_epoch: Option<i32>,
-    now_ms: i64,
+    partition: &Arc<Partition>,
+    data: PartitionProduceData,
+    terms: &Terms,
     ack: Ack,
-) -> Result<Appended, ProduceError> {
-    let records = records.ok_or(ProduceError::NoRecords)?;
+    checks: &mut Vec<Check>,
+) -> Result<Fate, ProduceError> {
+    let expected_epoch = expected_epoch::get(&data);
+    let records = data.records.ok_or(ProduceError::NoRecords)?;
     let settings = partition.settings();
     if records.len() > settings.batch_bytes_max {
         let (bytes, max) = (records.len(), settings.batch_bytes_max);
@@ -175,14 +203,27 @@ fn append(
     let append = {
         let batch = match process::mutation::on("R59") {
             true => BatchView::whole(&records)?,
-            false => validate_produced(&records, false)?,
+            false => validate_produced(&records, terms.transaction.is_some())?,
         };
-        records::check(&batch, &settings, now_ms)?;
+        records::check(&batch, &settings, terms.now_ms)?;
         Append::new(records.clone(), &batch)
     };
-    let appended = partition.append(append, expected_epoch, now_ms, ack)?;
+    let fate = match terms.transaction {
+        None => Fate::Told(Ok(partition.append(append, expected_epoch, terms.now_ms, ack)?)),
+        Some(support) => {
+            let now_ms = terms.now_ms;
+            match partition.append_transactional(append, support, expected_epoch, now_ms, ack) {
+                Placement::Told(result) => Fate::Told(Ok(result?)),
+                Placement::Waits(told, guard) => {
+                    let partition = || Arc::clone(partition);
+                    checks.extend(guard.map(|guard| Check { partition: partition(), guard }));
+                    Fate::Waits(told)
+                }
+            }
+        }
+    };
     metrics::produced(records.len());
-    Ok(appended)
+    Ok(fate)
 }
 
 /// Whether this node may refuse for good.
@@ -213,17 +254,17 @@ async fn hold(brake: Duration) {
 
 fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(placed.index);
-    match placed.result {
-        Ok(appended) if outcome == Outcome::Durable => response
+    match placed.fate {
+        Fate::Told(Ok(appended)) if outcome == Outcome::Durable => response
             .with_base_offset(appended.base_offset)
             .with_log_append_time_ms(appended.log_append_time_ms)
             .with_log_start_offset(appended.log_start_offset),
-        Ok(_) => response
+        Fate::Told(Ok(_)) | Fate::Waits(_) => response
             .with_error_code(ErrorCode::RequestTimedOut.code())
             .with_base_offset(-1)
             .with_log_append_time_ms(NO_TIMESTAMP)
             .with_log_start_offset(-1),
-        Err(error) => {
+        Fate::Told(Err(error)) => {
             let code = error.code();
             let response = response
                 .with_error_code(code.code())
@@ -245,9 +286,26 @@ fn answer(placed: Placed, outcome: Outcome, node: NodeId) -> PartitionProduceRes
 }
 
 impl Placed {
+    /// Waits until it is known whether the batch is of an open transaction. Safe to cancel.
+    async fn verified(&mut self) {
+        if let Fate::Waits(told) = &mut self.fate {
+            // Whoever verifies tells everybody; if it is gone, so is the incarnation.
+            let result = told.await.unwrap_or(Err(NOT_SERVED));
+            self.fate = Fate::Told(result.map_err(ProduceError::Append));
+        }
+    }
+
+    /// The partition, if it refused the batch for its sequence. Such an answer is final for the client,
+    /// so only the owner may give it (R6).
+    fn refused_by(&self) -> Option<&Partition> {
+        let by_sequence =
+            matches!(self.fate, Fate::Told(Err(ProduceError::Append(AppendError::Sequence(_)))));
+        self.partition.as_deref().filter(|_| by_sequence)
+    }
+
     /// Without proof of ownership the sequence may be right for whoever owns the partition now.
     fn unless_disowned(self, owned: bool) -> Self {
-        match self.refused_by {
+        match self.refused_by() {
             Some(_) if !owned => refused(self.index, self.slot, ProduceError::NotOwned),
             _ => self,
         }
@@ -267,7 +325,6 @@ impl ProduceError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::RequiredAcks => ErrorCode::InvalidRequiredAcks,
-            Self::Transactional => ErrorCode::InvalidTxnState,
             Self::NoRecords => ErrorCode::InvalidRecord,
             Self::NotOwned => ErrorCode::NotLeaderOrFollower,
             Self::Batch(error) => error.code(),

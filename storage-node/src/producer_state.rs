@@ -9,6 +9,7 @@
 //!   same epoch, sequence follows the last one     -> append (2^31-1 is followed by 0)
 //!   same epoch, any other sequence                -> OUT_OF_ORDER_SEQUENCE_NUMBER
 //!   producer we know nothing about                -> append at any sequence (KIP-360)
+//!   epoch known from a marker only                -> append at sequence 0
 //! ```
 //!
 //! The table is complete before a partition takes its first append (T1): it comes from the index
@@ -21,6 +22,9 @@ use segment::index::{ProducerBatch, ProducerState};
 use thiserror::Error;
 
 use crate::limits::{PRODUCER_BATCHES, PRODUCERS_PER_PARTITION_MAX};
+
+/// No coordinator has ended a transaction of the producer.
+pub(crate) const NO_COORDINATOR: i32 = -1;
 
 /// One remembered batch of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +44,45 @@ pub(crate) struct SequencedBatch {
 /// What one producer id did to one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProducerEntry {
-    /// The epoch of all remembered batches.
+    /// The epoch of all remembered batches, or of a marker that came after them.
     pub epoch: i16,
-    /// The last batches, oldest first; never empty, never more than five.
+    /// The last batches, oldest first; never more than five. None since a marker bumped the epoch.
     pub batches: VecDeque<SequencedBatch>,
     /// When it last appended, for expiry.
     pub touched_ms: i64,
+    /// Epoch of the coordinator that last ended a transaction of it; -1 if none did.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction began.
+    pub txn_first_offset: Option<i64>,
 }
 
 impl ProducerEntry {
+    fn new(epoch: i16, now_ms: i64) -> Self {
+        Self {
+            epoch,
+            batches: VecDeque::with_capacity(1),
+            touched_ms: now_ms,
+            coordinator_epoch: NO_COORDINATOR,
+            txn_first_offset: None,
+        }
+    }
+
+    /// What a snapshot or an index says, as of now.
+    pub(crate) fn of(state: &ProducerState, now_ms: i64) -> Self {
+        let batches = state.batches.iter().map(|batch| SequencedBatch {
+            base_sequence: batch.base_sequence,
+            last_sequence: batch.last_sequence,
+            base_offset: batch.base_offset,
+            last_offset: batch.last_offset,
+            max_timestamp: batch.timestamp,
+        });
+        Self {
+            batches: batches.collect(),
+            coordinator_epoch: state.coordinator_epoch,
+            ..Self::new(state.producer_epoch, now_ms)
+        }
+    }
+
     fn state(&self, producer_id: i64) -> ProducerState {
         let batches = self.batches.iter().map(|batch| ProducerBatch {
             base_sequence: batch.base_sequence,
@@ -57,7 +91,20 @@ impl ProducerEntry {
             last_offset: batch.last_offset,
             timestamp: batch.max_timestamp,
         });
-        ProducerState { producer_id, producer_epoch: self.epoch, batches: batches.collect() }
+        ProducerState {
+            batches: batches.collect(),
+            coordinator_epoch: self.coordinator_epoch,
+            txn_first_offset: self.txn_first_offset,
+            ..ProducerState::new(producer_id, self.epoch)
+        }
+    }
+
+    /// A new epoch starts its sequences anew.
+    fn begin(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.batches.clear();
+        }
     }
 
     fn out_of_order(&self, Sequence { epoch, first, .. }: Sequence) -> SequenceError {
@@ -65,7 +112,8 @@ impl ProducerEntry {
         SequenceError::OutOfOrder { epoch, first, known: self.epoch, last }
     }
 
-    fn last_sequence(&self) -> Option<i32> {
+    /// The last sequence of its epoch.
+    pub(crate) fn last_sequence(&self) -> Option<i32> {
         self.batches.back().map(|batch| batch.last_sequence)
     }
 
@@ -138,10 +186,16 @@ impl ProducerTable {
         if let Some(batch) = duplicate {
             return Ok(Verdict::Duplicate(*batch));
         }
-        match entry.last_sequence() {
-            Some(last) if !follows(last, sequence.first) => Err(entry.out_of_order(sequence)),
-            _ => Ok(Verdict::Append),
-        }
+        let in_order = match entry.last_sequence() {
+            Some(last) => follows(last, sequence.first),
+            None => sequence.first == 0,
+        };
+        if in_order { Ok(Verdict::Append) } else { Err(entry.out_of_order(sequence)) }
+    }
+
+    /// What is known of a producer.
+    pub(crate) fn find(&self, producer_id: i64) -> Option<&ProducerEntry> {
+        self.entries.get(&producer_id)
     }
 
     /// Remembers an appended batch. The caller has checked it.
@@ -152,26 +206,62 @@ impl ProducerTable {
         batch: SequencedBatch,
         now_ms: i64,
     ) {
+        let entry = self.touch(producer_id, epoch, now_ms);
+        entry.begin(epoch);
+        entry.remember(batch);
+    }
+
+    /// Begins a transaction with the batch recorded last, unless one is open. True if it did.
+    pub(crate) fn begin_transaction(&mut self, producer_id: i64, first_offset: i64) -> bool {
+        let entry = self.entries.get_mut(&producer_id).expect("a recorded batch has a producer");
+        let begins = entry.txn_first_offset.is_none();
+        entry.txn_first_offset.get_or_insert(first_offset);
+        begins
+    }
+
+    /// Remembers a marker, which may be the first that is heard of the producer. Returns where the
+    /// transaction began that it ended.
+    pub(crate) fn end_transaction(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        coordinator_epoch: i32,
+        now_ms: i64,
+    ) -> Option<i64> {
+        let entry = self.touch(producer_id, epoch, now_ms);
+        entry.begin(epoch);
+        entry.coordinator_epoch = coordinator_epoch;
+        entry.txn_first_offset.take()
+    }
+
+    fn touch(&mut self, producer_id: i64, epoch: i16, now_ms: i64) -> &mut ProducerEntry {
         let full = self.entries.len() >= PRODUCERS_PER_PARTITION_MAX;
         if full && !self.entries.contains_key(&producer_id) {
             self.forget_oldest();
         }
-        let entry = self.entries.entry(producer_id).or_insert_with(|| ProducerEntry {
-            epoch,
-            batches: VecDeque::with_capacity(1),
-            touched_ms: now_ms,
-        });
-        if entry.epoch != epoch {
-            entry.epoch = epoch;
-            entry.batches.clear();
-        }
+        let entry = self.entries.entry(producer_id);
+        let entry = entry.or_insert_with(|| ProducerEntry::new(epoch, now_ms));
         entry.touched_ms = now_ms;
-        entry.remember(batch);
+        entry
     }
 
-    /// Forgets producers silent for longer than `producer.id.expiration.ms`.
+    /// Says which transactions are open, of all of them.
+    pub(crate) fn set_open(&mut self, open: impl Iterator<Item = (i64, i64)>) {
+        self.entries.values_mut().for_each(|entry| entry.txn_first_offset = None);
+        for (producer_id, first_offset) in open {
+            if let Some(entry) = self.entries.get_mut(&producer_id) {
+                entry.txn_first_offset = Some(first_offset);
+            }
+        }
+    }
+
+    /// Forgets producers silent for longer than `producer.id.expiration.ms`. Not those whose
+    /// transaction is open: it must be known whom its marker is for.
     pub(crate) fn expire(&mut self, now_ms: i64, after_ms: i64) {
-        self.entries.retain(|_, entry| now_ms.saturating_sub(entry.touched_ms) <= after_ms);
+        self.entries.retain(|_, entry| {
+            let is_open = entry.txn_first_offset.is_some();
+            is_open || now_ms.saturating_sub(entry.touched_ms) <= after_ms
+        });
     }
 
     /// Every producer, for an index snapshot.
@@ -194,11 +284,13 @@ impl ProducerTable {
             self.entries.insert(producer_id, later);
             return;
         };
+        let coordinator_epoch = entry.coordinator_epoch.max(later.coordinator_epoch);
+        entry.coordinator_epoch = coordinator_epoch;
         if later.epoch < entry.epoch {
             return;
         }
         if later.epoch > entry.epoch {
-            *entry = later;
+            *entry = ProducerEntry { coordinator_epoch, ..later };
             return;
         }
         let known_upto = entry.batches.back().map_or(-1, |batch| batch.last_offset);
@@ -209,9 +301,11 @@ impl ProducerTable {
     }
 
     /// At the cap the longest silent producer goes, as if it had expired: it may continue at any
-    /// sequence, so at worst a retry of its last batch is appended twice.
+    /// sequence, so at worst a retry of its last batch is appended twice. Never one whose transaction
+    /// is open: coordinators bound how many and how long.
     fn forget_oldest(&mut self) {
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.touched_ms);
+        let idle = self.entries.iter().filter(|(_, entry)| entry.txn_first_offset.is_none());
+        let oldest = idle.min_by_key(|(_, entry)| entry.touched_ms);
         if let Some(id) = oldest.map(|(id, _)| *id) {
             self.entries.remove(&id);
         }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use std::sync::Arc;
 
-use crate::partition::Partition;
+use crate::partition::{Isolation, Partition};
 
 /// Why a partition cannot be read on.
 #[derive(Debug, Error)]
@@ -74,7 +74,8 @@ impl Replay {
             self.next_offset = hot.last().map_or(self.next_offset, |(_, next)| *next);
             return Ok(hot.into_iter().map(|(batch, _)| batch).collect());
         }
-        let part = self.partition.cold_part(self.next_offset, 1).map_err(ReplayError::Closed)?;
+        let part = self.partition.cold_part(self.next_offset, 1, Isolation::ReadUncommitted);
+        let part = part.map_err(ReplayError::Closed)?;
         let extent = part.extents.first().ok_or(ReplayError::Hole { offset: self.next_offset })?;
         let blocks = match &extent.location {
             Location::Run(key) => self.blocks_of_run(key).await?,

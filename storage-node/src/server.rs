@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::node::Node;
 use crate::{
     cleaning, compaction, delete_records, fetch, list_offsets, log_dirs, produce, reconcile,
-    release,
+    release, txn_markers,
 };
 
 /// Answers for a node, whichever its incarnation.
@@ -71,6 +71,7 @@ impl Handler for Server {
                 Response::Plan(planner.plan(node.partitions(), &header, &request, now).await)
             }
             .boxed(),
+            Request::WriteTxnMarkers(request) => txn_markers::write(&node, header, request),
             Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)

@@ -2,6 +2,8 @@
 
 #[path = "node/configs.rs"]
 mod configs;
+#[path = "node/coordinator.rs"]
+mod coordinator;
 #[path = "node/crash.rs"]
 mod crash;
 #[path = "node/deleting.rs"]
@@ -28,3 +30,5 @@ mod rolling_over;
 mod shared_volume;
 #[path = "node/tiers.rs"]
 mod tiers;
+#[path = "node/transactions.rs"]
+mod transactions;

@@ -12,8 +12,8 @@ use hop::{Handler, HopHeader, HopRequest, Request, Response};
 use protocol::ErrorCode;
 use protocol::batch::BatchView;
 use protocol::ids::TenantId;
+use segment::AbortedTransaction;
 use segment::object::BLOCK_HEADER_LEN;
-use segment::plan::AbortedTransaction;
 use segment::{Plan, Store, StoreConfig};
 
 use super::Server;

@@ -17,6 +17,7 @@
 mod request;
 
 mod api;
+pub mod client_version;
 pub mod expected_epoch;
 pub mod internal;
 pub mod search_from;

@@ -17,6 +17,7 @@ use protocol::ids::PartitionId;
 
 use crate::extent::Extent;
 use crate::log_id::LogId;
+use crate::transactions::{AbortedTransaction, TransactionEnd};
 
 pub(crate) use load::snapshot;
 pub use load::{ClosedPart, IndexError, load, load_closed, rebuild, write};
@@ -31,11 +32,6 @@ pub struct IndexSnapshot {
     pub log: LogId,
     /// The partitions that have, or had, records in it.
     pub partitions: BTreeMap<PartitionId, PartitionIndex>,
-    /// True when the producers include those known from earlier logs: the node
-    /// wrote this snapshot. False when it was rebuilt from this log's footers;
-    /// then the producers of earlier links of the manifest's chain are merged
-    /// below it ([`PartitionIndex::inherit_producers`]).
-    pub producers_complete: bool,
 }
 
 /// One partition in one log.
@@ -51,6 +47,13 @@ pub struct PartitionIndex {
     pub extents: Vec<Extent>,
     /// Its idempotent producers, by id.
     pub producers: Vec<ProducerState>,
+    /// Transactions that were aborted by a marker in this log, by that marker's offset.
+    pub aborted: Vec<AbortedTransaction>,
+    /// True when the producers include those known from earlier logs: the node
+    /// wrote this. False when it was rebuilt from this log's footers; then the
+    /// producers of earlier links of the manifest's chain are merged below it
+    /// ([`PartitionIndex::inherit_producers`], [`crate::transactions`]).
+    pub producers_complete: bool,
 }
 
 /// What is known of one idempotent producer on one partition.
@@ -60,8 +63,16 @@ pub struct ProducerState {
     pub producer_id: i64,
     /// Its latest epoch.
     pub producer_epoch: i16,
-    /// Its latest batches of that epoch, oldest first, at most [`PRODUCER_BATCHES_MAX`].
+    /// Its latest batches of that epoch, oldest first, at most [`PRODUCER_BATCHES_MAX`]. None if the
+    /// epoch is that of a marker.
     pub batches: Vec<ProducerBatch>,
+    /// Epoch of the coordinator that last ended a transaction of it; -1 if none did.
+    pub coordinator_epoch: i32,
+    /// Offset of the first record of its open transaction.
+    pub txn_first_offset: Option<i64>,
+    /// The first marker of it in this log, whenever the transaction began. Only where the footers of
+    /// a log were folded.
+    pub first_end: Option<TransactionEnd>,
 }
 
 /// One batch of an idempotent producer.

@@ -9,7 +9,8 @@
 //! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
 //! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
 //! partition's records are and who owns it; [`producers`] says what producers did in logs that
-//! are compacted; [`plan`] lets a cold reader fetch them.
+//! are compacted, [`transactions`] which of it was aborted or is undecided; [`plan`] lets a cold
+//! reader fetch them.
 //!
 //! ```
 //! use protocol::ids::NodeId;
@@ -48,6 +49,7 @@ pub mod index;
 pub mod manifest;
 pub mod plan;
 pub mod producers;
+pub mod transactions;
 
 pub mod repair;
 pub mod scrub;
@@ -65,3 +67,4 @@ pub use manifest::{Manifest, ManifestStore, ManifestVersion};
 pub use plan::Plan;
 pub use probe::{ProbeError, ProbeSize, probe};
 pub use store::{Store, StoreConfig, StoreError};
+pub use transactions::{AbortedTransaction, TransactionHistory};

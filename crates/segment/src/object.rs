@@ -24,7 +24,7 @@ pub mod footer;
 
 pub use block::{BLOCK_HEADER_LEN, Block, BlockError, BlockHeader, verify_block};
 pub use builder::{AddError, BLOCK_BYTES_MAX, ObjectBuilder};
-pub use footer::{BatchMeta, BlockEntry, Footer, FooterError, read_footer};
+pub use footer::{BATCH_LEN_MAX, BatchMeta, BlockEntry, Footer, FooterError, read_footer};
 
 #[cfg(test)]
 mod tests;

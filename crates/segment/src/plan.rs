@@ -20,6 +20,7 @@
 
 mod wire;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -27,9 +28,13 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::ids::PartitionId;
 
 use crate::extent::Extent;
+use crate::transactions::AbortedTransaction;
 
 /// A plan expires at the latest after this; the garbage collector waits longer (R31).
 pub const PLAN_LIFE_MAX: Duration = Duration::from_secs(600);
+
+/// Aborted transactions in one plan, some 20 bytes each: the token travels with every cold fetch.
+pub const PLAN_ABORTED_MAX: usize = 1_000;
 
 const VERSION: u8 = 1;
 const MAC_LEN: usize = 32;
@@ -66,20 +71,6 @@ pub struct Plan {
     pub life: Duration,
 }
 
-/// An aborted transaction of the partition.
-///
-/// Where it ended matters: a consumer that hears of one that ended before its
-/// fetch would drop the same producer's next, committed records (T3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AbortedTransaction {
-    /// Whose.
-    pub producer_id: i64,
-    /// Offset of its first record.
-    pub first_offset: i64,
-    /// Offset of the marker that ended it.
-    pub last_offset: i64,
-}
-
 /// A token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -92,6 +83,16 @@ pub enum PlanError {
     /// Authentic but not understood: made by another version.
     #[error("plan is of another version")]
     Version,
+}
+
+/// Ends `offsets` earlier if too many aborted transactions touch them, which are in the order of their
+/// first offsets. Those that touch the first offset are all told, however many they are.
+pub fn bound_aborted(aborted: &mut Vec<AbortedTransaction>, offsets: &mut Range<i64>) {
+    let beyond = aborted.get(PLAN_ABORTED_MAX).map(|aborted| aborted.first_offset);
+    if let Some(end) = beyond.filter(|end| *end > offsets.start) {
+        offsets.end = end;
+        aborted.retain(|aborted| aborted.first_offset < end);
+    }
 }
 
 impl Plan {

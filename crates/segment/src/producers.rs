@@ -1,4 +1,5 @@
-//! Producer snapshots: what idempotent producers last wrote, for partitions whose logs are compacted.
+//! Producer snapshots: what idempotent producers last wrote, and which transactions are open or
+//! were aborted, for partitions whose logs are compacted.
 //!
 //! In: the producer tables of a node, taken when everything in them was durable.
 //! Out: what the next owner begins with, below what the remaining logs tell it (T1).
@@ -19,14 +20,24 @@ use crate::index::wire::ProducerMessage;
 use crate::keys::{self, Key};
 use crate::store::{Op, Store, StoreError};
 use crate::token::WriterToken;
+use crate::transactions::{AbortedMessage, AbortedTransaction};
 
 const FORMAT: Format = Format { magic: *b"TCLP", version: 1 };
 
 /// The producers of some partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProducerSnapshot {
-    /// By partition, in the order of producer ids.
-    pub partitions: BTreeMap<PartitionId, Vec<ProducerState>>,
+    /// By partition.
+    pub partitions: BTreeMap<PartitionId, PartitionProducers>,
+}
+
+/// The producers of one partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartitionProducers {
+    /// In the order of their ids.
+    pub producers: Vec<ProducerState>,
+    /// The transactions whose aborted records are still there, by where they ended.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -45,16 +56,26 @@ struct PartitionMessage {
     index: i32,
     #[prost(message, repeated, tag = "4")]
     producers: Vec<ProducerMessage>,
+    #[prost(message, repeated, tag = "5")]
+    aborted: Vec<AbortedMessage>,
+}
+
+impl PartitionProducers {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty() && self.aborted.is_empty()
+    }
 }
 
 /// Stores a snapshot under a fresh name.
 pub async fn write(store: &Store, snapshot: &ProducerSnapshot) -> Result<Key, StoreError> {
     let key = keys::producers(uuid::Uuid::new_v4());
-    let partitions = snapshot.partitions.iter().map(|(id, producers)| PartitionMessage {
+    let partitions = snapshot.partitions.iter().map(|(id, known)| PartitionMessage {
         tenant: id.tenant.0,
         topic: id.topic.as_bytes().to_vec(),
         index: id.index,
-        producers: producers.iter().map(ProducerMessage::of).collect(),
+        producers: known.producers.iter().map(ProducerMessage::of).collect(),
+        aborted: known.aborted.iter().map(AbortedMessage::of).collect(),
     });
     let message = SnapshotMessage { partitions: partitions.collect() };
     let object = envelope::seal(FORMAT, WriterToken::random(), &message);
@@ -76,7 +97,8 @@ pub(crate) fn decode(object: &[u8]) -> Result<ProducerSnapshot, String> {
         let topic = TopicId::from_slice(&partition.topic)?;
         let id = PartitionId::new(TenantId(partition.tenant), topic, partition.index);
         let producers = partition.producers.iter().map(ProducerMessage::state);
-        Some((id, producers.collect::<Option<_>>()?))
+        let aborted = partition.aborted.iter().map(AbortedMessage::aborted).collect();
+        Some((id, PartitionProducers { producers: producers.collect::<Option<_>>()?, aborted }))
     });
     let partitions = partitions.collect::<Option<_>>().ok_or("names no partition or producer")?;
     Ok(ProducerSnapshot { partitions })
@@ -95,10 +117,17 @@ mod tests {
             last_offset: 42,
             timestamp: -1,
         };
-        let state =
-            ProducerState { producer_id: 4_000, producer_epoch: 3, batches: vec![batch; 5] };
+        let state = ProducerState {
+            batches: vec![batch; 5],
+            coordinator_epoch: 2,
+            txn_first_offset: Some(40),
+            ..ProducerState::new(4_000, 3)
+        };
         let id = |index| PartitionId::new(TenantId::DEFAULT, TopicId::NIL, index);
-        let partitions = [(id(0), vec![state.clone(), state]), (id(1), Vec::new())];
+        let aborted =
+            vec![AbortedTransaction { producer_id: 4_000, first_offset: 30, last_offset: 39 }];
+        let known = PartitionProducers { producers: vec![state.clone(), state], aborted };
+        let partitions = [(id(0), known), (id(1), PartitionProducers::default())];
         ProducerSnapshot { partitions: partitions.into() }
     }
 

@@ -24,7 +24,7 @@ use crate::manifest::{
     CommitError, InvalidManifest, LoadError, Manifest, ManifestStore, ProducersRef,
 };
 use crate::object::Footer;
-use crate::producers::{self, ProducerSnapshot};
+use crate::producers::{self, PartitionProducers, ProducerSnapshot};
 use crate::seqlog::ReadError;
 use crate::store::{Store, StoreError, StoreErrorKind};
 
@@ -116,7 +116,9 @@ impl Plan {
     pub async fn commit(self, store: &Store) -> Result<Manifest, RepairError> {
         let Self { mut manifest, producers } = self;
         if manifest.compacted_upto > 0 || !producers.producers.is_empty() {
-            let partitions = [(manifest.partition, producers.producers)];
+            let PartitionIndex { producers, aborted, .. } = producers;
+            let known = PartitionProducers { producers, aborted };
+            let partitions = [(manifest.partition, known)];
             let snapshot = ProducerSnapshot { partitions: partitions.into() };
             let key = Some(producers::write(store, &snapshot).await?);
             manifest.producers = Some(ProducersRef { key, upto: manifest.compacted_upto });
@@ -138,6 +140,8 @@ fn producers_of(manifest: &Manifest, sources: &Sources) -> PartitionIndex {
     }
     let mut producers = folded.partitions.remove(&manifest.partition).unwrap_or_default();
     producers.inherit_producers(&sources.producers);
+    // Compacted objects' footers list no batches, so none of these is there twice.
+    producers.aborted.splice(0..0, sources.producers.aborted.iter().copied());
     producers
 }
 

@@ -116,7 +116,9 @@ fn refused(error: &partition::AppendError, bytes: usize) -> AppendError {
         partition::AppendError::Front(FrontError::Sealed | FrontError::Poisoned(_))
         | partition::AppendError::Closed(_)
         | partition::AppendError::Epoch { .. }
-        | partition::AppendError::Sequence(_) => AppendError::Lost(Lost),
+        | partition::AppendError::Sequence(_)
+        | partition::AppendError::OtherTransaction
+        | partition::AppendError::Unverified(_) => AppendError::Lost(Lost),
     }
 }
 

@@ -7,6 +7,7 @@
 use coordinator::{Command, Reply};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use hop::internal::WriteTxnMarkersResponse;
 use hop::{HopHeader, Request, Response};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
@@ -77,6 +78,14 @@ impl Shards {
             Request::ConsumerGroupDescribe(request) => self.describe_consumers(header, request),
             Request::DeleteGroups(request) => self.delete(header, request),
             Request::ListGroups(request) => self.list(header, &request),
+            Request::WriteTxnMarkers(request) => {
+                // No transaction has offsets here yet; the sender tries again.
+                let code = i32::from(ErrorCode::CoordinatorNotAvailable.code());
+                let count = request.markers.iter().map(|marker| marker.partitions.len()).sum();
+                let error_codes = vec![code; count];
+                let answer = Response::WriteTxnMarkers(WriteTxnMarkersResponse { error_codes });
+                std::future::ready(answer).boxed()
+            }
             other => unreachable!("{} is no group request", other.api().name()),
         }
     }

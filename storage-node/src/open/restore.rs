@@ -1,12 +1,13 @@
 //! What a partition was when its last owner ended, from the indexes of its chain.
 
 use segment::index::{self, PartitionIndex, ProducerState};
-use segment::manifest::Link;
+use segment::manifest::{Link, ProducersRef};
+use segment::producers::PartitionProducers;
 use segment::{Extent, Location, Manifest};
 
 use super::{OpenError, Opener};
 use crate::partition::{EpochHistory, OpenedLog};
-use crate::producer_state::{ProducerEntry, ProducerTable, SequencedBatch};
+use crate::producer_state::{ProducerEntry, ProducerTable};
 
 impl Opener {
     /// Reads the first `links` of the chain, all of which have ended. Epoch and history are the
@@ -23,13 +24,14 @@ impl Opener {
             extents: manifest.objects.iter().map(Extent::run_of).collect(),
             ..OpenedLog::default()
         };
-        if let Some(key) = manifest.producers.as_ref().and_then(|producers| producers.key.as_ref())
-        {
+        if let Some(ProducersRef { key: Some(key), upto }) = &manifest.producers {
             let snapshot = self.indexes.producers(&self.store, key).await?;
-            let known = snapshot.partitions.get(&manifest.partition);
-            for producer in known.into_iter().flatten() {
+            let none = PartitionProducers::default();
+            let known = snapshot.partitions.get(&manifest.partition).unwrap_or(&none);
+            for producer in &known.producers {
                 absorb(&mut opened.producers, producer, now_ms);
             }
+            opened.transactions.add_snapshot(known, *upto);
         }
         let floor = manifest.floor();
         for link in &manifest.chain[..links] {
@@ -49,7 +51,11 @@ impl Opener {
             for producer in part.into_iter().flat_map(|part| &part.producers) {
                 absorb(&mut opened.producers, producer, now_ms);
             }
+            if let Some(part) = part {
+                opened.transactions.add_part(part);
+            }
         }
+        opened.producers.set_open(opened.transactions.open());
         let (log_start, compacted_upto) = (opened.log_start, manifest.compacted_upto);
         opened.extents.retain(|extent| {
             let needed = extent.last_offset >= log_start;
@@ -126,19 +132,7 @@ fn follow(
 /// Expiry starts anew: an index does not say when a producer was last seen, and forgetting one too
 /// early lets its retry in twice.
 fn absorb(table: &mut ProducerTable, state: &ProducerState, now_ms: i64) {
-    let batches = state.batches.iter().map(|batch| SequencedBatch {
-        base_sequence: batch.base_sequence,
-        last_sequence: batch.last_sequence,
-        base_offset: batch.base_offset,
-        last_offset: batch.last_offset,
-        max_timestamp: batch.timestamp,
-    });
-    let entry = ProducerEntry {
-        epoch: state.producer_epoch,
-        batches: batches.collect(),
-        touched_ms: now_ms,
-    };
-    table.absorb(state.producer_id, entry);
+    table.absorb(state.producer_id, ProducerEntry::of(state, now_ms));
 }
 
 /// Drops what a claim leaves without meaning: links that nobody needs and epochs that got no record.

@@ -16,7 +16,24 @@ pub(crate) struct Append {
     batch: Bytes,
     last_offset_delta: i32,
     max_timestamp: i64,
-    sequence: Option<Sequence>,
+    pub(super) sequence: Option<Sequence>,
+    transactional: bool,
+}
+
+/// Bytes for the front, whoever wrote them.
+pub(super) struct NewBatch {
+    pub(super) bytes: Bytes,
+    pub(super) last_offset_delta: i32,
+    pub(super) max_timestamp: i64,
+    /// May use the room that is kept for the cluster's own records (R28).
+    pub(super) internal: bool,
+}
+
+/// What a batch got with its place in the log.
+pub(super) struct Place {
+    pub(super) base_offset: i64,
+    pub(super) last_offset: i64,
+    max_timestamp: i64,
 }
 
 /// Where a batch is. Not durable yet: that is what its [`Ack`] tells.
@@ -51,6 +68,13 @@ pub(crate) enum AppendError {
     /// not take its place.
     #[error("sent behind a batch that was refused")]
     Behind,
+    /// The producer has a transaction open here, and the batch is none of it.
+    #[error("the producer's open transaction is another")]
+    OtherTransaction,
+    /// The coordinator did not say that the batch is part of an open transaction, or it said so and
+    /// the transaction has ended since. The code is what this client understands.
+    #[error("not verified as part of an open transaction: {0}")]
+    Unverified(ErrorCode),
     /// The front did not take it.
     #[error(transparent)]
     Front(#[from] FrontError),
@@ -65,6 +89,7 @@ impl Append {
             last_offset_delta: view.last_offset_delta(),
             max_timestamp: view.max_timestamp(),
             sequence: Sequence::of(view),
+            transactional: view.is_transactional(),
             batch,
         }
     }
@@ -76,7 +101,8 @@ impl AppendError {
     /// What the producer is told.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Closed(code) => *code,
+            Self::Closed(code) | Self::Unverified(code) => *code,
+            Self::OtherTransaction => ErrorCode::InvalidTxnState,
             Self::Epoch { .. } => ErrorCode::NotLeaderOrFollower,
             Self::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
             Self::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
@@ -107,45 +133,46 @@ impl Partition {
         now_ms: i64,
         ack: Ack,
     ) -> Result<Appended, AppendError> {
-        let actual = self.epoch;
-        if let Some(expected) =
-            expected_epoch.filter(|expected| *expected != actual && !process::mutation::on("R49"))
-        {
-            return Err(AppendError::Epoch { expected, actual });
-        }
-        let log_append_time = self.settings().log_append_time;
+        self.check_expected(expected_epoch)?;
         let mut state = self.state.lock();
         if let Some(code) = state.closed {
             return Err(AppendError::Closed(code));
         }
-        if let Some(sequence) = append.sequence
-            && let Verdict::Duplicate(batch) = state.admit(sequence)?
-        {
-            return Ok(state.repeat(batch, log_append_time, ack));
+        self.take(&mut state, append, now_ms, ack)
+    }
+
+    /// Refuses what was routed by another epoch (R49).
+    pub(super) fn check_expected(&self, expected_epoch: Option<i32>) -> Result<(), AppendError> {
+        let actual = self.epoch;
+        match expected_epoch.filter(|expected| *expected != actual) {
+            Some(expected) if !process::mutation::on("R49") => {
+                Err(AppendError::Epoch { expected, actual })
+            }
+            _ => Ok(()),
         }
-        let (batch, max_timestamp) = if log_append_time {
-            let stamp = now_ms.max(state.last_append_ms);
-            (stamped(&append.batch, stamp), stamp)
-        } else {
-            (append.batch, append.max_timestamp)
-        };
-        let base_offset = state.next_offset;
-        let last_offset = base_offset + i64::from(append.last_offset_delta);
-        let taken = self.front.append(Entry {
-            partition: self.id,
-            base_offset,
-            leader_epoch: self.epoch,
-            last_offset,
-            batch,
-            internal: self.is_internal(),
-            target: self.this.upgrade().expect("a partition in use is alive"),
-        });
-        taken.inspect_err(|error| state.refused(append.sequence, error))?;
-        state.next_offset = last_offset + 1;
-        state.acks.push_back((last_offset, ack));
-        if log_append_time {
-            state.last_append_ms = max_timestamp;
+    }
+
+    /// Takes a client's batch. One of a transaction is known to be of an open one, or verified.
+    pub(super) fn take(
+        &self,
+        state: &mut State,
+        append: Append,
+        now_ms: i64,
+        ack: Ack,
+    ) -> Result<Appended, AppendError> {
+        let log_append_time = self.settings().log_append_time;
+        if let Some(sequence) = append.sequence {
+            if let Verdict::Duplicate(batch) = state.admit(sequence)? {
+                return Ok(state.repeat(batch, log_append_time, ack));
+            }
+            state.check_open_transaction(sequence, append.transactional)?;
         }
+        let Append { batch: bytes, last_offset_delta, max_timestamp, .. } = append;
+        let internal = self.is_internal();
+        let batch = NewBatch { bytes, last_offset_delta, max_timestamp, internal };
+        let placed = self.hand_over(state, batch, now_ms, ack);
+        let placed = placed.inspect_err(|error| state.refused(append.sequence, error))?;
+        let Place { base_offset, last_offset, max_timestamp } = placed;
         if let Some(Sequence { producer_id, epoch, first, last }) = append.sequence {
             let written = SequencedBatch {
                 base_sequence: first,
@@ -155,6 +182,9 @@ impl Partition {
                 max_timestamp,
             };
             state.producers.record(producer_id, epoch, written, now_ms);
+            if append.transactional && state.producers.begin_transaction(producer_id, base_offset) {
+                state.transactions.begin(base_offset);
+            }
         }
         Ok(Appended {
             base_offset,
@@ -162,18 +192,68 @@ impl Partition {
             log_start_offset: state.log_start,
         })
     }
+
+    /// Gives a batch its offset and hands it to the front.
+    pub(super) fn hand_over(
+        &self,
+        state: &mut State,
+        batch: NewBatch,
+        now_ms: i64,
+        ack: Ack,
+    ) -> Result<Place, FrontError> {
+        let log_append_time = self.settings().log_append_time;
+        let (bytes, max_timestamp) = if log_append_time {
+            let stamp = now_ms.max(state.last_append_ms);
+            (stamped(&batch.bytes, stamp), stamp)
+        } else {
+            (batch.bytes, batch.max_timestamp)
+        };
+        let base_offset = state.next_offset;
+        let last_offset = base_offset + i64::from(batch.last_offset_delta);
+        self.front.append(Entry {
+            partition: self.id,
+            base_offset,
+            leader_epoch: self.epoch,
+            last_offset,
+            batch: bytes,
+            internal: batch.internal,
+            target: self.this.upgrade().expect("a partition in use is alive"),
+        })?;
+        state.next_offset = last_offset + 1;
+        state.acks.push_back((last_offset, ack));
+        if log_append_time {
+            state.last_append_ms = max_timestamp;
+        }
+        Ok(Place { base_offset, last_offset, max_timestamp })
+    }
 }
 
 // === impl State ===
 
 impl State {
     /// Decides about a batch of an idempotent producer.
-    fn admit(&mut self, sequence: Sequence) -> Result<Verdict, AppendError> {
+    pub(super) fn admit(&mut self, sequence: Sequence) -> Result<Verdict, AppendError> {
         let behind = self.interrupted.is_behind(sequence.producer_id, sequence);
         match self.producers.check(sequence) {
             Ok(Verdict::Duplicate(batch)) => Ok(Verdict::Duplicate(batch)),
             _ if behind => Err(AppendError::Behind),
             verdict => Ok(verdict?),
+        }
+    }
+
+    /// While a transaction is open, its producer writes nothing else.
+    fn check_open_transaction(
+        &self,
+        sequence: Sequence,
+        transactional: bool,
+    ) -> Result<(), AppendError> {
+        let entry = self.producers.find(sequence.producer_id);
+        let open = entry.filter(|entry| entry.txn_first_offset.is_some());
+        match open {
+            Some(entry) if !transactional || entry.epoch != sequence.epoch => {
+                Err(AppendError::OtherTransaction)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -188,7 +268,12 @@ impl State {
 
     /// Acknowledges a batch that is here already, once it is durable: the first attempt may still
     /// be on its way.
-    fn repeat(&mut self, batch: SequencedBatch, log_append_time: bool, ack: Ack) -> Appended {
+    pub(super) fn repeat(
+        &mut self,
+        batch: SequencedBatch,
+        log_append_time: bool,
+        ack: Ack,
+    ) -> Appended {
         if batch.last_offset < self.high_watermark {
             ack.durable();
         } else {

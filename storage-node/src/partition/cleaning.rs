@@ -41,11 +41,17 @@ impl Partition {
         let dirty = cleaning.dirty(&state.extents, state.cleaned_upto, now_ms);
         let extents = state.extents[..dirty.extents].to_vec();
         let (first, last) = (extents.first()?, extents.last()?);
-        let (start_offset, end_offset) = (first.base_offset, last.last_offset + 1);
-        let part =
-            ColdPart { marks: state.marks(), manifest_version: state.manifest_version, extents };
-        state.cleaning = Some(CleaningLease { until: now + lease, upto: end_offset });
-        let work = CompactionWork { part, start_offset, end_offset, since: None };
+        let offsets = first.base_offset..last.last_offset + 1;
+        state.cleaning = Some(CleaningLease { until: now + lease, upto: offsets.end });
+        let part = ColdPart {
+            marks: state.marks(),
+            manifest_version: state.manifest_version,
+            extents,
+            offsets,
+            // Whoever rewrites records reads markers.
+            aborted: Vec::new(),
+        };
+        let work = CompactionWork { part, since: None };
         Some((state.cleaned_upto, work))
     }
 

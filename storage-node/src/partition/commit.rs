@@ -17,12 +17,15 @@ impl CommitTarget for Partition {
         let mut told = Vec::new();
         {
             let mut state = self.state.lock();
+            let stable_before = state.last_stable_offset();
             state.hot.push(HotBatch { base_offset, last_offset, max_timestamp, bytes: batch });
             state.high_watermark = last_offset + 1;
+            state.transactions.durable(last_offset + 1);
             while let Some((_, ack)) = state.acks.pop_front_if(|(last, _)| *last <= last_offset) {
                 told.push(ack);
             }
-            state.waiters.arrived(bytes as u64);
+            let stable_bytes = state.stable_bytes(stable_before);
+            state.waiters.arrived(bytes as u64, stable_bytes);
         }
         for ack in told {
             ack.durable();
@@ -37,6 +40,7 @@ impl CommitTarget for Partition {
         let mut state = self.state.lock();
         state.closed.get_or_insert(ErrorCode::NotLeaderOrFollower);
         state.waiters.changed();
+        state.stop_verifying(ErrorCode::NotLeaderOrFollower);
         let told = std::mem::take(&mut state.acks);
         drop(state);
         for (_, ack) in told {

@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use protocol::ids::PartitionId;
-use segment::index::ProducerState;
 use segment::manifest::{Compaction, ProducersRef};
+use segment::producers::PartitionProducers;
 use segment::{Extent, Location, Manifest, ManifestStore};
 use tokio::time::Instant;
 
@@ -41,8 +41,6 @@ pub(crate) struct CompactionRules {
 #[derive(Debug)]
 pub(crate) struct CompactionWork {
     pub(crate) part: ColdPart,
-    pub(crate) start_offset: i64,
-    pub(crate) end_offset: i64,
     /// Since when it waits.
     pub(crate) since: Option<Instant>,
 }
@@ -76,13 +74,17 @@ impl Partition {
         let floor = state.extents.last().map_or(state.log_start, |last| last.last_offset + 1);
         let start_offset = extents.first().map_or(floor, |extent| extent.base_offset);
         let end_offset = extents.last().map_or(start_offset, |extent| extent.last_offset + 1);
+        let offsets = start_offset..end_offset;
         let part = ColdPart {
             marks: state.marks(),
             manifest_version: state.manifest_version,
             extents: extents.to_vec(),
+            // Whoever rewrites records reads markers.
+            aborted: Vec::new(),
+            offsets,
         };
         state.compaction_leased = Some(now + rules.lease);
-        Some(CompactionWork { part, start_offset, end_offset, since })
+        Some(CompactionWork { part, since })
     }
 
     /// Puts compacted objects in the place of a part of the log, in the manifest first.
@@ -123,10 +125,12 @@ impl Partition {
     /// The producers as of an offset up to which everything is durable: a snapshot must not know
     /// of a batch that may yet be lost, or its retry would pass for a duplicate (T1). `None` once
     /// the partition is closed.
-    pub(crate) async fn durable_producers(&self) -> Option<(i64, Vec<ProducerState>)> {
+    pub(crate) async fn durable_producers(&self) -> Option<(i64, PartitionProducers)> {
         let (upto, producers) = {
             let state = self.state.lock();
-            (state.next_offset, state.producers.states())
+            let aborted = state.transactions.aborted_from(state.log_start);
+            let producers = PartitionProducers { producers: state.producers.states(), aborted };
+            (state.next_offset, producers)
         };
         loop {
             if self.marks().ok()?.high_watermark >= upto {

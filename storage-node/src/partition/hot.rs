@@ -68,22 +68,22 @@ impl HotBatches {
         self.batches.push_back(batch);
     }
 
-    /// Whole batches from the one that holds `from` on, which is at or above the floor; and whether
-    /// the limit held some back.
-    pub(crate) fn read(&self, from: i64, limit: ReadLimit) -> (Vec<Bytes>, bool) {
+    /// Whole batches from the one that holds `from` on, which is at or above the floor, up to those
+    /// that begin at `upto`; and whether the limit held some back.
+    pub(crate) fn read(&self, from: i64, upto: i64, limit: ReadLimit) -> (Vec<HotBatch>, bool) {
         let first = self.batches.partition_point(|batch| batch.last_offset < from);
-        let mut slices = Vec::new();
+        let mut read = Vec::new();
         let mut taken = 0;
-        for batch in self.batches.range(first..) {
+        for batch in self.batches.range(first..).take_while(|batch| batch.base_offset < upto) {
             let length = batch.bytes.len();
-            let first_batch_fits = slices.is_empty() && length <= limit.first_batch_bytes;
+            let first_batch_fits = read.is_empty() && length <= limit.first_batch_bytes;
             if taken + length > limit.bytes && !first_batch_fits {
-                return (slices, true);
+                return (read, true);
             }
             taken += length;
-            slices.push(batch.bytes.clone());
+            read.push(batch.clone());
         }
-        (slices, false)
+        (read, false)
     }
 
     /// The batches that make up exactly `first..=last`, for an upload.
@@ -109,6 +109,8 @@ impl HotBatches {
 mod tests {
     use super::*;
 
+    const END: i64 = i64::MAX;
+
     fn hot(sizes: &[usize]) -> HotBatches {
         let mut hot = HotBatches::new(100);
         for (index, size) in sizes.iter().enumerate() {
@@ -123,30 +125,39 @@ mod tests {
         hot
     }
 
-    fn sizes(slices: &[Bytes]) -> Vec<usize> {
-        slices.iter().map(Bytes::len).collect()
+    fn sizes(read: &[HotBatch]) -> Vec<usize> {
+        read.iter().map(|batch| batch.bytes.len()).collect()
     }
 
     #[test]
     fn a_read_in_the_middle_of_a_batch_returns_it_whole() {
         let limit = ReadLimit { bytes: 100, first_batch_bytes: 100 };
-        let (slices, limited) = hot(&[10, 20, 30]).read(115, limit);
-        assert_eq!((sizes(&slices), limited), (vec![20, 30], false));
+        let (read, limited) = hot(&[10, 20, 30]).read(115, END, limit);
+        assert_eq!((sizes(&read), limited), (vec![20, 30], false));
+    }
+
+    #[test]
+    fn a_read_ends_before_what_is_not_decided() {
+        let limit = ReadLimit { bytes: 100, first_batch_bytes: 100 };
+        let (read, limited) = hot(&[10, 20, 30]).read(100, 120, limit);
+        assert_eq!((sizes(&read), limited), (vec![10, 20], false));
+        assert_eq!(sizes(&hot(&[10, 20]).read(110, 110, limit).0), [0; 0]);
     }
 
     #[test]
     fn a_read_takes_whole_batches_up_to_its_limit() {
         let limit = ReadLimit { bytes: 35, first_batch_bytes: 35 };
-        let (slices, limited) = hot(&[10, 20, 30]).read(100, limit);
-        assert_eq!((sizes(&slices), limited), (vec![10, 20], true));
+        let (read, limited) = hot(&[10, 20, 30]).read(100, END, limit);
+        assert_eq!((sizes(&read), limited), (vec![10, 20], true));
     }
 
     #[test]
     fn the_first_batch_may_exceed_the_limit_but_then_comes_alone() {
         let limit = ReadLimit { bytes: 5, first_batch_bytes: 1_000 };
-        assert_eq!(sizes(&hot(&[10, 2]).read(100, limit).0), [10]);
+        assert_eq!(sizes(&hot(&[10, 2]).read(100, END, limit).0), [10]);
         let strict = ReadLimit { bytes: 5, first_batch_bytes: 5 };
-        assert_eq!(hot(&[10, 2]).read(100, strict), (vec![], true));
+        let (read, limited) = hot(&[10, 2]).read(100, END, strict);
+        assert_eq!((sizes(&read), limited), (vec![], true));
     }
 
     #[test]

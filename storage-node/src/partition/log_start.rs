@@ -50,6 +50,7 @@ impl Partition {
         state.manifest_version = state.manifest_version.max(manifest.version);
         let log_start = state.log_start;
         state.extents.retain(|extent| extent.last_offset >= log_start);
+        state.transactions.forget_below(log_start);
         state.waiters.changed();
     }
 }

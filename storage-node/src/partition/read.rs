@@ -9,12 +9,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
+use segment::plan::bound_aborted;
+use segment::{AbortedTransaction, Extent};
 
 use super::{FetchWaiter, Partition, ReadLimit, State};
 use crate::limits::{PLAN_EXTENTS_MAX, QUEUE_STEP};
 use crate::metrics;
 use crate::plan::ColdPart;
 use crate::wal::NotProven;
+
+/// More bytes than any fetch waits for.
+const ALL_THERE_IS: u64 = u64::MAX / 4;
 
 /// Where the log stands, seen at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,17 @@ pub(crate) struct Marks {
     pub uploaded_upto: i64,
     /// The end of what is durable, and so of what is visible (D9).
     pub high_watermark: i64,
+    /// The end of what is decided: below it no transaction is open.
+    pub last_stable_offset: i64,
+}
+
+/// What a reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// All that is durable.
+    ReadUncommitted,
+    /// What is decided, with word of what was aborted.
+    ReadCommitted,
 }
 
 /// Where a fetch begins and what it believes about the log.
@@ -37,6 +53,7 @@ pub(crate) struct FetchPosition {
     pub(crate) current_epoch: i32,
     /// The epoch of the last record it has; -1 if it does not say (KIP-595).
     pub(crate) last_fetched_epoch: i32,
+    pub(crate) isolation: Isolation,
 }
 
 /// What a fetch found.
@@ -47,6 +64,8 @@ pub(crate) enum HotRead {
         slices: Vec<Bytes>,
         /// The limit held back what is there.
         limited: bool,
+        /// Those that touch the records, if only committed ones are wanted.
+        aborted: Vec<AbortedTransaction>,
     },
     /// Below the hot floor: a cold reader has it.
     Cold,
@@ -130,16 +149,18 @@ impl Partition {
         if at.offset < state.log_start || at.offset > state.next_offset {
             return refused(ErrorCode::OffsetOutOfRange);
         }
+        let upto = marks.visible_upto(at.isolation);
         if at.offset < marks.hot_floor {
-            return (marks, HotRead::Cold);
+            // Where nothing is decided yet no cold reader has anything either: wait for it here.
+            let read = if at.offset < upto { HotRead::Cold } else { HotRead::nothing() };
+            return (marks, read);
         }
-        let (slices, limited) = state.hot.read(at.offset, limit);
-        (marks, HotRead::Records { slices, limited })
+        (marks, state.read_hot(at, upto, limit))
     }
 
     /// Wakes `waiter` for what happens from now on.
-    pub(crate) fn add_waiter(&self, waiter: &Arc<FetchWaiter>) {
-        self.state.lock().waiters.add(waiter);
+    pub(crate) fn add_waiter(&self, waiter: &Arc<FetchWaiter>, isolation: Isolation) {
+        self.state.lock().waiters.add(waiter, isolation);
     }
 
     /// Forgets a waiter.
@@ -157,8 +178,13 @@ impl Partition {
     }
 
     /// The uploaded extents that hold `offset` and what follows, about `bytes_max` of them; none if
-    /// `offset` is not uploaded yet.
-    pub(crate) fn cold_part(&self, offset: i64, bytes_max: u64) -> Result<ColdPart, ErrorCode> {
+    /// `offset` is not uploaded yet, or not visible.
+    pub(crate) fn cold_part(
+        &self,
+        offset: i64,
+        bytes_max: u64,
+        isolation: Isolation,
+    ) -> Result<ColdPart, ErrorCode> {
         let state = self.state.lock();
         if let Some(code) = state.closed {
             return Err(code);
@@ -166,18 +192,28 @@ impl Partition {
         if offset < state.log_start || offset > state.next_offset {
             return Err(ErrorCode::OffsetOutOfRange);
         }
+        let marks = state.marks();
+        let visible_upto = marks.visible_upto(isolation);
         let first = state.extents.partition_point(|extent| extent.last_offset < offset);
         let mut bytes = 0;
         let extents = state.extents[first..].iter().take(PLAN_EXTENTS_MAX).take_while(|extent| {
-            let more = bytes < bytes_max;
+            let more = bytes < bytes_max && extent.base_offset < visible_upto;
             bytes += u64::from(extent.byte_len);
             more
         });
-        Ok(ColdPart {
-            marks: state.marks(),
-            manifest_version: state.manifest_version,
-            extents: extents.cloned().collect(),
-        })
+        let mut extents: Vec<Extent> = extents.cloned().collect();
+        let stored = extents.last().map_or(offset, |last| last.last_offset + 1);
+        let mut offsets = offset..stored.min(visible_upto).max(offset);
+        if offsets.is_empty() {
+            extents.clear();
+        }
+        let mut aborted = match isolation {
+            Isolation::ReadUncommitted => Vec::new(),
+            Isolation::ReadCommitted => state.transactions.aborted_in(&offsets),
+        };
+        bound_aborted(&mut aborted, &mut offsets);
+        let manifest_version = state.manifest_version;
+        Ok(ColdPart { marks, manifest_version, extents, offsets, aborted })
     }
 
     /// The hot batches from `offset` on, all of them, with the offset after each.
@@ -228,6 +264,23 @@ impl Partition {
 
 // === impl State ===
 
+impl Marks {
+    /// The end of what a reader may see.
+    pub(crate) fn visible_upto(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadUncommitted => self.high_watermark,
+            Isolation::ReadCommitted => self.last_stable_offset,
+        }
+    }
+}
+
+impl HotRead {
+    /// No records, and no reason to say so at once.
+    fn nothing() -> Self {
+        Self::Records { slices: Vec::new(), limited: false, aborted: Vec::new() }
+    }
+}
+
 impl State {
     pub(super) fn marks(&self) -> Marks {
         Marks {
@@ -235,6 +288,38 @@ impl State {
             hot_floor: self.hot.floor(),
             uploaded_upto: self.uploaded_upto,
             high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable_offset(),
         }
+    }
+
+    /// The end of what is decided, never below the log start: records of an open transaction may be
+    /// deleted, as in Kafka.
+    pub(super) fn last_stable_offset(&self) -> i64 {
+        let undecided = self.transactions.first_undecided();
+        let undecided = undecided.map_or(i64::MAX, |offset| offset.max(self.log_start));
+        undecided.min(self.high_watermark)
+    }
+
+    /// How much became stable since the last stable offset was `before`, for those who wait for it.
+    pub(super) fn stable_bytes(&self, before: i64) -> u64 {
+        let after = self.last_stable_offset();
+        if before >= after {
+            return 0;
+        }
+        let hot = self.hot.range(before, after - 1).map(|batch| batch.bytes.len() as u64);
+        // What left the memory meanwhile is no less worth waking for.
+        if before < self.hot.floor() { ALL_THERE_IS } else { hot.sum() }
+    }
+
+    fn read_hot(&self, at: FetchPosition, upto: i64, limit: ReadLimit) -> HotRead {
+        let (batches, limited) = self.hot.read(at.offset, upto, limit);
+        let aborted = match (at.isolation, batches.last()) {
+            (Isolation::ReadCommitted, Some(last)) => {
+                self.transactions.aborted_in(&(at.offset..last.last_offset + 1))
+            }
+            _ => Vec::new(),
+        };
+        let slices = batches.into_iter().map(|batch| batch.bytes).collect();
+        HotRead::Records { slices, limited, aborted }
     }
 }

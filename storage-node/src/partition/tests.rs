@@ -7,6 +7,7 @@ use futures::FutureExt;
 use super::*;
 use crate::acks::Outcome;
 use crate::fixture::{Fixture, batch};
+use crate::limits::OBJECT_BATCH_OVERHEAD_BYTES;
 use crate::wal::{Lsn, LsnRange};
 use bytes::Bytes;
 use protocol::batch::BatchBuilder;
@@ -18,7 +19,7 @@ fn sequenced(sequence: i32) -> Bytes {
 }
 
 fn empty_read() -> HotRead {
-    HotRead::Records { slices: Vec::new(), limited: false }
+    HotRead::Records { slices: Vec::new(), limited: false, aborted: Vec::new() }
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn a_front_that_fails_leaves_outcomes_unknown_and_closes_the_partition() {
     let (_, first) = fixture.append(&batch(1));
     let (_, second) = fixture.append(&batch(1));
     let waiter = Arc::new(FetchWaiter::default());
-    fixture.partition.add_waiter(&waiter);
+    fixture.partition.add_waiter(&waiter, Isolation::ReadUncommitted);
     fixture.front.commit();
     fixture.front.fail();
     assert_eq!((first.outcome(0), second.outcome(0)), (Outcome::Durable, Outcome::Unknown));
@@ -132,7 +133,10 @@ async fn an_object_is_cut_at_its_size_in_log_order() {
         fixture.front.commit();
     }
     let size = batch(1).len();
-    let cut = fixture.cache.cut(2_048 + 3 * (size + 36)).expect("something waits");
+    let cut = fixture
+        .cache
+        .cut(2_048 + 3 * (size + OBJECT_BATCH_OVERHEAD_BYTES))
+        .expect("something waits");
     let ranges: Vec<_> = cut.ranges.iter().map(|(_, first, last)| (*first, *last)).collect();
     assert_eq!(ranges, [(0, 2)]);
     let lone = fixture.cache.cut(1).expect("at least one");

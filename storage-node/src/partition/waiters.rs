@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use super::Isolation;
+
 /// One sleeping fetch, shared by its partitions.
 #[derive(Debug)]
 pub(crate) struct FetchWaiter {
@@ -56,27 +58,32 @@ impl FetchWaiter {
 /// The fetches that sleep on one partition.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    waiting: Vec<Arc<FetchWaiter>>,
+    waiting: Vec<(Arc<FetchWaiter>, Isolation)>,
 }
 
 impl Waiters {
-    pub(super) fn add(&mut self, waiter: &Arc<FetchWaiter>) {
-        self.waiting.push(Arc::clone(waiter));
+    pub(super) fn add(&mut self, waiter: &Arc<FetchWaiter>, isolation: Isolation) {
+        self.waiting.push((Arc::clone(waiter), isolation));
     }
 
     pub(super) fn remove(&mut self, waiter: &Arc<FetchWaiter>) {
-        self.waiting.retain(|other| !Arc::ptr_eq(other, waiter));
+        self.waiting.retain(|(other, _)| !Arc::ptr_eq(other, waiter));
     }
 
-    pub(super) fn arrived(&self, bytes: u64) {
-        for waiter in &self.waiting {
-            waiter.arrived(bytes);
+    /// So many bytes became durable, and so many decided.
+    pub(super) fn arrived(&self, bytes: u64, stable_bytes: u64) {
+        for (waiter, isolation) in &self.waiting {
+            match isolation {
+                Isolation::ReadUncommitted => waiter.arrived(bytes),
+                Isolation::ReadCommitted if stable_bytes > 0 => waiter.arrived(stable_bytes),
+                Isolation::ReadCommitted => {}
+            }
         }
     }
 
     /// Wakes everybody, however little arrived.
     pub(super) fn changed(&self) {
-        self.arrived(u64::MAX / 2);
+        self.arrived(u64::MAX / 2, u64::MAX / 2);
     }
 }
 
@@ -88,30 +95,40 @@ mod tests {
 
     fn waiter() -> (Waiters, Arc<FetchWaiter>) {
         let (mut waiters, waiter) = (Waiters::default(), Arc::new(FetchWaiter::default()));
-        waiters.add(&waiter);
+        waiters.add(&waiter, Isolation::ReadUncommitted);
         (waiters, waiter)
+    }
+
+    #[test]
+    fn who_wants_committed_records_is_woken_by_nothing_else() {
+        let (mut waiters, waiter) = (Waiters::default(), Arc::new(FetchWaiter::default()));
+        waiters.add(&waiter, Isolation::ReadCommitted);
+        waiters.arrived(100, 0);
+        assert!(waiter.missing(1).now_or_never().is_none());
+        waiters.arrived(10, 110);
+        assert!(waiter.missing(110).now_or_never().is_some());
     }
 
     #[test]
     fn a_fetch_sleeps_until_its_bytes_are_there() {
         let (waiters, waiter) = waiter();
-        waiters.arrived(10);
+        waiters.arrived(10, 0);
         assert!(waiter.missing(30).now_or_never().is_none());
-        waiters.arrived(20);
+        waiters.arrived(20, 0);
         assert!(waiter.missing(30).now_or_never().is_some());
     }
 
     #[test]
     fn bytes_that_arrive_between_registering_and_sleeping_count() {
         let (waiters, waiter) = waiter();
-        waiters.arrived(30);
+        waiters.arrived(30, 0);
         assert!(waiter.missing(30).now_or_never().is_some());
     }
 
     #[test]
     fn a_restart_forgets_what_the_next_read_sees() {
         let (waiters, waiter) = waiter();
-        waiters.arrived(30);
+        waiters.arrived(30, 0);
         waiter.restart();
         assert!(waiter.missing(1).now_or_never().is_none());
     }
@@ -127,7 +144,7 @@ mod tests {
     fn a_removed_fetch_hears_nothing() {
         let (mut waiters, waiter) = waiter();
         waiters.remove(&waiter);
-        waiters.arrived(100);
+        waiters.arrived(100, 0);
         assert!(waiter.missing(1).now_or_never().is_none());
     }
 }

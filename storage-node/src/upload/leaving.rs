@@ -43,7 +43,7 @@ impl Closing {
         let (id, state) = (self.partition.id(), self.partition.final_state());
         let (epoch, end_offset) = (state.epoch, state.end_offset);
         let partitions = [(id, entry_of(state))].into_iter().collect();
-        let index = IndexSnapshot { log, partitions, producers_complete: true };
+        let index = IndexSnapshot { log, partitions };
         let snapshot = match index::write(&self.store, &index).await {
             Ok(snapshot) => Some(snapshot),
             Err(error) => {

@@ -8,6 +8,7 @@ use segment::seqlog::{EndReason, EndRecord, OpenSlot, SeqLogReader, place_end};
 
 use super::*;
 use crate::fixture::{Fixture, batch};
+use crate::partition::Isolation;
 use crate::partition::{EpochHistory, OpenedLog};
 use crate::partitions::{Partitions, Released};
 use crate::settings::TopicSettings;
@@ -45,7 +46,7 @@ async fn the_front_is_trimmed_below_what_was_uploaded_and_not_what_is_durable() 
     assert!(uploader.upload_one().await.unwrap());
     assert!(!uploader.upload_one().await.unwrap(), "nothing waits");
     assert_eq!(fixture.front.usage().trimmed, fixture.front.usage().end);
-    let part = fixture.partition.cold_part(0, u64::MAX).unwrap();
+    let part = fixture.partition.cold_part(0, u64::MAX, Isolation::ReadUncommitted).unwrap();
     let offsets: Vec<_> = part.extents.iter().map(|extent| extent.base_offset).collect();
     assert_eq!(offsets, [0, 1, 2, 3, 4]);
 }

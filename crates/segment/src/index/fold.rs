@@ -1,16 +1,17 @@
 //! Folding footers into an index, slot after slot.
 
-use protocol::batch::{NO_PRODUCER_ID, advance_sequence};
+use protocol::batch::{EndTransactionMarker, NO_PRODUCER_ID, advance_sequence};
 
 use super::{IndexSnapshot, PRODUCER_BATCHES_MAX, PartitionIndex, ProducerBatch, ProducerState};
 use crate::extent::{Extent, Location};
 use crate::log_id::LogId;
 use crate::object::{BatchMeta, BlockEntry, Footer};
+use crate::transactions::{AbortedTransaction, TransactionEnd};
 
 impl IndexSnapshot {
     /// The index of a log without segments.
     pub fn empty(log: LogId) -> Self {
-        Self { log, partitions: std::collections::BTreeMap::new(), producers_complete: false }
+        Self { log, partitions: std::collections::BTreeMap::new() }
     }
 
     /// Adds the segment at `slot`, the next after those added before.
@@ -38,28 +39,37 @@ impl PartitionIndex {
 
     fn add_block(&mut self, extent: Extent, batches: &[BatchMeta]) {
         let known = self.end_offset;
-        let new = batches.iter().filter(|batch| batch.base_offset >= known);
-        for batch in new.filter(|batch| batch.is_sequenced()) {
-            self.add_producer_batch(batch);
+        for batch in batches.iter().filter(|batch| batch.base_offset >= known) {
+            match batch.marker {
+                Some(marker) => self.end_transaction(batch, marker),
+                None if batch.is_sequenced() => self.state_of(batch).add(batch),
+                None => {}
+            }
         }
         self.leader_epoch = extent.leader_epoch;
         self.end_offset = extent.last_offset + 1;
         self.extents.push(extent);
     }
 
-    fn add_producer_batch(&mut self, batch: &BatchMeta) {
+    fn end_transaction(&mut self, batch: &BatchMeta, marker: EndTransactionMarker) {
+        let (producer_id, last_offset) = (batch.producer_id, batch.base_offset);
+        let begun = self.state_of(batch).end(batch, marker);
+        if let Some(first_offset) = begun.filter(|_| !marker.commit) {
+            self.aborted.push(AbortedTransaction { producer_id, first_offset, last_offset });
+        }
+    }
+
+    /// What is known of the batch's producer.
+    fn state_of(&mut self, batch: &BatchMeta) -> &mut ProducerState {
         let id = batch.producer_id;
         let position = match self.producers.binary_search_by_key(&id, |known| known.producer_id) {
             Ok(position) => position,
             Err(position) => {
-                let epoch = batch.producer_epoch;
-                let state =
-                    ProducerState { producer_id: id, producer_epoch: epoch, batches: vec![] };
-                self.producers.insert(position, state);
+                self.producers.insert(position, ProducerState::new(id, batch.producer_epoch));
                 position
             }
         };
-        self.producers[position].add(batch);
+        &mut self.producers[position]
     }
 
     /// Adds what an earlier log knows of producers that this one says nothing
@@ -76,11 +86,39 @@ impl PartitionIndex {
 }
 
 impl ProducerState {
-    fn add(&mut self, batch: &BatchMeta) {
-        if batch.producer_epoch != self.producer_epoch {
-            // A new epoch starts its sequences anew: the old ones mean nothing now.
-            self.producer_epoch = batch.producer_epoch;
+    /// A producer that has done nothing yet.
+    pub fn new(producer_id: i64, producer_epoch: i16) -> Self {
+        Self {
+            producer_id,
+            producer_epoch,
+            batches: Vec::new(),
+            coordinator_epoch: -1,
+            txn_first_offset: None,
+            first_end: None,
+        }
+    }
+
+    /// A new epoch starts its sequences anew: the old ones mean nothing then.
+    fn begin(&mut self, producer_epoch: i16) {
+        if producer_epoch != self.producer_epoch {
+            self.producer_epoch = producer_epoch;
             self.batches.clear();
+        }
+    }
+
+    /// Takes in a marker. Returns where the transaction began, as far as this log knows.
+    fn end(&mut self, batch: &BatchMeta, marker: EndTransactionMarker) -> Option<i64> {
+        self.begin(batch.producer_epoch);
+        self.coordinator_epoch = self.coordinator_epoch.max(marker.coordinator_epoch);
+        let end = TransactionEnd { offset: batch.base_offset, commit: marker.commit };
+        self.first_end.get_or_insert(end);
+        self.txn_first_offset.take()
+    }
+
+    fn add(&mut self, batch: &BatchMeta) {
+        self.begin(batch.producer_epoch);
+        if batch.is_transactional() {
+            self.txn_first_offset.get_or_insert(batch.base_offset);
         }
         if self.batches.len() == PRODUCER_BATCHES_MAX {
             self.batches.remove(0);
@@ -95,6 +133,10 @@ impl ProducerState {
     }
 
     fn inherit(&mut self, older: &Self) {
+        self.coordinator_epoch = self.coordinator_epoch.max(older.coordinator_epoch);
+        if self.first_end.is_none() {
+            self.txn_first_offset = older.txn_first_offset.or(self.txn_first_offset);
+        }
         if older.producer_epoch != self.producer_epoch {
             return;
         }

@@ -12,6 +12,7 @@ use crate::envelope::{self, Format};
 use crate::extent::{Extent, Location};
 use crate::log_id::LogId;
 use crate::token::WriterToken;
+use crate::transactions::{AbortedMessage, TransactionEnd};
 
 const FORMAT: Format = Format { magic: *b"TCLX", version: 1 };
 
@@ -21,6 +22,7 @@ struct IndexMessage {
     log: String,
     #[prost(message, repeated, tag = "2")]
     partitions: Vec<PartitionMessage>,
+    /// Of all partitions, as snapshots had it before there were transactions. Read, never written.
     #[prost(bool, tag = "3")]
     producers_complete: bool,
 }
@@ -43,6 +45,10 @@ struct PartitionMessage {
     extents: Vec<ExtentMessage>,
     #[prost(message, repeated, tag = "8")]
     producers: Vec<ProducerMessage>,
+    #[prost(message, repeated, tag = "9")]
+    aborted: Vec<AbortedMessage>,
+    #[prost(bool, tag = "10")]
+    producers_complete: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -71,6 +77,20 @@ pub(crate) struct ProducerMessage {
     producer_epoch: i32,
     #[prost(message, repeated, tag = "3")]
     batches: Vec<BatchMessage>,
+    #[prost(int32, optional, tag = "4")]
+    coordinator_epoch: Option<i32>,
+    #[prost(int64, optional, tag = "5")]
+    txn_first_offset: Option<i64>,
+    #[prost(message, optional, tag = "6")]
+    first_end: Option<EndMessage>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct EndMessage {
+    #[prost(int64, tag = "1")]
+    offset: i64,
+    #[prost(bool, tag = "2")]
+    commit: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -92,7 +112,7 @@ pub(super) fn encode(index: &IndexSnapshot, token: WriterToken) -> Bytes {
     let message = IndexMessage {
         log: index.log.to_string(),
         partitions: partitions.collect(),
-        producers_complete: index.producers_complete,
+        producers_complete: false,
     };
     envelope::seal(FORMAT, token, &message)
 }
@@ -101,11 +121,14 @@ pub(super) fn decode(object: &[u8]) -> Result<IndexSnapshot, String> {
     let message: IndexMessage =
         envelope::open(FORMAT, object).map_err(|error| error.to_string())?;
     let log: LogId = message.log.parse().map_err(|_| "names no log".to_owned())?;
-    let partitions = message.partitions.into_iter().map(|partition| from_message(log, partition));
+    let all_complete = message.producers_complete;
+    let partitions = message.partitions.into_iter().map(|mut partition| {
+        partition.producers_complete |= all_complete;
+        from_message(log, partition)
+    });
     Ok(IndexSnapshot {
         log,
         partitions: partitions.collect::<Option<_>>().ok_or("names no partition")?,
-        producers_complete: message.producers_complete,
     })
 }
 
@@ -119,6 +142,8 @@ fn to_message(id: &PartitionId, partition: &PartitionIndex) -> PartitionMessage 
         end_offset: partition.end_offset,
         extents: partition.extents.iter().map(ExtentMessage::of).collect(),
         producers: partition.producers.iter().map(ProducerMessage::of).collect(),
+        aborted: partition.aborted.iter().map(AbortedMessage::of).collect(),
+        producers_complete: partition.producers_complete,
     }
 }
 
@@ -132,6 +157,8 @@ fn from_message(log: LogId, message: PartitionMessage) -> Option<(PartitionId, P
         end_offset: message.end_offset,
         extents: message.extents.iter().map(|extent| extent.in_log(log)).collect(),
         producers: producers.collect::<Option<_>>()?,
+        aborted: message.aborted.iter().map(AbortedMessage::aborted).collect(),
+        producers_complete: message.producers_complete,
     };
     Some((id, index))
 }
@@ -171,6 +198,9 @@ impl ProducerMessage {
             producer_id: state.producer_id,
             producer_epoch: i32::from(state.producer_epoch),
             batches: state.batches.iter().map(BatchMessage::of).collect(),
+            coordinator_epoch: (state.coordinator_epoch >= 0).then_some(state.coordinator_epoch),
+            txn_first_offset: state.txn_first_offset,
+            first_end: state.first_end.map(|end| EndMessage::of(&end)),
         }
     }
 
@@ -179,7 +209,20 @@ impl ProducerMessage {
             producer_id: self.producer_id,
             producer_epoch: self.producer_epoch.try_into().ok()?,
             batches: self.batches.iter().map(BatchMessage::batch).collect(),
+            coordinator_epoch: self.coordinator_epoch.unwrap_or(-1),
+            txn_first_offset: self.txn_first_offset,
+            first_end: self.first_end.map(|end| end.end()),
         })
+    }
+}
+
+impl EndMessage {
+    fn of(end: &TransactionEnd) -> Self {
+        Self { offset: end.offset, commit: end.commit }
+    }
+
+    fn end(&self) -> TransactionEnd {
+        TransactionEnd { offset: self.offset, commit: self.commit }
     }
 }
 

@@ -44,6 +44,7 @@ pub struct ObjectBuilder {
     /// The block that each partition's next batch goes to.
     open: HashMap<PartitionId, usize>,
     batches: usize,
+    controls: usize,
     batch_bytes: usize,
 }
 
@@ -70,7 +71,7 @@ impl ObjectBuilder {
     pub fn payload_len(&self) -> usize {
         self.batch_bytes
             + self.blocks.len() * BLOCK_HEADER_LEN
-            + Footer::encoded_len(self.blocks.len(), self.batches)
+            + Footer::encoded_len(self.blocks.len(), self.batches, self.controls)
     }
 
     /// Adds one batch as it is to be stored: base offset and leader epoch patched.
@@ -102,6 +103,7 @@ impl ObjectBuilder {
             self.blocks.push(PendingBlock::starting_at(partition, from, leader_epoch, &meta));
         }
         self.batches += 1;
+        self.controls += usize::from(meta.is_control());
         self.batch_bytes += batch.len();
         self.blocks[self.open[&partition]].push(meta, batch);
         Ok(())
@@ -180,19 +182,5 @@ impl PendingBlock {
         self.bytes += batch.len();
         self.batches.push(meta);
         self.chunks.push(batch);
-    }
-}
-
-impl BatchMeta {
-    fn of(view: &BatchView<'_>) -> Self {
-        Self {
-            base_offset: view.base_offset(),
-            last_offset_delta: view.last_offset_delta(),
-            producer_id: view.producer_id(),
-            producer_epoch: view.producer_epoch(),
-            attributes: view.attributes(),
-            base_sequence: view.base_sequence(),
-            max_timestamp: view.max_timestamp(),
-        }
     }
 }

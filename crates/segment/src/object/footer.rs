@@ -12,19 +12,26 @@
 //! size field                               batch
 //!    4 length of the footer                size field
 //!    4 CRC32C of the footer                   8 base offset
-//!    4 version, 1                             4 last offset delta
+//!    4 version, 1 or 2                        4 last offset delta
 //!    4 magic "TCLF"                           8 producer id
 //!                                             2 producer epoch
 //!                                             2 attributes
 //!                                             4 base sequence
 //!                                             8 max timestamp
+//!                                          version 2, a control batch only
+//!                                             1 0 abort, 1 commit, 2 no marker
+//!                                             4 coordinator epoch
 //! ```
+//! Version 2 is written where there is a control batch: without them nothing has changed.
 //! Integers are big-endian. The trailer is found from the end of the object, so
 //! one ranged GET of the last bytes mostly gets everything.
 
 use std::ops::Range;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use protocol::batch::{
+    ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, BatchView, EndTransactionMarker,
+};
 
 use super::block::BlockHeader;
 use crate::keys::Key;
@@ -35,9 +42,18 @@ pub const TRAILER_LEN: usize = 16;
 
 const MAGIC: [u8; 4] = *b"TCLF";
 const VERSION: u32 = 1;
+const VERSION_WITH_MARKERS: u32 = 2;
 const FIXED_LEN: usize = 20;
 const ENTRY_LEN: usize = 68;
 const BATCH_LEN: usize = 36;
+/// What a control batch has besides.
+const MARKER_LEN: usize = 5;
+/// The most that a batch takes.
+pub const BATCH_LEN_MAX: usize = BATCH_LEN + MARKER_LEN;
+
+const ABORT: u8 = 0;
+const COMMIT: u8 = 1;
+const NO_MARKER: u8 = 2;
 
 /// First guess at trailer and footer: most footers fit (1,000 blocks are 104 KiB).
 const TAIL_GUESS: u64 = 128 << 10;
@@ -90,12 +106,36 @@ pub struct BatchMeta {
     pub base_sequence: i32,
     /// Largest timestamp of its records.
     pub max_timestamp: i64,
+    /// What it says, if it ends a transaction.
+    pub marker: Option<EndTransactionMarker>,
 }
 
 impl BatchMeta {
+    pub(crate) fn of(view: &BatchView<'_>) -> Self {
+        Self {
+            base_offset: view.base_offset(),
+            last_offset_delta: view.last_offset_delta(),
+            producer_id: view.producer_id(),
+            producer_epoch: view.producer_epoch(),
+            attributes: view.attributes(),
+            base_sequence: view.base_sequence(),
+            max_timestamp: view.max_timestamp(),
+            marker: EndTransactionMarker::of(view),
+        }
+    }
+
     /// Offset of its last record.
     pub fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)
+    }
+
+    /// Whether it is part of a transaction, or ends one.
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & ATTRIBUTE_TRANSACTIONAL != 0
+    }
+
+    pub(super) fn is_control(&self) -> bool {
+        self.attributes & ATTRIBUTE_CONTROL != 0
     }
 }
 
@@ -103,7 +143,7 @@ impl BatchMeta {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FooterError {
     /// Another format or a newer version.
-    #[error("no footer of version {VERSION}")]
+    #[error("no footer of version {VERSION} or {VERSION_WITH_MARKERS}")]
     Magic,
     /// Damaged.
     #[error("footer fails its CRC")]
@@ -122,8 +162,11 @@ pub enum FooterError {
 impl Footer {
     /// Footer and trailer as bytes.
     pub(super) fn encode(&self) -> Bytes {
-        let batches: usize = self.entries.iter().map(|entry| entry.batches.len()).sum();
-        let length = FIXED_LEN + ENTRY_LEN * self.entries.len() + BATCH_LEN * batches;
+        let batches = || self.entries.iter().flat_map(|entry| &entry.batches);
+        let controls = batches().filter(|batch| batch.is_control()).count();
+        let version = if controls == 0 { VERSION } else { VERSION_WITH_MARKERS };
+        let length =
+            Self::encoded_len(self.entries.len(), batches().count(), controls) - TRAILER_LEN;
         let mut out = BytesMut::with_capacity(length + TRAILER_LEN);
         out.put_u64(self.lsn_start);
         out.put_u64(self.lsn_end);
@@ -139,14 +182,15 @@ impl Footer {
         let crc = crc32c::crc32c(&out);
         out.put_u32(count(length));
         out.put_u32(crc);
-        out.put_u32(VERSION);
+        out.put_u32(version);
         out.put_slice(&MAGIC);
         out.freeze()
     }
 
-    /// Length of the encoded footer and trailer for this many blocks and batches.
-    pub(super) fn encoded_len(blocks: usize, batches: usize) -> usize {
-        FIXED_LEN + ENTRY_LEN * blocks + BATCH_LEN * batches + TRAILER_LEN
+    /// Length of the encoded footer and trailer for this many blocks, batches and, among these,
+    /// control batches.
+    pub(super) fn encoded_len(blocks: usize, batches: usize, controls: usize) -> usize {
+        FIXED_LEN + ENTRY_LEN * blocks + BATCH_LEN * batches + MARKER_LEN * controls + TRAILER_LEN
     }
 
     /// Length of footer and trailer, from the trailer at the end of `tail`.
@@ -155,7 +199,8 @@ impl Footer {
         let mut trailer = &tail[at..];
         let length = trailer.get_u32() as usize;
         let _crc = trailer.get_u32();
-        if trailer.get_u32() != VERSION || trailer != MAGIC {
+        let version = trailer.get_u32();
+        if !matches!(version, VERSION | VERSION_WITH_MARKERS) || trailer != MAGIC {
             return Err(FooterError::Magic);
         }
         Ok(length + TRAILER_LEN)
@@ -171,19 +216,21 @@ impl Footer {
         if trailer.get_u32() != crc32c::crc32c(footer) {
             return Err(FooterError::Crc);
         }
-        let footer = Self::get(footer)?;
+        let with_markers = trailer.get_u32() == VERSION_WITH_MARKERS;
+        let footer = Self::get(footer, with_markers)?;
         footer.check_order(object_len.saturating_sub(length as u64))?;
         Ok(footer)
     }
 
-    fn get(mut fields: &[u8]) -> Result<Self, FooterError> {
+    fn get(mut fields: &[u8], with_markers: bool) -> Result<Self, FooterError> {
         let fields = &mut fields;
         need(fields, 1, FIXED_LEN)?;
         let (lsn_start, lsn_end) = (fields.get_u64(), fields.get_u64());
         let entries = fields.get_u32() as usize;
         // Before anything is allocated: a count is never larger than its bytes (R61).
         need(fields, entries, ENTRY_LEN)?;
-        let entries = (0..entries).map(|_| BlockEntry::get(fields)).collect::<Result<_, _>>()?;
+        let entries = (0..entries).map(|_| BlockEntry::get(fields, with_markers));
+        let entries = entries.collect::<Result<_, _>>()?;
         if !fields.is_empty() {
             return Err(FooterError::Long);
         }
@@ -209,13 +256,14 @@ impl Footer {
 }
 
 impl BlockEntry {
-    fn get(fields: &mut &[u8]) -> Result<Self, FooterError> {
+    fn get(fields: &mut &[u8], with_markers: bool) -> Result<Self, FooterError> {
         need(fields, 1, ENTRY_LEN)?;
         let header = BlockHeader::get(fields);
         let (byte_offset, byte_len) = (fields.get_u64(), fields.get_u32());
         let batches = fields.get_u32() as usize;
         need(fields, batches, BATCH_LEN)?;
-        let batches = (0..batches).map(|_| BatchMeta::get(fields)).collect();
+        let batches = (0..batches).map(|_| BatchMeta::get(fields, with_markers));
+        let batches = batches.collect::<Result<_, _>>()?;
         Ok(Self { header, byte_offset, byte_len, batches })
     }
 }
@@ -229,10 +277,16 @@ impl BatchMeta {
         out.put_i16(self.attributes);
         out.put_i32(self.base_sequence);
         out.put_i64(self.max_timestamp);
+        if self.is_control() {
+            let kind = |marker: EndTransactionMarker| if marker.commit { COMMIT } else { ABORT };
+            out.put_u8(self.marker.map_or(NO_MARKER, kind));
+            out.put_i32(self.marker.map_or(-1, |marker| marker.coordinator_epoch));
+        }
     }
 
-    fn get(fields: &mut &[u8]) -> Self {
-        Self {
+    fn get(fields: &mut &[u8], with_markers: bool) -> Result<Self, FooterError> {
+        need(fields, 1, BATCH_LEN)?;
+        let mut batch = Self {
             base_offset: fields.get_i64(),
             last_offset_delta: fields.get_i32(),
             producer_id: fields.get_i64(),
@@ -240,7 +294,15 @@ impl BatchMeta {
             attributes: fields.get_i16(),
             base_sequence: fields.get_i32(),
             max_timestamp: fields.get_i64(),
+            marker: None,
+        };
+        if with_markers && batch.is_control() {
+            need(fields, 1, MARKER_LEN)?;
+            let (kind, coordinator_epoch) = (fields.get_u8(), fields.get_i32());
+            let marker = EndTransactionMarker { commit: kind == COMMIT, coordinator_epoch };
+            batch.marker = (kind != NO_MARKER).then_some(marker);
         }
+        Ok(batch)
     }
 }
 

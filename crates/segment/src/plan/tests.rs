@@ -7,7 +7,7 @@ use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use uuid::Uuid;
 
-use super::{AbortedTransaction, Plan, PlanError};
+use super::{AbortedTransaction, PLAN_ABORTED_MAX, Plan, PlanError, bound_aborted};
 use crate::extent::{Extent, Location};
 use crate::keys::Key;
 use crate::log_id::LogId;
@@ -131,4 +131,20 @@ fn a_plan_of_many_extents_stays_small() {
         max_timestamp: 1_700_000_000_000,
     });
     assert!(plan(extents.collect(), Vec::new()).seal(SECRET).len() < 40_000);
+}
+
+#[test]
+fn a_plan_that_would_name_too_many_aborted_transactions_ends_earlier() {
+    let of = |first_offset| AbortedTransaction {
+        producer_id: first_offset,
+        first_offset,
+        last_offset: first_offset + 1,
+    };
+    let max = i64::try_from(PLAN_ABORTED_MAX).unwrap();
+    let (mut few, mut offsets) = ((0..max).map(of).collect::<Vec<_>>(), 0..9_000);
+    bound_aborted(&mut few, &mut offsets);
+    assert_eq!((few.len(), offsets), (PLAN_ABORTED_MAX, 0..9_000));
+    let (mut many, mut offsets) = ((5..max + 20).map(of).collect::<Vec<_>>(), 0..9_000);
+    bound_aborted(&mut many, &mut offsets);
+    assert_eq!((many.len(), offsets), (PLAN_ABORTED_MAX, 0..max + 5));
 }

@@ -10,10 +10,11 @@ use bytes::BytesMut;
 use prost::Message;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
-use super::{AbortedTransaction, Plan};
+use super::Plan;
 use crate::extent::{Extent, Location};
 use crate::keys::Key;
 use crate::log_id::LogId;
+use crate::transactions::AbortedMessage;
 
 #[derive(Clone, PartialEq, Message)]
 struct PlanMessage {
@@ -77,33 +78,16 @@ struct ExtentMessage {
     run: bool,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct AbortedMessage {
-    #[prost(int64, tag = "1")]
-    producer_id: i64,
-    #[prost(int64, tag = "2")]
-    first_offset: i64,
-    #[prost(int64, tag = "3")]
-    last_offset: i64,
-}
-
 pub(super) fn encode(plan: &Plan, out: &mut BytesMut) {
     let mut logs = Vec::new();
     let extents = plan.extents.iter().map(|extent| ExtentMessage::of(extent, &mut logs)).collect();
-    let aborted = plan.aborted.iter();
     let message = PlanMessage {
         tenant: plan.partition.tenant.0,
         topic: plan.partition.topic.as_bytes().to_vec(),
         index: plan.partition.index,
         logs: logs.iter().map(LogId::to_string).collect(),
         extents,
-        aborted: aborted
-            .map(|aborted| AbortedMessage {
-                producer_id: aborted.producer_id,
-                first_offset: aborted.first_offset,
-                last_offset: aborted.last_offset,
-            })
-            .collect(),
+        aborted: plan.aborted.iter().map(AbortedMessage::of).collect(),
         high_watermark: plan.high_watermark,
         last_stable_offset: plan.last_stable_offset,
         log_start_offset: plan.log_start_offset,
@@ -122,7 +106,6 @@ pub(super) fn decode(message: &[u8]) -> Option<Plan> {
     let topic = TopicId::from_slice(&message.topic)?;
     let logs: Vec<LogId> =
         message.logs.iter().map(|log| log.parse().ok()).collect::<Option<_>>()?;
-    let aborted = message.aborted.iter();
     Some(Plan {
         partition: PartitionId::new(TenantId(message.tenant), topic, message.index),
         extents: message
@@ -130,13 +113,7 @@ pub(super) fn decode(message: &[u8]) -> Option<Plan> {
             .iter()
             .map(|extent| extent.extent(&logs))
             .collect::<Option<_>>()?,
-        aborted: aborted
-            .map(|aborted| AbortedTransaction {
-                producer_id: aborted.producer_id,
-                first_offset: aborted.first_offset,
-                last_offset: aborted.last_offset,
-            })
-            .collect(),
+        aborted: message.aborted.iter().map(AbortedMessage::aborted).collect(),
         high_watermark: message.high_watermark,
         last_stable_offset: message.last_stable_offset,
         log_start_offset: message.log_start_offset,

@@ -11,7 +11,7 @@ use crate::keys::{self, Family, Key, Parsed};
 use crate::log_id::LogId;
 use crate::manifest::CompactedObject;
 use crate::object::{BlockEntry, read_footer};
-use crate::producers;
+use crate::producers::{self, PartitionProducers};
 use crate::seqlog::{EndRecord, SeqLogReader, SlotKind};
 use crate::store::{Store, StoreError};
 
@@ -215,13 +215,15 @@ impl Sources {
     ) -> Result<(), RepairError> {
         let latest = |known: &PartitionIndex| {
             let batches = known.producers.iter().flat_map(|producer| &producer.batches);
-            batches.map(|batch| batch.last_offset).max()
+            let ends = known.aborted.iter().map(|aborted| aborted.last_offset);
+            batches.map(|batch| batch.last_offset).chain(ends).max()
         };
         for listed in wanted.store.list(&format!("x/{prefix:02x}/producers")).await? {
             // One that is damaged says nothing; another may.
             let Ok(snapshot) = producers::load(wanted.store, &listed.key).await else { continue };
-            for (partition, producers) in snapshot.partitions {
-                let found = PartitionIndex { producers, ..PartitionIndex::default() };
+            for (partition, known) in snapshot.partitions {
+                let PartitionProducers { producers, aborted } = known;
+                let found = PartitionIndex { producers, aborted, ..PartitionIndex::default() };
                 let ours = is_of(&partition, wanted.topic, wanted.index);
                 if ours && latest(&found) > latest(&self.producers) {
                     self.producers = found;

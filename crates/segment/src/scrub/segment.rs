@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use protocol::batch::{BatchView, batches};
+use protocol::batch::batches;
 use protocol::ids::PartitionId;
 
 use super::Depth;
@@ -175,7 +175,7 @@ fn check_batches(block: &Block, listed: &[BatchMeta]) -> Result<(), Defect> {
         if found != expected {
             return Err(Defect::Epoch { offset: next, expected, found });
         }
-        if listed.next() != Some(&summary(&batch)) {
+        if listed.next() != Some(&BatchMeta::of(&batch)) {
             return Err(Defect::Footer { what: "batch", offset: next });
         }
         next = batch.last_offset() + 1;
@@ -212,17 +212,4 @@ pub(super) fn follows(expected: i64, found: i64) -> Result<(), Defect> {
         return Err(Defect::OffsetOverlap { expected, found });
     }
     Ok(())
-}
-
-/// What the footer should say about a batch.
-fn summary(batch: &BatchView<'_>) -> BatchMeta {
-    BatchMeta {
-        base_offset: batch.base_offset(),
-        last_offset_delta: batch.last_offset_delta(),
-        producer_id: batch.producer_id(),
-        producer_epoch: batch.producer_epoch(),
-        attributes: batch.attributes(),
-        base_sequence: batch.base_sequence(),
-        max_timestamp: batch.max_timestamp(),
-    }
 }

@@ -132,7 +132,10 @@ async fn replaced_objects_and_collected_slots_do_not_mislead() {
     // T1: what its producer did below is known.
     let key = repaired.producers.unwrap().key.unwrap();
     let snapshot = producers::load(&store, &key).await.unwrap();
-    assert_eq!(snapshot.partitions[&partition(0)][0].batches.last().unwrap().last_offset, 9);
+    assert_eq!(
+        snapshot.partitions[&partition(0)].producers[0].batches.last().unwrap().last_offset,
+        9
+    );
 }
 
 #[tokio::test]

@@ -73,11 +73,7 @@ async fn complete(context: &Context, mut split: Split) -> Split {
 
 /// What is wrong with the request as a whole.
 fn refused(request: &ProduceRequest) -> Option<ErrorCode> {
-    if !matches!(request.acks, -1..=1) {
-        return Some(ErrorCode::InvalidRequiredAcks);
-    }
-    // No transactional id is ever handed out, so nobody can be in a transaction.
-    request.transactional_id.is_some().then_some(ErrorCode::InvalidTxnState)
+    (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
 }
 
 /// Sends every owner its share. All are in their lanes when this returns.

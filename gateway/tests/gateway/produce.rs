@@ -178,14 +178,19 @@ async fn a_failed_produce_without_acknowledgement_ends_the_connection() {
     client.closed().await;
 }
 
+/// KIP-890: from Produce 12 on an owner adds the partition to the transaction, before it asks.
 #[tokio::test]
-async fn transactions_are_refused_before_anything_is_appended() {
+async fn a_transactional_produce_says_which_version_its_client_speaks() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1]).await;
     let gateway = cluster.gateway(1).await;
-    let transactional = crate::support::text("tx").into();
-    let request = produce("orders", &[(0, "a")]).with_transactional_id(Some(transactional));
-    let response = gateway.client().await.call(9, request).await;
-    assert_eq!(codes(&response), [ErrorCode::InvalidTxnState.code()]);
-    assert!(cluster.nodes[0].produced().is_empty());
+    let mut client = gateway.client().await;
+    for version in [9, 12] {
+        let id = crate::support::text("tx").into();
+        let request = produce("orders", &[(0, "a")]).with_transactional_id(Some(id));
+        assert_eq!(codes(&client.call(version, request).await), [0]);
+        let seen = cluster.nodes[0].seen();
+        let expected = Seen::Transaction { id: "tx".to_owned(), version: Some(version) };
+        assert_eq!(seen[seen.len() - 2], expected);
+    }
 }

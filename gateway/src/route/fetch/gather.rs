@@ -122,6 +122,12 @@ impl Gather {
             let Some(place) = &self.parts[at].place else { continue };
             let known = self.context.core.tides.of(place.partition);
             let (core, offset) = (&self.context.core, self.parts[at].asked.fetch_offset);
+            // What is not decided is in no plan: its owner is the one to wait at.
+            let undecided =
+                |tide: &Tide| tide.epoch == place.epoch && offset >= tide.last_stable_offset;
+            if self.terms.read_committed() && known.as_ref().is_some_and(undecided) {
+                continue;
+            }
             let current = || core.cold.tier_before(place.partition, offset);
             let policy = core.tier_policy();
             if tier::decide(offset, place.epoch, known, policy, current) == Tier::Cold {

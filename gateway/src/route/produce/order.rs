@@ -187,6 +187,7 @@ fn settled(answer: &ProduceResponse) -> impl Iterator<Item = (Uuid, i32)> {
                     | ErrorCode::NotEnoughReplicas
                     | ErrorCode::RequestTimedOut
                     | ErrorCode::KafkaStorageError
+                    | ErrorCode::ConcurrentTransactions
             )
         });
         settled.map(|partition| (topic.topic_id, partition.index))
@@ -258,6 +259,7 @@ mod tests {
         for (index, code, again) in [
             (0, ErrorCode::NotLeaderOrFollower, true),
             (1, ErrorCode::RequestTimedOut, true),
+            (5, ErrorCode::ConcurrentTransactions, true),
             (2, ErrorCode::None, false),
             (3, ErrorCode::MessageTooLarge, false),
         ] {

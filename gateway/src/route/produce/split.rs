@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hop::expected_epoch;
+use hop::{client_version, expected_epoch};
 use metadata::Topic;
 use protocol::ErrorCode;
 use protocol::batch::{BatchView, Sequence};
@@ -29,8 +29,8 @@ pub(super) struct Split {
     held: Vec<Held>,
     /// Batches of idempotent producers for partitions without an owner.
     ownerless: Vec<(PartitionId, Sequence)>,
-    acks: i16,
-    timeout_ms: i32,
+    /// What every owner is told, without the batches.
+    message: ProduceRequest,
 }
 
 /// A partition that waits for an owner that serves.
@@ -76,7 +76,12 @@ pub(super) struct Slot {
 
 impl Split {
     pub(super) fn new(context: &Context, request: ProduceRequest) -> Self {
-        let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
+        let ProduceRequest { transactional_id, acks, timeout_ms, topic_data, .. } = request;
+        let mut message = ProduceRequest::default().with_acks(acks).with_timeout_ms(timeout_ms);
+        if transactional_id.is_some() {
+            client_version::set(&mut message, context.version);
+            message.transactional_id = transactional_id;
+        }
         let skeleton = topic_data.iter().map(|topic| {
             let indexes = topic.partition_data.iter().map(|partition| partition.index);
             let places = indexes.map(|index| failed(index, ErrorCode::RequestTimedOut));
@@ -87,7 +92,7 @@ impl Split {
         });
         let response = ProduceResponse::default().with_responses(skeleton.collect());
         let (shares, unknown, held, ownerless) = Default::default();
-        let mut split = Self { shares, response, unknown, held, ownerless, acks, timeout_ms };
+        let mut split = Self { shares, response, unknown, held, ownerless, message };
         for (at, topic) in topic_data.into_iter().enumerate() {
             split.add(context, at, topic);
         }
@@ -227,8 +232,7 @@ impl Split {
         let at = match self.shares.iter().position(|share| share.owner == node.node) {
             Some(at) => at,
             None => {
-                let message =
-                    ProduceRequest::default().with_acks(self.acks).with_timeout_ms(self.timeout_ms);
+                let message = self.message.clone();
                 self.shares.push(Share {
                     address: node.address.clone(),
                     owner: node.node,

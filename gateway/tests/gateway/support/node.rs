@@ -53,11 +53,33 @@ pub(crate) struct FakeNode {
 /// What a node was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
-    Produce { partition: PartitionId, epoch: Option<i32>, records: Bytes },
-    Fetch { partitions: Vec<(PartitionId, i64)>, wait_ms: i32, min_bytes: i32 },
-    Plan { partition: PartitionId, offset: i64 },
-    List { partition: PartitionId, timestamp: i64, from: i64 },
-    Open { partitions: Vec<PartitionId> },
+    Produce {
+        partition: PartitionId,
+        epoch: Option<i32>,
+        records: Bytes,
+    },
+    /// A produce of a transaction, by a client that speaks this version.
+    Transaction {
+        id: String,
+        version: Option<i16>,
+    },
+    Fetch {
+        partitions: Vec<(PartitionId, i64)>,
+        wait_ms: i32,
+        min_bytes: i32,
+    },
+    Plan {
+        partition: PartitionId,
+        offset: i64,
+    },
+    List {
+        partition: PartitionId,
+        timestamp: i64,
+        from: i64,
+    },
+    Open {
+        partitions: Vec<PartitionId>,
+    },
 }
 
 impl FakeNode {
@@ -93,6 +115,10 @@ impl FakeNode {
     }
 
     fn produce(&self, tenant: TenantId, request: ProduceRequest) -> ProduceResponse {
+        if let Some(id) = &request.transactional_id {
+            let (id, version) = (id.to_string(), hop::client_version::get(&request));
+            self.seen.lock().push(Seen::Transaction { id, version });
+        }
         let code = self.produce_error.load(Ordering::SeqCst);
         let topics = request.topic_data.iter().map(|topic| {
             let partitions = topic.partition_data.iter().map(|data| {

@@ -46,22 +46,12 @@ pub(crate) fn first_error(response: &ClientResponse) -> ErrorCode {
 fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
     use ClientResponse as R;
     match response {
-        R::Produce(r) => {
-            Box::new(r.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code))
-        }
-        R::Fetch(r) => {
-            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
-            Box::new(std::iter::once(r.error_code).chain(partitions))
-        }
-        R::ListOffsets(r) => {
-            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
-        }
-        R::OffsetForLeaderEpoch(r) => {
-            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
-        }
-        R::DeleteRecords(r) => {
-            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
-        }
+        R::Produce(_)
+        | R::Fetch(_)
+        | R::ListOffsets(_)
+        | R::OffsetForLeaderEpoch(_)
+        | R::DeleteRecords(_)
+        | R::DescribeProducers(_) => codes_of_records(response),
         R::Metadata(r) => {
             let topics = r.topics.iter().map(|t| t.error_code);
             Box::new(std::iter::once(r.error_code).chain(topics))
@@ -136,6 +126,33 @@ fn codes_of_groups(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + 
         R::ConsumerGroupHeartbeat(r) => Box::new(std::iter::once(r.error_code)),
         R::ConsumerGroupDescribe(r) => Box::new(r.groups.iter().map(|g| g.error_code)),
         other => unreachable!("{:?} is not of these", other.api()),
+    }
+}
+
+/// The same for records and offsets in the log.
+fn codes_of_records(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
+    use ClientResponse as R;
+    match response {
+        R::Produce(r) => {
+            Box::new(r.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code))
+        }
+        R::Fetch(r) => {
+            let partitions = r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code);
+            Box::new(std::iter::once(r.error_code).chain(partitions))
+        }
+        R::ListOffsets(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::OffsetForLeaderEpoch(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::DeleteRecords(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::DescribeProducers(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        _ => Box::new(std::iter::empty()),
     }
 }
 

@@ -146,6 +146,7 @@ fn api_name(api: ApiKey) -> &'static str {
         ApiKey::ListPartitionReassignments => "ListPartitionReassignments",
         ApiKey::ListConfigResources => "ListConfigResources",
         ApiKey::DescribeTopicPartitions => "DescribeTopicPartitions",
+        ApiKey::DescribeProducers => "DescribeProducers",
         _ => "other",
     }
 }

@@ -6,6 +6,7 @@
 //!                            └► plan, reader   cold
 //! offsets, delete_records,
 //!   log_dirs ──────────────► owner of each partition
+//!   describe_producers ────► owner of each partition
 //! groups ──────────────────► owner of the group's internal partition
 //! admin, configs,
 //!   producer_id ───────────► control leader
@@ -22,6 +23,7 @@ pub(crate) mod cold;
 pub(crate) mod configs;
 pub(crate) mod delete_records;
 pub(crate) mod describe;
+pub(crate) mod describe_producers;
 pub(crate) mod fetch;
 pub(crate) mod groups;
 pub(crate) mod log_dirs;
@@ -135,6 +137,7 @@ impl Service<Scoped> for Router {
             R::CreateTopics(request) => answer(admin::create_topics(context, request)),
             R::DeleteTopics(request) => answer(admin::delete_topics(context, request)),
             R::CreatePartitions(request) => answer(admin::create_partitions(context, request)),
+            R::DescribeProducers(request) => answer(describe_producers::handle(context, request)),
             R::DescribeCluster(request) => {
                 answer(std::future::ready(describe::cluster(&context, &request)))
             }

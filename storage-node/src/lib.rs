@@ -65,6 +65,7 @@ mod compaction;
 mod retention;
 
 mod delete_records;
+mod describe_producers;
 mod fetch;
 mod list_offsets;
 mod log_dirs;

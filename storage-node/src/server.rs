@@ -23,8 +23,8 @@ use tokio::sync::watch;
 
 use crate::node::Node;
 use crate::{
-    cleaning, compaction, delete_records, fetch, list_offsets, log_dirs, produce, reconcile,
-    release, txn_markers,
+    cleaning, compaction, delete_records, describe_producers, fetch, list_offsets, log_dirs,
+    produce, reconcile, release, txn_markers,
 };
 
 /// Answers for a node, whichever its incarnation.
@@ -71,6 +71,12 @@ impl Handler for Server {
                 Response::Plan(planner.plan(node.partitions(), &header, &request, now).await)
             }
             .boxed(),
+            Request::DescribeProducers(request) => {
+                let partitions = Arc::clone(node.partitions());
+                describe_producers::describe(partitions, header, request)
+                    .map(Response::DescribeProducers)
+                    .boxed()
+            }
             Request::WriteTxnMarkers(request) => txn_markers::write(&node, header, request),
             Request::JoinGroup(_)
             | Request::SyncGroup(_)

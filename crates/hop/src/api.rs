@@ -15,12 +15,13 @@ use protocol::{
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
         DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
         DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
-        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
-        ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
-        OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse, FetchRequest,
+        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
         SyncGroupResponse,
     },
@@ -209,6 +210,8 @@ apis! {
         IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     /// Delete a group's offsets. The name field carries the topic id.
     OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
+    /// What is known of a partition's producers. The name field carries the topic id.
+    DescribeProducers = 61 v 0: DescribeProducersRequest => DescribeProducersResponse,
     /// Join, stay in or leave a consumer group.
     ConsumerGroupHeartbeat = 68 v 1:
         ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,

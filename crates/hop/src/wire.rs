@@ -12,12 +12,13 @@ use protocol::{
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
         DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
         DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
-        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
-        ListOffsetsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
-        OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse, FetchRequest,
+        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
         OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
         SyncGroupResponse,
     },
@@ -65,6 +66,7 @@ generated! {
     DeleteTopicsRequest DeleteTopicsResponse
     DescribeGroupsRequest DescribeGroupsResponse
     DescribeLogDirsRequest DescribeLogDirsResponse
+    DescribeProducersRequest DescribeProducersResponse
     FetchRequest
     HeartbeatRequest HeartbeatResponse
     IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse

@@ -56,6 +56,8 @@ messages! {
     describe_topic_partitions_response::DescribeTopicPartitionsResponse
     elect_leaders_request::ElectLeadersRequest
     elect_leaders_response::ElectLeadersResponse
+    describe_producers_request::DescribeProducersRequest
+    describe_producers_response::DescribeProducersResponse
     fetch_request::FetchRequest
     find_coordinator_request::FindCoordinatorRequest
     find_coordinator_response::FindCoordinatorResponse

@@ -109,6 +109,7 @@ pub const APIS: &[Api] = &[
     api(ApiKey::ListPartitionReassignments, 0, 0, "there are never any"),
     api(ApiKey::OffsetDelete, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
+    api(ApiKey::DescribeProducers, 0, 0, ""),
     api(
         ApiKey::ConsumerGroupHeartbeat,
         0,

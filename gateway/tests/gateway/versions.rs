@@ -7,6 +7,7 @@ use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::delete_topics_request::DeleteTopicState;
 use protocol::messages::describe_configs_request::DescribeConfigsResource;
+use protocol::messages::describe_producers_request::TopicRequest;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -18,10 +19,11 @@ use protocol::messages::offset_for_leader_epoch_request::{
 use protocol::messages::{
     ApiKey, ApiVersionsRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest,
     CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
-    GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, SyncGroupRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeProducersRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, SyncGroupRequest,
 };
 use protocol::versions::Api;
 
@@ -75,6 +77,16 @@ async fn ask(client: &mut Client, api: &Api, version: i16, topic: protocol::ids:
             let request = crate::admin::deletion(&[(0, 0)]);
             let response = client.call(version, request).await;
             assert_eq!(response.topics[0].partitions[0].error_code, 0);
+        }
+        ApiKey::DescribeProducers => {
+            let topic = TopicRequest::default()
+                .with_name(name("orders"))
+                .with_partition_indexes(vec![0, 9]);
+            let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+            let response = client.call(version, request).await;
+            let partitions = &response.topics[0].partitions;
+            assert_eq!((partitions[0].error_code, partitions[1].error_code), (0, 3));
+            assert_eq!(partitions[0].active_producers[0].producer_id.0, 4_000);
         }
         ApiKey::ListOffsets | ApiKey::OffsetForLeaderEpoch => offsets(client, api, version).await,
         ApiKey::Metadata => {

@@ -18,11 +18,13 @@ use protocol::batch::BatchBuilder;
 use protocol::fetch::FetchPartition;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use protocol::messages::TransactionalId;
+use protocol::messages::describe_producers_request::TopicRequest;
+use protocol::messages::describe_producers_response::ProducerState;
 use protocol::messages::fetch_request::{FetchPartition as WantedPartition, FetchTopic};
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::produce_request::PartitionProduceData;
 use protocol::messages::produce_response::PartitionProduceResponse;
-use protocol::messages::{FetchRequest, ListOffsetsRequest};
+use protocol::messages::{DescribeProducersRequest, FetchRequest, ListOffsetsRequest};
 use protocol::{ErrorCode, StrBytes};
 use segment::Plan;
 use tokio::sync::watch;
@@ -217,6 +219,22 @@ impl Client {
         let plan = Plan::open(&answer.plan, &[7; 32], std::time::Duration::ZERO).expect("ours");
         assert_eq!(plan.end_offset, answer.end_offset);
         (plan.end_offset, plan.aborted.iter().map(|it| it.first_offset).collect())
+    }
+
+    /// What the owner knows of a partition's producers.
+    pub(crate) async fn producers(&self, topic: TopicId, index: i32) -> Vec<ProducerState> {
+        let topic = TopicRequest::default()
+            .with_name(StrBytes::from_string(topic.simple_text()).into())
+            .with_partition_indexes(vec![index]);
+        let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+        match self.start(Request::DescribeProducers(request)).await {
+            Response::DescribeProducers(mut answer) => {
+                let partition = answer.topics.remove(0).partitions.remove(0);
+                assert_eq!(error(partition.error_code), ErrorCode::None);
+                partition.active_producers
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn last_stable(&self, topic: TopicId) -> i64 {

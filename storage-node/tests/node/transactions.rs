@@ -8,7 +8,7 @@ use protocol::ids::TopicId;
 
 use crate::coordinator::{Coordinator, PRODUCER, marker, transactional};
 use crate::failover::end;
-use crate::harness::{Cluster, TestNode, batch, error, sequenced};
+use crate::harness::{Cluster, NOW_MS, TestNode, batch, error, sequenced};
 use crate::moves::scrubbed;
 
 async fn node() -> (Cluster, std::sync::Arc<Coordinator>, TestNode, TopicId) {
@@ -154,6 +154,22 @@ async fn a_request_with_many_markers_is_answered_one_by_one() {
         ]
     );
     assert_eq!(client.last_stable(topic).await, 2);
+}
+
+#[tokio::test]
+async fn producers_are_described_with_their_open_transactions() {
+    let (_cluster, _coordinator, node, topic) = node().await;
+    three_transactions(&node, topic).await;
+    node.client.acked(topic, 0, sequenced((1, 2), 7, &["plain"])).await;
+    let described = node.client.producers(topic, 0).await;
+    let shown: Vec<_> = described
+        .iter()
+        .map(|it| (it.producer_id.0, it.producer_epoch, it.last_sequence, it.coordinator_epoch))
+        .collect();
+    assert_eq!(shown, [(1, 2, 7, -1), (PRODUCER, 0, 2, 1)]);
+    assert_eq!(described[0].current_txn_start_offset, -1);
+    assert_eq!(described[1].current_txn_start_offset, 4);
+    assert_eq!(described[1].last_timestamp, NOW_MS);
 }
 
 /// However a partition gets its next owner, that knows what is open and what was aborted before its

@@ -21,6 +21,7 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::ListOffsets => &data::LIST_OFFSETS,
         ApiKey::OffsetForLeaderEpoch => &data::OFFSET_FOR_LEADER_EPOCH,
         ApiKey::DeleteRecords => &data::DELETE_RECORDS,
+        ApiKey::DescribeProducers => &data::DESCRIBE_PRODUCERS,
         ApiKey::InitProducerId => &data::INIT_PRODUCER_ID,
 
         ApiKey::FindCoordinator => &groups::FIND_COORDINATOR,

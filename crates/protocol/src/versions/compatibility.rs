@@ -28,7 +28,7 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | API | Keys | Why |
 |---|---|---|
 | Produce before version 3, Fetch before version 4 | 0, 1 | message formats 0 and 1; Kafka 4.0 removed them (KIP-724) |
-| Transactions | 24, 25, 26, 28, 61, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
+| Transactions | 24, 25, 26, 28, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
 | SASL | 17, 36 | not built yet |
 | Quotas, SCRAM users, delegation tokens | 38–41, 48–51 | not built yet |
 | Share groups, streams groups | 76–79, 88–92 | not built yet |

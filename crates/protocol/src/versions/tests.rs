@@ -35,6 +35,7 @@ fn served_versions_exist_in_both_directions() {
         ListPartitionReassignmentsRequest ListConfigResourcesRequest
         DescribeTopicPartitionsRequest
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
+        DescribeProducersRequest
     };
     assert_eq!(ranges.len(), APIS.len(), "every served API is checked");
     for (key, range) in ranges {

@@ -5,16 +5,16 @@ use protocol::messages::{
     ApiKey, ApiVersionsRequest, BrokerId, ConsumerGroupDescribeRequest,
     ConsumerGroupHeartbeatRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, GroupId,
-    HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-    ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest, FetchRequest,
+    FindCoordinatorRequest, GroupId, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
     OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
     SyncGroupRequest, TopicName, TransactionalId,
     consumer_group_heartbeat_request as consumer_heartbeat,
     create_partitions_request as create_partitions, create_topics_request as create_topics,
     delete_records_request as deletion, delete_topics_request as delete_topics,
-    describe_configs_request as describe_configs, fetch_request as fetch,
-    join_group_request as join_group, leave_group_request as leave_group,
+    describe_configs_request as describe_configs, describe_producers_request as describe_producers,
+    fetch_request as fetch, join_group_request as join_group, leave_group_request as leave_group,
     list_offsets_request as list_offsets, metadata_request as metadata,
     offset_commit_request as offset_commit, offset_delete_request as offset_delete,
     offset_fetch_request as offset_fetch, offset_for_leader_epoch_request as epochs,
@@ -50,6 +50,7 @@ pub(crate) fn populated(api: ApiKey, version: i16) -> ClientRequest {
         ApiKey::ListOffsets => list_offsets_request(version).into(),
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch_request().into(),
         ApiKey::DeleteRecords => delete_records_request().into(),
+        ApiKey::DescribeProducers => describe_producers_request().into(),
         ApiKey::InitProducerId => init_producer_id_request(version).into(),
         ApiKey::FindCoordinator => find_coordinator_request(version).into(),
         ApiKey::JoinGroup => join_group_request(version).into(),
@@ -178,6 +179,13 @@ fn offset_for_leader_epoch_request() -> OffsetForLeaderEpochRequest {
         .with_topic(topic())
         .with_partitions(vec![partition]);
     OffsetForLeaderEpochRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic])
+}
+
+fn describe_producers_request() -> DescribeProducersRequest {
+    let topic = describe_producers::TopicRequest::default()
+        .with_name(topic())
+        .with_partition_indexes(vec![2, 3]);
+    DescribeProducersRequest::default().with_topics(vec![topic])
 }
 
 fn delete_records_request() -> DeleteRecordsRequest {

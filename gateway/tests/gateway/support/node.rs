@@ -19,6 +19,9 @@ use protocol::messages::delete_records_response::{
 use protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
+use protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
 use protocol::messages::list_offsets_response::ListOffsetsTopicResponse;
 use protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderTopicResult,
@@ -28,8 +31,9 @@ use protocol::messages::produce_response::{
 };
 use protocol::messages::{
     DeleteRecordsRequest, DeleteRecordsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    FetchRequest, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
-    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+    DescribeProducersRequest, DescribeProducersResponse, FetchRequest, ListOffsetsRequest,
+    ListOffsetsResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse, ProducerId,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -289,6 +293,20 @@ fn log_dirs(request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     DescribeLogDirsResponse::default().with_results(vec![dir])
 }
 
+/// One producer in every partition.
+fn producers(request: DescribeProducersRequest) -> DescribeProducersResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let producer = ProducerState::default().with_producer_id(ProducerId(4_000));
+            PartitionResponse::default()
+                .with_partition_index(*index)
+                .with_active_producers(vec![producer])
+        });
+        TopicResponse::default().with_partitions(partitions.collect()).with_name(topic.name)
+    });
+    DescribeProducersResponse::default().with_topics(topics.collect())
+}
+
 fn epoch_ends(request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
@@ -328,6 +346,9 @@ impl Handler for NodeHandler {
             }
             Request::DeleteRecords(request) => {
                 ready(Response::DeleteRecords(delete_records(request)))
+            }
+            Request::DescribeProducers(request) => {
+                ready(Response::DescribeProducers(producers(request)))
             }
             Request::OffsetForLeaderEpoch(request) => {
                 ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))

@@ -14,7 +14,7 @@ use protocol::{
 
 use super::super::{Api, Request, Response};
 use crate::{
-    expected_epoch,
+    client_version, expected_epoch,
     internal::{
         Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, CleaningWorkRequest,
         CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
@@ -75,6 +75,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::Probe => failover::probe(),
         Api::EndIncarnation => failover::end_incarnation(),
         Api::ReleasePartition => failover::release_partition(),
+        Api::DescribeProducers => transactions::describe_producers(),
         Api::WriteTxnMarkers => transactions::write_markers(),
         Api::AddTxnPartitions => transactions::add_partitions(),
     }
@@ -96,13 +97,13 @@ pub(super) fn produce(records: Bytes) -> Request {
     let topic = produce_request::TopicProduceData::default()
         .with_topic_id(topic().0)
         .with_partition_data(vec![partition]);
-    Request::Produce(
-        ProduceRequest::default()
-            .with_transactional_id(Some(TransactionalId(text("transfers"))))
-            .with_acks(-1)
-            .with_timeout_ms(1_500)
-            .with_topic_data(vec![topic]),
-    )
+    let mut request = ProduceRequest::default()
+        .with_transactional_id(Some(TransactionalId(text("transfers"))))
+        .with_acks(-1)
+        .with_timeout_ms(1_500)
+        .with_topic_data(vec![topic]);
+    client_version::set(&mut request, 12);
+    Request::Produce(request)
 }
 
 fn produced() -> Response {

@@ -134,3 +134,11 @@ pub(super) const DELETE_RECORDS: Shape = Shape {
         field("timeout_ms", I32),
     ],
 };
+
+pub(super) const DESCRIBE_PRODUCERS: Shape = Shape {
+    flexible_from: 0,
+    fields: &[field(
+        "topics",
+        Array(&[field("name", String), field("partition_indexes", List(&I32))]),
+    )],
+};

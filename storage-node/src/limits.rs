@@ -98,6 +98,10 @@ pub const RECORD_ERRORS_MAX: usize = 100;
 /// five that a client keeps in flight.
 pub const VERIFYING_BATCHES_MAX: usize = 16;
 
+/// A transaction whose producer has been silent for this long hangs: Kafka's default of
+/// `transaction.max.timeout.ms`, after which its coordinator aborts it, and the minute that R40 gives it.
+pub const TRANSACTION_LATE_MS: i64 = 15 * 60_000 + 60_000;
+
 /// How long a coordinator is waited for before batches are refused, to be sent again.
 pub const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -62,6 +62,9 @@ pub const TXN_VERIFICATIONS: &str = "storage_node_txn_verifications_total";
 /// Markers of coordinators, by outcome.
 pub const TXN_MARKERS: &str = "storage_node_txn_markers_total";
 
+/// Partitions with a transaction that should have been ended.
+pub const LATE_TRANSACTIONS: &str = "storage_node_late_transactions";
+
 /// Incarnations that made room for the next in the same process.
 pub const ROLL_OVERS: &str = "storage_node_roll_overs_total";
 
@@ -87,6 +90,7 @@ pub fn describe() {
     describe_gauge!(CLEANABLE_BYTES, Unit::Bytes, "of compacted topics, by part: clean, dirty");
     describe_gauge!(CLEANING_TOO_LARGE, Unit::Count, "partitions not compacted by key: too large");
     describe_counter!(TXN_VERIFICATIONS, Unit::Count, "transactions verified, by outcome");
+    describe_gauge!(LATE_TRANSACTIONS, Unit::Count, "partitions whose open transaction is overdue");
     describe_counter!(TXN_MARKERS, Unit::Count, "markers of coordinators, by outcome");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
@@ -143,6 +147,10 @@ pub(crate) fn compaction_committed(outcome: ErrorCode) {
 
 pub(crate) fn verified(outcome: ErrorCode) {
     counter!(TXN_VERIFICATIONS, "outcome" => outcome.name()).increment(1);
+}
+
+pub(crate) fn late_transactions(partitions: usize) {
+    gauge!(LATE_TRANSACTIONS).set(partitions as f64);
 }
 
 pub(crate) fn marker_written(outcome: ErrorCode) {

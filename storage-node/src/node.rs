@@ -15,7 +15,7 @@ use crate::cache::HotCache;
 use crate::config::Config;
 use crate::group_host::GroupHost;
 use crate::groups::{Groups, GroupsParts};
-use crate::metrics::Levels;
+use crate::metrics::{self, Levels};
 use crate::open::{Forgotten, OpenError, Opener, OpenerParts};
 use crate::partition::Partition;
 use crate::partitions::Partitions;
@@ -333,13 +333,13 @@ impl Node {
         }
     }
 
-    /// Forgets producers that were silent for long enough.
+    /// Forgets producers that were silent for long enough, and tells of transactions that hang.
     pub(crate) fn expire_producers(&self) {
         let after = self.config.producer_id_expiration.as_millis();
         let after_ms = i64::try_from(after).unwrap_or(i64::MAX);
         let now_ms = self.deps.clock.now_ms();
-        for partition in self.partitions.all() {
-            partition.expire_producers(now_ms, after_ms);
-        }
+        let partitions = self.partitions.all();
+        let late = partitions.iter().filter(|it| it.expire_producers(now_ms, after_ms)).count();
+        metrics::late_transactions(late);
     }
 }

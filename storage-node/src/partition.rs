@@ -40,7 +40,7 @@ use tokio::time::Instant;
 
 use crate::acks::Ack;
 use crate::cache::HotCache;
-use crate::limits::PRODUCERS_PER_PARTITION_MAX;
+use crate::limits::{PRODUCERS_PER_PARTITION_MAX, TRANSACTION_LATE_MS};
 use crate::producer_state::ProducerTable;
 use crate::settings::TopicSettings;
 use crate::transactions::Transactions;
@@ -264,9 +264,15 @@ impl Partition {
         state.extents.extend(extents);
     }
 
-    /// Forgets producers that were silent for `after_ms`.
-    pub(crate) fn expire_producers(&self, now_ms: i64, after_ms: i64) {
-        self.state.lock().producers.expire(now_ms, after_ms);
+    /// Forgets producers that were silent for `after_ms`. Returns whether a transaction is open whose
+    /// producer has been silent for longer than any coordinator waits (T6).
+    pub(crate) fn expire_producers(&self, now_ms: i64, after_ms: i64) -> bool {
+        let mut state = self.state.lock();
+        state.producers.expire(now_ms, after_ms);
+        let silent_since = now_ms.saturating_sub(TRANSACTION_LATE_MS);
+        let entries = state.producers.iter();
+        let mut open = entries.filter(|(_, entry)| entry.txn_first_offset.is_some());
+        open.any(|(_, entry)| entry.touched_ms < silent_since)
     }
 
     /// What the index says about this partition. Everything it has is uploaded by now.

@@ -5,12 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use compactor::{Collector, Config, Rounds};
+use metadata::keys::Key;
+use metadata::model::{Record, TopicRecord};
+use metadata::{MetadataStore, Txn};
 use protocol::batch::records::RecordSet;
 use protocol::batch::{BatchBuilder, BatchView, Compression, batches};
 use protocol::ids::TopicId;
 
 use crate::crashing::{Stop, stop_next};
-use crate::harness::{Cluster, NOW_MS, TestNode};
+use crate::harness::{Cluster, NOW_MS, PATIENCE, TENANT, TestNode};
 use crate::support::{
     collect, config, count, deps, manifest, reachable, rounds, scrubs_clean, stop, stored,
 };
@@ -32,6 +35,18 @@ async fn serving(cluster: &Cluster, configs: &[(&str, &str)]) -> (TestNode, Topi
     let node = node(cluster).await;
     node.serving(cluster, topic, 0).await;
     (node, topic)
+}
+
+/// Sets configs of a topic, as control does.
+async fn set(cluster: &Cluster, topic: TopicId, configs: &[(&str, &str)]) {
+    let key = Key::Topic(TENANT, topic);
+    let entry = cluster.metadata.get(&key.to_string()).await.expect("memory answers");
+    let mut record = TopicRecord::decode(&entry.expect("a topic").value).expect("a topic");
+    let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    record.configs.extend(configs);
+    let txn = Txn::new().put(key, record.encode());
+    assert!(cluster.metadata.txn(txn).await.expect("memory answers").is_committed());
+    cluster.view.refresh().await.expect("memory answers");
 }
 
 /// One record per key, all of the same value.
@@ -205,16 +220,31 @@ async fn a_cleaner_that_stops_leaves_the_old_records_or_the_clean_ones() {
 #[tokio::test]
 async fn a_partition_that_cannot_be_cleaned_holds_up_no_other() {
     let cluster = Cluster::new().await;
-    let (node, bad) = serving(&cluster, &COMPACT).await;
+    let (node, bad) = serving(&cluster, &[]).await;
     let zeros = vec![0; (64 << 20) + 1];
     let bomb = BatchBuilder::new().compressed(Compression::Zstd);
     let bomb = bomb.record(NOW_MS, Some(b"a"), Some(&zeros)).build();
     filled(&cluster, &node, bad, &[values(&["a"], "1"), bomb]).await;
+    // Nodes refuse such a batch to a topic that is compacted already.
+    set(&cluster, bad, &COMPACT).await;
     let good = cluster.topic(1, 1, &COMPACT).await;
     node.serving(&cluster, good, 0).await;
     filled(&cluster, &node, good, &[values(&["a"], "1"), values(&["a"], "2")]).await;
-    let round = rounds(&cluster).cleaner().round().await;
-    assert_eq!((round.committed, round.failed), (1, 1));
+    let cleaner = rounds(&cluster).cleaner();
+    let mut committed = 0;
+    let looked_at = async {
+        // The node follows the change some milliseconds later.
+        loop {
+            let round = cleaner.round().await;
+            committed += round.committed;
+            if round.failed > 0 {
+                return round.failed;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let failed = tokio::time::timeout(PATIENCE, looked_at).await.expect("it is looked at");
+    assert_eq!((committed, failed), (1, 1));
     assert_eq!(read(&cluster, &node, good).await, expected(&[(1, "a", "2")]));
     assert_eq!(manifest(&cluster, bad, 0).await.cleaned_upto, 0);
     let objects = count(&cluster, "d").await;
@@ -246,7 +276,7 @@ async fn records_go_by_age_as_well_with_both_policies() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(crate::harness::PATIENCE, gone).await.expect("retention comes");
+    tokio::time::timeout(PATIENCE, gone).await.expect("retention comes");
     assert!(read(&cluster, &node, topic).await.is_empty());
     scrubs_clean(&cluster).await;
     stop(&cluster, node).await;

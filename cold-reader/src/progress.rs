@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use process::Drain;
-use process::admin::{Names, OTHERS};
 use protocol::ids::{PartitionId, TenantId};
 use tokio::time::{Instant, sleep};
 
@@ -26,19 +25,23 @@ use crate::fair::Flow;
 use crate::limits::{GROUPS_NAMED_MAX, PROGRESS_EVERY, STREAM_LIFE, STREAMS_MAX};
 use crate::metrics;
 
+/// The name of all groups without a series of their own.
+const OTHERS: &str = "others";
+
 /// The groups that replay now.
 #[derive(Default)]
 pub(crate) struct Progress {
     groups: Mutex<Groups>,
 }
 
+#[derive(Default)]
 struct Groups {
     lags: HashMap<(Flow, PartitionId), Lag>,
     /// Since the last report.
     used: HashMap<Flow, Used>,
     /// What the last report said.
     reported: HashMap<Series, i64>,
-    names: Names<Flow>,
+    named: HashSet<Flow>,
 }
 
 /// What a group asked for, got and cost.
@@ -150,17 +153,10 @@ impl Groups {
         self.reported = left;
     }
 
-    fn series_of(&self, flow: &Flow) -> Series {
-        let is_named = self.names.has(flow);
+    fn series_of(&mut self, flow: &Flow) -> Series {
+        let is_named = self.named.contains(flow)
+            || self.named.len() < GROUPS_NAMED_MAX && self.named.insert(flow.clone());
         (flow.tenant, if is_named { flow.name.to_string() } else { OTHERS.to_owned() })
-    }
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        let names = Names::new(GROUPS_NAMED_MAX);
-        let (lags, used, reported) = Default::default();
-        Self { lags, used, reported, names }
     }
 }
 

@@ -131,7 +131,7 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),
         tides: Tides::default(),
         cold: ColdReads::new(cold_bytes),
-        usage: Usage::new(),
+        usage: Usage::default(),
         producer_ids: ProducerIds::default(),
         traces: AtomicU64::new(seed),
         view: deps.view,

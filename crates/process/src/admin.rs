@@ -9,11 +9,9 @@
 //! It has its own listener so that it is never reachable where clients are.
 
 mod metrics;
-mod names;
 mod ready;
 mod server;
 
 pub use metrics::{InstallError, MetricsHandle, install_metrics};
-pub use names::{Names, OTHERS};
 pub use ready::{Gate, Readiness};
 pub use server::serve;

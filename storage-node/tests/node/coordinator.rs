@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use hop::internal::{
-    AddTxnPartitionsRequest, AddTxnPartitionsResponse, PlanRequest, TxnMarker, TxnPartition,
-    WriteTxnMarkersRequest,
+    AddTxnPartitionsRequest, AddTxnPartitionsResponse, CleaningWorkResponse,
+    CompactionWorkResponse, PlanRequest, TxnMarker, TxnPartition, WriteTxnMarkersRequest,
 };
 use hop::{Handler, HopRequest, Request, Response};
 use metadata::keys::Key;
@@ -47,8 +47,19 @@ pub(crate) struct Coordinator {
 
 impl Handler for Coordinator {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
-        assert_eq!(request.header.tenant, TENANT);
-        let Request::AddTxnPartitions(request) = request.body else { panic!("another request") };
+        let tenant = request.header.tenant;
+        let request = match request.body {
+            Request::AddTxnPartitions(request) => request,
+            // A compactor asks all nodes.
+            Request::CompactionWork(_) => {
+                return ready(Response::CompactionWork(CompactionWorkResponse::default())).boxed();
+            }
+            Request::CleaningWork(_) => {
+                return ready(Response::CleaningWork(CleaningWorkResponse::default())).boxed();
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(tenant, TENANT);
         let code = i32::from(self.says.lock().code());
         let answer = AddTxnPartitionsResponse { error_codes: vec![code; request.partitions.len()] };
         self.asked.lock().push(request);

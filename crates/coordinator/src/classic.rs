@@ -19,13 +19,13 @@ use protocol::error::ErrorCode;
 
 use crate::effects::Effects;
 use crate::ledger::GroupLedger;
-use crate::record::{GroupKey, Membership, Record};
+use crate::record::{GroupKey, MemberRecord, Membership, Record};
 use crate::timers::Timer;
 
 pub(crate) mod describe;
 mod heartbeat;
 pub(crate) mod join;
-mod leave;
+pub(crate) mod leave;
 pub(crate) mod rebalance;
 pub(crate) mod roster;
 mod sync;
@@ -90,6 +90,15 @@ impl ClassicGroup {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.phase == Phase::Empty
+    }
+
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    /// The members as the log keeps them, whatever rebalance is under way.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &MemberRecord> {
+        self.roster.iter().map(|member| &member.record)
     }
 
     /// Starts the session timers of all members after a replay (R42).

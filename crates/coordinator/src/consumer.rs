@@ -23,10 +23,12 @@ use crate::record::{ConsumerChange, ConsumerMember, GroupKey, MemberState, Recor
 use crate::timers::Timer;
 
 mod assignor;
+mod classic;
 pub(crate) mod describe;
 mod heartbeat;
 mod leave;
 mod member;
+mod migration;
 mod offsets;
 mod reconcile;
 mod service;
@@ -74,18 +76,22 @@ impl ConsumerGroup<'_> {
         self.fx.emit(Record::Consumer { group: self.key.clone(), change });
     }
 
-    /// The member was heard of.
+    /// The member was heard of. A classic one has brought its session timeout.
     fn arm_session(&mut self, member_id: &StrBytes) {
-        let timeout_ms = self.fx.config.consumer_session_timeout_ms;
+        let classic = self.member(member_id).and_then(|member| member.info.classic.as_ref());
+        let timeout_ms = classic.map(|classic| classic.session_timeout_ms);
+        let timeout_ms = timeout_ms.unwrap_or(self.fx.config.consumer_session_timeout_ms);
         let timer = Timer::ConsumerSession(self.key.clone(), member_id.clone());
         self.fx.arm(timer, timeout_ms);
     }
 
-    /// A member that was told to give partitions back has its rebalance timeout for it.
+    /// A member that was told to give partitions back has its rebalance timeout for it. A classic
+    /// one has it for the JoinGroup with which it does so.
     fn arm_rebalance(&mut self, member_id: &StrBytes) {
         let Some(member) = self.member(member_id) else { return };
         let timeout_ms = member.info.rebalance_timeout_ms;
-        let waits = member.current.state == MemberState::UnrevokedPartitions;
+        let waits = member.current.state == MemberState::UnrevokedPartitions
+            && member.info.classic.is_none();
         let timer = Timer::ConsumerRebalance(self.key.clone(), member_id.clone());
         if waits {
             self.fx.arm(timer, timeout_ms);
@@ -95,15 +101,24 @@ impl ConsumerGroup<'_> {
     }
 
     fn disarm(&mut self, member_id: &StrBytes) {
-        for timer in [Timer::ConsumerSession, Timer::ConsumerRebalance] {
+        let timers = [
+            Timer::ConsumerSession,
+            Timer::ConsumerRebalance,
+            Timer::ConsumerJoin,
+            Timer::ConsumerSync,
+        ];
+        for timer in timers {
             self.fx.timers.disarm(&timer(self.key.clone(), member_id.clone()));
         }
     }
 
+    fn ids(&self) -> Vec<StrBytes> {
+        self.infos().map(|info| info.id.clone()).collect()
+    }
+
     /// Starts the timers of all members after a replay (R42).
     pub(crate) fn start_timers(&mut self) {
-        let ids: Vec<StrBytes> = self.infos().map(|info| info.id.clone()).collect();
-        for id in ids {
+        for id in self.ids() {
             self.arm_session(&id);
             self.arm_rebalance(&id);
         }

@@ -151,8 +151,10 @@ impl Coordinator {
                         group.on_session_timer(&member_id, fx);
                     });
                 }
-                Timer::ConsumerSession(key, member_id) => {
-                    self.on_consumer_session_timer(now_ms, key, &member_id, out);
+                Timer::ConsumerSession(key, member_id)
+                | Timer::ConsumerJoin(key, member_id)
+                | Timer::ConsumerSync(key, member_id) => {
+                    self.on_consumer_silence(now_ms, key, &member_id, out);
                 }
                 Timer::ConsumerRebalance(key, member_id) => {
                     self.on_consumer_rebalance_timer(now_ms, key, &member_id, out);
@@ -198,13 +200,15 @@ impl Coordinator {
             Some(ErrorCode::InvalidRequest)
         } else if !session_timeouts.contains(&request.session_timeout_ms) {
             Some(ErrorCode::InvalidSessionTimeout)
-        } else if self.has_consumer_members(&key) {
-            Some(ErrorCode::InconsistentGroupProtocol)
         } else {
             None
         };
         if let Some(code) = refusal {
             out.replies.push((caller.token, join_error(request.member_id.clone(), code)));
+            return;
+        }
+        if self.has_consumer_members(&key) {
+            self.join_consumer_group(now_ms, caller, owned_key(&key), request, out);
             return;
         }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
@@ -223,6 +227,11 @@ impl Coordinator {
             out.replies.push((caller.token, sync_error(ErrorCode::InvalidGroupId)));
             return;
         }
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
+        if self.has_consumer_members(&key) {
+            self.sync_consumer_group(now_ms, caller, owned_key(&key), request, out);
+            return;
+        }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
             group.sync(caller, request, fx);
         });
@@ -235,8 +244,11 @@ impl Coordinator {
         request: &HeartbeatRequest,
         out: &mut Outputs,
     ) {
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
         let result = if request.group_id.is_empty() {
             Err(ErrorCode::InvalidGroupId)
+        } else if self.has_consumer_members(&key) {
+            self.heartbeat_consumer_group(now_ms, owned_key(&key), request, out)
         } else {
             self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
                 group.heartbeat(request, fx)
@@ -255,8 +267,11 @@ impl Coordinator {
         out: &mut Outputs,
     ) {
         let mut response = LeaveGroupResponse::default();
+        let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
         if request.group_id.is_empty() {
             response.error_code = ErrorCode::InvalidGroupId.code();
+        } else if self.has_consumer_members(&key) {
+            response.members = self.leave_consumer_group(now_ms, owned_key(&key), request, out);
         } else {
             response.members =
                 self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
@@ -324,7 +339,7 @@ impl Coordinator {
         out.records.push(record);
     }
 
-    fn split<'a>(
+    pub(crate) fn split<'a>(
         &'a mut self,
         now_ms: i64,
         out: &'a mut Outputs,
@@ -332,6 +347,11 @@ impl Coordinator {
         let Self { config, ledger, groups, timers, member_ids, .. } = self;
         (groups, Effects { now_ms, config, timers, ledger, member_ids, out })
     }
+}
+
+/// A key that outlives its request.
+fn owned_key(key: &GroupKey) -> GroupKey {
+    GroupKey { tenant: key.tenant, group: owned(&key.group) }
 }
 
 /// Groups with members need a name. Offsets may be stored under the empty one (KIP-289).

@@ -71,6 +71,7 @@ pub use config::Config;
 pub use coordinator::{Coordinator, TopicShape, Topics};
 pub use limits::RECORD_BYTES_MAX;
 pub use record::{
-    Assignment, CommittedOffset, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment,
-    GroupKey, MemberRecord, MemberState, Membership, Record, RecordError, TopicPartition,
+    Assignment, ClassicMember, CommittedOffset, ConsumerChange, ConsumerEpochs, ConsumerMember,
+    CurrentAssignment, GroupKey, MemberRecord, MemberState, Membership, Record, RecordError,
+    TopicPartition,
 };

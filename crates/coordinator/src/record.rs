@@ -16,7 +16,8 @@ mod tests;
 mod wire;
 
 pub use consumer::{
-    Assignment, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment, MemberState,
+    Assignment, ClassicMember, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment,
+    MemberState,
 };
 
 /// A group: tenants may use the same names without seeing each other (R56).

@@ -19,6 +19,10 @@ pub(crate) enum Timer {
     ConsumerSession(GroupKey, StrBytes),
     /// The member of a consumer group has had long enough to give partitions back.
     ConsumerRebalance(GroupKey, StrBytes),
+    /// A classic member of a consumer group has had long enough to join again.
+    ConsumerJoin(GroupKey, StrBytes),
+    /// A classic member of a consumer group has had long enough to ask for its assignment.
+    ConsumerSync(GroupKey, StrBytes),
     /// Look for expired offsets.
     Retention,
 }
@@ -43,6 +47,10 @@ impl Timers {
         let at_ms = now_ms.saturating_add(delay_ms.max(0));
         self.due.insert((at_ms, timer.clone()));
         self.armed.insert(timer, Armed { at_ms, delay_ms });
+    }
+
+    pub(crate) fn is_armed(&self, timer: &Timer) -> bool {
+        self.armed.contains_key(timer)
     }
 
     pub(crate) fn disarm(&mut self, timer: &Timer) {

@@ -114,8 +114,8 @@ pub const APIS: &[Api] = &[
         ApiKey::ConsumerGroupHeartbeat,
         0,
         1,
-        "assignors `uniform` and `range`; a group is of classic or of consumer members, as with \
-         Kafka's migration policy `disabled`",
+        "assignors `uniform` and `range`; classic members may share the group, as with Kafka's \
+         migration policy `bidirectional`",
     ),
     api(ApiKey::ConsumerGroupDescribe, 0, 1, ""),
     api(ApiKey::ListConfigResources, 0, 1, "topics and brokers"),

@@ -22,13 +22,13 @@ GROUP = "kip848"
 class Member:
     """A consumer, what it has, what it has read, and how often partitions came and went."""
 
-    def __init__(self, bootstrap, subscription, **config):
+    def __init__(self, bootstrap, subscription, protocol="consumer", **config):
         self.read = []
         self.moves = 0
         self.consumer = Consumer({
             "bootstrap.servers": bootstrap,
             "group.id": GROUP,
-            "group.protocol": "consumer",
+            "group.protocol": protocol,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             **config,
@@ -53,7 +53,10 @@ class Member:
         return {(p.topic, p.partition) for p in self.consumer.assignment()}
 
     def commit(self):
-        self.consumer.commit(offsets=self.consumer.position(self.consumer.assignment()), asynchronous=False)
+        positions = self.consumer.position(self.consumer.assignment())
+        read = [position for position in positions if position.offset >= 0]
+        if read:
+            self.consumer.commit(offsets=read, asynchronous=False)
 
 
 def until(what, members, condition):
@@ -86,6 +89,33 @@ def once(members, count, what):
     read = [record for member in members for record in member.read]
     if len(read) != count or len(set(read)) != count:
         sys.exit(f"{what}: {len(read)} read, {len(set(read))} different, {count} produced")
+
+
+def migrate(bootstrap, assignor):
+    """A classic consumer and one of the consumer protocol take over from each other and share."""
+
+    def classic():
+        config = {"group.id": assignor, "partition.assignment.strategy": assignor, "heartbeat.interval.ms": 300}
+        return Member(bootstrap, [TOPIC], "classic", **config)
+
+    old = classic()
+    until(f"{assignor}: a classic member has all", [old], lambda: len(old.owned()) == 6)
+    new = Member(bootstrap, [TOPIC], **{"group.id": assignor})
+    both = [old, new]
+    until(f"{assignor}: both share", both, lambda: len(old.owned()) == 3 and len(new.owned()) == 3)
+    if old.owned() & new.owned():
+        sys.exit("a partition is with both")
+    old.commit()
+    new.commit()
+    old.consumer.close()
+    until(f"{assignor}: the group has gone over", [new], lambda: len(new.owned()) == 6)
+    old = classic()
+    both = [old, new]
+    until(f"{assignor}: both share again", both, lambda: len(old.owned()) == 3 and len(new.owned()) == 3)
+    new.consumer.close()
+    until(f"{assignor}: the group has gone back", [old], lambda: len(old.owned()) == 6)
+    old.commit()
+    old.consumer.close()
 
 
 def main(bootstrap, gate):
@@ -140,6 +170,9 @@ def main(bootstrap, gate):
     until("the group goes on where it committed", [again], lambda: len(again.read) >= 60)
     once([again], 60, "resumed")
     again.consumer.close()
+
+    migrate(bootstrap, "range")
+    migrate(bootstrap, "cooperative-sticky")
     print("ok", flush=True)
 
 

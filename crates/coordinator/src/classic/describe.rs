@@ -13,7 +13,7 @@ use crate::subscription;
 /// Kafka's name of this kind of group (KIP-848).
 pub(crate) const GROUP_TYPE: &str = "classic";
 /// The protocol type under which members' metadata is a subscription to topics.
-const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
+pub(crate) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
 
 impl ClassicGroup {
     /// Kafka's name of the state.

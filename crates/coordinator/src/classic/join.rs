@@ -32,17 +32,12 @@ pub(super) struct Join<'a> {
 
 impl<'a> Join<'a> {
     fn new(caller: &'a Caller, request: &JoinGroupRequest) -> Self {
-        // Version 0 has no rebalance timeout: the session timeout takes its place.
-        let rebalance_timeout_ms = match request.rebalance_timeout_ms {
-            timeout_ms if timeout_ms < 0 => request.session_timeout_ms,
-            timeout_ms => timeout_ms,
-        };
         Self {
             caller,
             member_id: owned(&request.member_id),
             instance_id: request.group_instance_id.as_ref().map(owned),
             session_timeout_ms: request.session_timeout_ms,
-            rebalance_timeout_ms,
+            rebalance_timeout_ms: rebalance_timeout_ms(request),
             protocol_type: owned(&request.protocol_type),
             protocols: distinct(&request.protocols),
         }
@@ -73,8 +68,16 @@ pub(crate) fn texts_fit(request: &JoinGroupRequest) -> bool {
     names.into_iter().all(|name| name.len() <= TEXT_BYTES_MAX)
 }
 
+/// Version 0 has no rebalance timeout: the session timeout takes its place.
+pub(crate) fn rebalance_timeout_ms(request: &JoinGroupRequest) -> i32 {
+    match request.rebalance_timeout_ms {
+        timeout_ms if timeout_ms < 0 => request.session_timeout_ms,
+        timeout_ms => timeout_ms,
+    }
+}
+
 /// The protocols without repetitions: a name counts once per member in the vote.
-fn distinct(protocols: &[JoinGroupRequestProtocol]) -> Vec<(StrBytes, Bytes)> {
+pub(crate) fn distinct(protocols: &[JoinGroupRequestProtocol]) -> Vec<(StrBytes, Bytes)> {
     let mut distinct: Vec<(StrBytes, Bytes)> = Vec::with_capacity(protocols.len());
     for protocol in protocols {
         if distinct.iter().all(|(name, _)| *name != protocol.name) {

@@ -53,7 +53,10 @@ impl ClassicGroup {
     }
 }
 
-fn member_response(identity: &MemberIdentity, error: Option<ErrorCode>) -> MemberResponse {
+pub(crate) fn member_response(
+    identity: &MemberIdentity,
+    error: Option<ErrorCode>,
+) -> MemberResponse {
     MemberResponse::default()
         .with_member_id(identity.member_id.clone())
         .with_group_instance_id(identity.group_instance_id.clone())

@@ -52,6 +52,27 @@ impl ClassicGroup {
         }
     }
 
+    /// Begins with a rebalance: the group was one of consumers so far (KIP-848).
+    pub(crate) fn start_over(&mut self, fx: &mut Effects<'_>) {
+        self.start_sessions(fx);
+        self.prepare(fx);
+    }
+
+    /// Ends the group as a classic one: whoever waits is to join again, and finds it as it is then.
+    pub(crate) fn dissolve(&mut self, fx: &mut Effects<'_>) {
+        fx.timers.disarm(&Timer::Join(self.key.clone()));
+        fx.timers.disarm(&Timer::Sync(self.key.clone()));
+        for id in self.pending.iter().cloned().chain(self.roster.ids()).collect::<Vec<_>>() {
+            self.disarm_session(&id, fx);
+            if let Some(token) = self.roster.take_join(&id) {
+                fx.reply(token, join_error(id.clone(), ErrorCode::RebalanceInProgress));
+            }
+            if let Some(token) = self.roster.get_mut(&id).and_then(|member| member.syncing.take()) {
+                fx.reply(token, sync_error(ErrorCode::RebalanceInProgress));
+            }
+        }
+    }
+
     fn start_initial_delay(&mut self, fx: &mut Effects<'_>) {
         let delay_ms = fx.config.initial_rebalance_delay_ms;
         if delay_ms == 0 {

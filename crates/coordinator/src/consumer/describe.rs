@@ -16,7 +16,8 @@ use crate::record::{Assignment, GroupKey};
 pub(crate) const GROUP_TYPE: &str = "consumer";
 /// What members of such a group would be in a classic one.
 const PROTOCOL_TYPE: &str = "consumer";
-/// A member that speaks the consumer protocol itself.
+/// What a member speaks (KIP-1099).
+const CLASSIC_MEMBER: i8 = 0;
 const CONSUMER_MEMBER: i8 = 1;
 
 impl ConsumerLedger {
@@ -58,6 +59,7 @@ impl ConsumerLedger {
 fn describe(member: &MemberLedger, tenant: TenantId, topics: &dyn Topics) -> Member {
     let info = &member.info;
     let names = info.topics.iter().map(|name| name.clone().into());
+    let member_type = if info.classic.is_some() { CLASSIC_MEMBER } else { CONSUMER_MEMBER };
     Member::default()
         .with_member_id(info.id.clone())
         .with_instance_id(info.instance_id.clone())
@@ -69,7 +71,7 @@ fn describe(member: &MemberLedger, tenant: TenantId, topics: &dyn Topics) -> Mem
         .with_subscribed_topic_regex(info.regex.clone())
         .with_assignment(named(&member.current.assigned, tenant, topics))
         .with_target_assignment(named(&member.target, tenant, topics))
-        .with_member_type(CONSUMER_MEMBER)
+        .with_member_type(member_type)
 }
 
 /// Topics that are gone are left out, as in Kafka: they have no name.

@@ -8,7 +8,7 @@ use protocol::messages::consumer_group_heartbeat_response::{
 };
 use protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
-use super::member::{described, owned_partitions, validate};
+use super::member::{described, owned_partitions};
 use super::reconcile::{Target, reconcile};
 use super::{ConsumerGroup, JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, Refused, topics};
 use crate::command::Caller;
@@ -17,13 +17,12 @@ use crate::owned::owned;
 use crate::record::{Assignment, ConsumerChange, ConsumerMember, TopicPartition};
 
 impl ConsumerGroup<'_> {
-    /// Carries out a heartbeat.
+    /// Carries out a heartbeat that is valid in itself.
     pub(super) fn heartbeat(
         &mut self,
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refused> {
-        validate(request)?;
         let exists = self.state().is_some();
         if !exists && request.member_epoch != JOIN_EPOCH {
             let message = format!("Group {} not found.", self.key.group);
@@ -68,7 +67,9 @@ impl ConsumerGroup<'_> {
 
     fn describe_member(&mut self, former: Option<MemberLedger>, info: ConsumerMember) {
         match former {
-            Some(former) if former.current.epoch == LEAVE_STATIC_EPOCH => {
+            Some(former)
+                if former.current.epoch == LEAVE_STATIC_EPOCH || former.info.id != info.id =>
+            {
                 self.disarm(&former.info.id);
                 self.emit(ConsumerChange::Replaced { former_id: former.info.id, member: info });
             }
@@ -78,7 +79,7 @@ impl ConsumerGroup<'_> {
     }
 
     /// Moves the member a step towards its target. Returns whether what it may consume has changed.
-    fn reconcile_member(&mut self, id: &StrBytes, owned: Option<&Assignment>) -> bool {
+    pub(super) fn reconcile_member(&mut self, id: &StrBytes, owned: Option<&Assignment>) -> bool {
         let state = self.state().expect("a member was described, so there is a group");
         let member = state.members.get(id).expect("the member was described");
         let others = || state.members.iter().filter(|(other, _)| *other != id);

@@ -35,7 +35,7 @@ impl ConsumerGroup<'_> {
         self.arm_rebalance(id);
     }
 
-    fn remove(&mut self, id: &StrBytes) {
+    pub(super) fn remove(&mut self, id: &StrBytes) {
         self.disarm(id);
         self.raise_epoch_without(id);
         self.emit(ConsumerChange::Left { member_id: id.clone() });
@@ -44,8 +44,16 @@ impl ConsumerGroup<'_> {
         }
     }
 
-    /// The member was silent for its session timeout.
-    pub(super) fn on_session_timer(&mut self, id: &StrBytes) {
+    /// Stops the timers of a group that is to be a classic one.
+    pub(super) fn disarm_all(&mut self) {
+        for id in self.ids() {
+            self.disarm(&id);
+        }
+        self.looked_at.remove(&self.key);
+    }
+
+    /// The member was silent for its session timeout, or did not join or sync when it was to.
+    pub(super) fn on_silence(&mut self, id: &StrBytes) {
         if self.member(id).is_some() {
             self.remove(id);
         }

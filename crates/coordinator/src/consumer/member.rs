@@ -96,6 +96,7 @@ pub(super) fn described(
         }
     };
     info.id = id;
+    info.classic = None;
     info.client_id = owned(&caller.client_id);
     info.client_host = owned(&caller.client_host);
     update(&mut info.instance_id, &request.instance_id);
@@ -119,7 +120,9 @@ fn bytes(info: &ConsumerMember) -> usize {
     let texts =
         optional.into_iter().flatten().chain([&info.id, &info.client_id, &info.client_host]);
     let names: usize = texts.chain(&info.topics).map(|text| text.len()).sum();
-    MEMBER_OVERHEAD_BYTES + names
+    let protocols = info.classic.iter().flat_map(|classic| &classic.protocols);
+    let classic: usize = protocols.map(|(name, metadata)| name.len() + metadata.len()).sum();
+    MEMBER_OVERHEAD_BYTES + names + classic
 }
 
 impl ConsumerGroup<'_> {
@@ -165,7 +168,14 @@ impl ConsumerGroup<'_> {
         match current {
             // The answer to its join may have been lost.
             Some(member) if member.info.id == *id => Ok(Some(member)),
-            Some(former) if joins && former.current.epoch == LEAVE_STATIC_EPOCH => Ok(Some(former)),
+            // A classic member cannot say that it leaves for a while: it just comes back.
+            Some(former)
+                if joins
+                    && (former.current.epoch == LEAVE_STATIC_EPOCH
+                        || former.info.classic.is_some()) =>
+            {
+                Ok(Some(former))
+            }
             Some(other) if joins => {
                 let message = format!(
                     "Static member {id} with instance id {instance_id} cannot join the group \

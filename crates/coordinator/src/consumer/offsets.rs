@@ -36,7 +36,11 @@ impl ConsumerLedger {
 
     fn check_epoch(&self, member_id: &StrBytes, epoch: i32) -> Result<(), ErrorCode> {
         let member = self.members.get(member_id).ok_or(ErrorCode::UnknownMemberId)?;
-        if member.current.epoch == epoch { Ok(()) } else { Err(ErrorCode::StaleMemberEpoch) }
+        match &member.info.classic {
+            _ if member.current.epoch == epoch => Ok(()),
+            Some(_) => Err(ErrorCode::IllegalGeneration),
+            None => Err(ErrorCode::StaleMemberEpoch),
+        }
     }
 
     /// The names of the topics that members subscribe to.

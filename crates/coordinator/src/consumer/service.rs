@@ -8,6 +8,7 @@ use protocol::messages::{
     ConsumerGroupHeartbeatResponse,
 };
 
+use super::member::validate;
 use super::{ConsumerGroup, JOIN_EPOCH, Refused};
 use crate::command::{Caller, Outputs, Reply};
 use crate::coordinator::Coordinator;
@@ -26,7 +27,7 @@ impl Coordinator {
         self.ledger.get(key)?.consumer.as_ref()
     }
 
-    /// True if members of the consumer protocol are in the group, so that no classic ones can be.
+    /// True if the group has members and is one of the consumer protocol, whatever each of them speaks.
     pub(crate) fn has_consumer_members(&self, key: &GroupKey) -> bool {
         self.consumer(key).is_some_and(|group| !group.members.is_empty())
     }
@@ -51,26 +52,29 @@ impl Coordinator {
         out: &mut Outputs,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refused> {
         let key = GroupKey { tenant: caller.tenant, group: owned(&request.group_id) };
+        validate(request)?;
         if let Some(classic) = self.groups.get(&key) {
-            // As with Kafka's migration policy `disabled`.
-            if !classic.is_empty() || request.member_epoch != JOIN_EPOCH {
+            let joins = request.member_epoch == JOIN_EPOCH;
+            if joins && classic.is_empty() {
+                // Only ids were given out. Whoever comes with one is told to start afresh.
+                self.groups.remove(&key);
+            } else if !joins || !self.upgrade(now_ms, &key, out) {
                 let message = format!("Group {} is not a consumer group.", key.group);
                 return Err(Refused::new(ErrorCode::GroupIdNotFound, message));
             }
-            // Only ids were given out. Whoever comes with one is told to start afresh.
-            self.groups.remove(&key);
         }
-        self.consumer_group(now_ms, key, out, |group| group.heartbeat(caller, request))
+        self.act(now_ms, key, out, |group| group.heartbeat(caller, request))
     }
 
-    pub(crate) fn on_consumer_session_timer(
+    /// A member has not done in time what it should have.
+    pub(crate) fn on_consumer_silence(
         &mut self,
         now_ms: i64,
         key: GroupKey,
         member_id: &StrBytes,
         out: &mut Outputs,
     ) {
-        self.consumer_group(now_ms, key, out, |group| group.on_session_timer(member_id));
+        self.act(now_ms, key, out, |group| group.on_silence(member_id));
     }
 
     pub(crate) fn on_consumer_rebalance_timer(
@@ -80,7 +84,7 @@ impl Coordinator {
         member_id: &StrBytes,
         out: &mut Outputs,
     ) {
-        self.consumer_group(now_ms, key, out, |group| group.on_rebalance_timer(member_id));
+        self.act(now_ms, key, out, |group| group.on_rebalance_timer(member_id));
     }
 
     /// Starts the timers of all members after a replay (R42).
@@ -92,7 +96,7 @@ impl Coordinator {
         }
     }
 
-    fn consumer_group<T>(
+    pub(super) fn consumer_group<T>(
         &mut self,
         now_ms: i64,
         key: GroupKey,

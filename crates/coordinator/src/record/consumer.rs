@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use protocol::StrBytes;
 
 use super::TopicPartition;
@@ -82,6 +83,17 @@ pub struct ConsumerMember {
     pub regex: Option<StrBytes>,
     /// The server-side assignor that the member votes for.
     pub assignor: Option<StrBytes>,
+    /// Of a member that speaks the classic protocol: what else it says.
+    pub classic: Option<ClassicMember>,
+}
+
+/// What a member of a consumer group says in the classic protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClassicMember {
+    /// Silence after which the member counts as gone.
+    pub session_timeout_ms: i32,
+    /// The protocols it speaks with its metadata for each, in the order it prefers them.
+    pub protocols: Vec<(StrBytes, Bytes)>,
 }
 
 /// What a member has, and where it stands on the way to its target.

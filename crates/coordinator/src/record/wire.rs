@@ -248,12 +248,21 @@ impl From<WireMembership> for Membership {
     }
 }
 
+impl From<&(StrBytes, Bytes)> for WireProtocol {
+    fn from((name, metadata): &(StrBytes, Bytes)) -> Self {
+        Self { name: name.to_string(), metadata: metadata.clone() }
+    }
+}
+
+impl WireProtocol {
+    fn into_pair(self) -> (StrBytes, Bytes) {
+        (self.name.into(), self.metadata)
+    }
+}
+
 impl From<&MemberRecord> for WireMember {
     fn from(member: &MemberRecord) -> Self {
-        let protocols = member.protocols.iter().map(|(name, metadata)| WireProtocol {
-            name: name.to_string(),
-            metadata: metadata.clone(),
-        });
+        let protocols = member.protocols.iter().map(WireProtocol::from);
         Self {
             id: member.id.to_string(),
             instance_id: member.instance_id.as_ref().map(StrBytes::to_string),
@@ -269,8 +278,7 @@ impl From<&MemberRecord> for WireMember {
 
 impl From<WireMember> for MemberRecord {
     fn from(wire: WireMember) -> Self {
-        let protocols =
-            wire.protocols.into_iter().map(|protocol| (protocol.name.into(), protocol.metadata));
+        let protocols = wire.protocols.into_iter().map(WireProtocol::into_pair);
         Self {
             id: wire.id.into(),
             instance_id: wire.instance_id.map(StrBytes::from),

@@ -4,6 +4,7 @@ mod admin;
 mod failover;
 mod fencing;
 mod joining;
+mod migration;
 mod offsets;
 mod protocols;
 mod statics;

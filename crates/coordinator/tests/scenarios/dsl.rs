@@ -41,11 +41,37 @@ pub(crate) use topics::TopicTable;
 /// What a consumer says it subscribes to.
 pub(crate) fn subscription(topics: &[&str]) -> Bytes {
     let mut bytes = BytesMut::new();
-    bytes.put_i16(1);
+    bytes.put_i16(0);
     bytes.put_i32(topics.len() as i32);
     for topic in topics {
         bytes.put_i16(topic.len() as i16);
         bytes.put_slice(topic.as_bytes());
+    }
+    bytes.put_i32(-1);
+    bytes.freeze()
+}
+
+/// The same of one that says what it has of `topic-1`, as of a generation.
+pub(crate) fn owning(indexes: &[i32], generation: i32) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(2);
+    bytes.put_slice(&subscription(&["topic-1"])[2..]);
+    bytes.put_slice(&assignment(indexes)[2..]);
+    bytes.truncate(bytes.len() - 4); // no user data after the partitions
+    bytes.put_i32(generation);
+    bytes.freeze()
+}
+
+/// Partitions of `topic-1` as an assignment of the embedded protocol.
+pub(crate) fn assignment(indexes: &[i32]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(0);
+    bytes.put_i32(i32::from(!indexes.is_empty()));
+    if !indexes.is_empty() {
+        bytes.put_i16(7);
+        bytes.put_slice(b"topic-1");
+        bytes.put_i32(indexes.len() as i32);
+        indexes.iter().for_each(|index| bytes.put_i32(*index));
     }
     bytes.put_i32(-1);
     bytes.freeze()

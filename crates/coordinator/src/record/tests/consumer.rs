@@ -4,9 +4,12 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, option, prop_oneof};
 use uuid::Uuid;
 
-use super::{GroupKey, Record, TenantId, TopicId, TopicPartition, hex, partition, text};
+use super::{
+    Bytes, GroupKey, Record, TenantId, TopicId, TopicPartition, blob, hex, partition, text,
+};
 use crate::record::{
-    Assignment, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment, MemberState,
+    Assignment, ClassicMember, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment,
+    MemberState,
 };
 
 fn assignment() -> impl Strategy<Value = Assignment> {
@@ -16,9 +19,14 @@ fn assignment() -> impl Strategy<Value = Assignment> {
 fn member() -> impl Strategy<Value = ConsumerMember> {
     let names = (text(), option::of(text()), option::of(text()), text(), text());
     let wishes = (collection::btree_set(text(), 0..3), option::of(text()), option::of(text()));
+    let protocols = collection::vec((text(), blob()), 0..3);
+    let classic = (any::<i32>(), protocols).prop_map(|(session_timeout_ms, protocols)| {
+        ClassicMember { session_timeout_ms, protocols }
+    });
+    let wishes = (wishes, option::of(classic));
     (names, any::<i32>(), wishes).prop_map(|(names, rebalance_timeout_ms, wishes)| {
         let (id, instance_id, rack_id, client_id, client_host) = names;
-        let (topics, regex, assignor) = wishes;
+        let ((topics, regex, assignor), classic) = wishes;
         ConsumerMember {
             id,
             instance_id,
@@ -29,6 +37,7 @@ fn member() -> impl Strategy<Value = ConsumerMember> {
             topics,
             regex,
             assignor,
+            classic,
         }
     })
 }
@@ -83,6 +92,7 @@ fn the_bytes_of_version_1_never_change() {
         topics: ["t".into()].into(),
         regex: Some("x".into()),
         assignor: Some("u".into()),
+        classic: None,
     };
     let current = CurrentAssignment {
         epoch: -2,
@@ -97,6 +107,17 @@ fn the_bytes_of_version_1_never_change() {
         "0a0169 120173 1a0172 220163 2a0168 3002 3a0174 420178 4a0175".replace(' ', "");
     let golden = [
         (ConsumerChange::Epochs(epochs), "11 0a0f 0804 1003 190900000000000000 200a".to_owned()),
+        (
+            ConsumerChange::Subscribed(ConsumerMember {
+                id: "i".into(),
+                classic: Some(ClassicMember {
+                    session_timeout_ms: 1,
+                    protocols: vec![("p".into(), Bytes::from_static(b"x"))],
+                }),
+                ..ConsumerMember::default()
+            }),
+            "11 120f 0a0169 520a 0801 1206 0a0170 120178".to_owned(),
+        ),
         (ConsumerChange::Subscribed(member.clone()), format!("1c 121a {wire_member}")),
         (
             ConsumerChange::Replaced { former_id: "f".into(), member },

@@ -5,9 +5,10 @@ use prost::Message;
 use protocol::StrBytes;
 use protocol::ids::TopicId;
 
+use super::WireProtocol;
 use crate::record::{
-    Assignment, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment, MemberState,
-    RecordError, TopicPartition,
+    Assignment, ClassicMember, ConsumerChange, ConsumerEpochs, ConsumerMember, CurrentAssignment,
+    MemberState, RecordError, TopicPartition,
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -64,6 +65,16 @@ struct WireMember {
     regex: Option<String>,
     #[prost(string, optional, tag = "9")]
     assignor: Option<String>,
+    #[prost(message, optional, tag = "10")]
+    classic: Option<WireClassic>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireClassic {
+    #[prost(int32, tag = "1")]
+    session_timeout_ms: i32,
+    #[prost(message, repeated, tag = "2")]
+    protocols: Vec<WireProtocol>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -197,6 +208,7 @@ impl From<&ConsumerMember> for WireMember {
             topics: member.topics.iter().map(StrBytes::to_string).collect(),
             regex: text(&member.regex),
             assignor: text(&member.assignor),
+            classic: member.classic.as_ref().map(WireClassic::from),
         }
     }
 }
@@ -213,7 +225,24 @@ impl From<WireMember> for ConsumerMember {
             topics: wire.topics.into_iter().map(StrBytes::from).collect(),
             regex: wire.regex.map(StrBytes::from),
             assignor: wire.assignor.map(StrBytes::from),
+            classic: wire.classic.map(ClassicMember::from),
         }
+    }
+}
+
+impl From<&ClassicMember> for WireClassic {
+    fn from(classic: &ClassicMember) -> Self {
+        let protocols = classic.protocols.iter().map(WireProtocol::from);
+        let session_timeout_ms = classic.session_timeout_ms;
+        Self { session_timeout_ms, protocols: protocols.collect() }
+    }
+}
+
+impl From<WireClassic> for ClassicMember {
+    fn from(wire: WireClassic) -> Self {
+        let protocols = wire.protocols.into_iter().map(WireProtocol::into_pair);
+        let session_timeout_ms = wire.session_timeout_ms;
+        Self { session_timeout_ms, protocols: protocols.collect() }
     }
 }
 

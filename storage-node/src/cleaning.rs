@@ -9,6 +9,7 @@
 //! Kafka's rules, with compacted objects in the place of closed segments: what producers work on is
 //! in the logs of nodes, and never looked at. The work itself is the compactor's.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,14 +73,17 @@ impl Cleaning {
         Duration::from_millis(u64::try_from(self.lag_max_ms / 2).unwrap_or(0))
     }
 
-    /// What there is to clean in `extents`, of which those below `cleaned_upto` are clean.
-    pub(crate) fn dirty(&self, extents: &[Extent], cleaned_upto: i64, now_ms: i64) -> Dirty {
+    /// What there is to clean in `extents`: those below `bounds` are clean, those that reach beyond
+    /// it, the last stable offset, have transactions that are not decided.
+    pub(crate) fn dirty(&self, extents: &[Extent], bounds: Range<i64>, now_ms: i64) -> Dirty {
         let runs = extents.iter().take_while(|extent| extent.is_run()).count();
-        let first_dirty = extents[..runs].partition_point(|run| run.last_offset < cleaned_upto);
+        let first_dirty = extents[..runs].partition_point(|run| run.last_offset < bounds.start);
         let old_enough = |run: &&Extent| {
             self.lag_min_ms <= 0 || run.max_timestamp <= now_ms.saturating_sub(self.lag_min_ms)
         };
-        let dirty = extents[first_dirty..runs].iter().take_while(old_enough).count();
+        let dirty = extents[first_dirty..runs].iter();
+        let dirty = dirty.take_while(|run| run.last_offset < bounds.end).take_while(old_enough);
+        let dirty = dirty.count();
         let (clean, dirty) = (&extents[..first_dirty], &extents[first_dirty..first_dirty + dirty]);
         // Of the first dirty record's own time nothing is known but that the records before it are
         // older, mostly.
@@ -195,34 +199,43 @@ mod tests {
     fn a_partition_is_cleaned_when_enough_of_it_is_new() {
         let rules = cleaning(&[]);
         let extents = extents(&[(100, 0), (60, 0), (40, 0)]);
-        let dirty = rules.dirty(&extents, 10, NOW);
+        let dirty = rules.dirty(&extents, 10..40, NOW);
         let expected = Dirty { extents: 3, clean_bytes: 100, dirty_bytes: 100, overdue: false };
         assert_eq!(dirty, expected, "the block is in a log still");
         assert_eq!(rules.urgency(&dirty), None, "more than half, not half");
-        assert_eq!(rules.urgency(&rules.dirty(&extents, 0, NOW)), Some((false, 1_000)));
-        assert_eq!(rules.urgency(&rules.dirty(&extents, 30, NOW)), None);
+        assert_eq!(rules.urgency(&rules.dirty(&extents, 0..40, NOW)), Some((false, 1_000)));
+        assert_eq!(rules.urgency(&rules.dirty(&extents, 30..40, NOW)), None);
         let always = cleaning(&[("min.cleanable.dirty.ratio", "0")]);
-        assert_eq!(always.urgency(&always.dirty(&extents, 20, NOW)), Some((false, 200)));
-        assert_eq!(always.urgency(&always.dirty(&extents, 30, NOW)), None, "nothing is dirty");
+        assert_eq!(always.urgency(&always.dirty(&extents, 20..40, NOW)), Some((false, 200)));
+        assert_eq!(always.urgency(&always.dirty(&extents, 30..40, NOW)), None, "nothing is dirty");
+    }
+
+    #[test]
+    fn what_is_not_decided_stays() {
+        let rules = cleaning(&[]);
+        let extents = extents(&[(10, 0), (10, 0), (10, 0)]);
+        assert_eq!(rules.dirty(&extents, 0..20, NOW).extents, 2);
+        assert_eq!(rules.dirty(&extents, 0..19, NOW).extents, 1, "it holds an open transaction");
+        assert_eq!(rules.dirty(&extents, 10..10, NOW).extents, 1, "the clean part");
     }
 
     #[test]
     fn young_records_stay_and_whatever_follows_them() {
         let rules = cleaning(&[("min.compaction.lag.ms", "1000")]);
-        let dirty = rules.dirty(&extents(&[(10, 5_000), (10, 999), (10, 5_000)]), 0, NOW);
+        let dirty = rules.dirty(&extents(&[(10, 5_000), (10, 999), (10, 5_000)]), 0..99, NOW);
         assert_eq!((dirty.extents, dirty.dirty_bytes), (1, 10));
-        let future = rules.dirty(&extents(&[(10, -9_000)]), 0, NOW);
+        let future = rules.dirty(&extents(&[(10, -9_000)]), 0..99, NOW);
         assert_eq!((future.extents, rules.urgency(&future)), (0, None));
     }
 
     #[test]
     fn what_waits_too_long_is_cleaned_whatever_the_ratio() {
         let rules = cleaning(&[("max.compaction.lag.ms", "1000")]);
-        let young = rules.dirty(&extents(&[(100, 900), (1, 100)]), 10, NOW);
+        let young = rules.dirty(&extents(&[(100, 900), (1, 100)]), 10..99, NOW);
         assert_eq!(rules.urgency(&young), None);
-        let old = rules.dirty(&extents(&[(100, 1_100), (1, 900)]), 10, NOW);
+        let old = rules.dirty(&extents(&[(100, 1_100), (1, 900)]), 10..99, NOW);
         assert_eq!(rules.urgency(&old), Some((true, 9)));
-        let none = rules.dirty(&extents(&[(100, 5_000)]), 10, NOW);
+        let none = rules.dirty(&extents(&[(100, 5_000)]), 10..99, NOW);
         assert_eq!(rules.urgency(&none), None, "all of it is clean");
         assert_eq!(rules.merge_age_max(), Duration::from_millis(500));
     }

@@ -12,6 +12,7 @@ use protocol::batch::records::RecordSet;
 use protocol::batch::{BatchBuilder, BatchView, Compression, batches};
 use protocol::ids::TopicId;
 
+use crate::coordinator::PRODUCER;
 use crate::crashing::{Stop, stop_next};
 use crate::harness::{Cluster, NOW_MS, PATIENCE, TENANT, TestNode};
 use crate::support::{
@@ -78,7 +79,11 @@ async fn read(cluster: &Cluster, node: &TestNode, topic: TopicId) -> Vec<(i64, S
     let bytes = stored(cluster, node, topic, 0, start).await;
     let mut read = Vec::new();
     for batch in batches(&bytes) {
-        let set = RecordSet::open(&batch.expect("a batch"), 1 << 20).expect("records");
+        let batch = batch.expect("a batch");
+        if batch.is_control() {
+            continue;
+        }
+        let set = RecordSet::open(&batch, 1 << 20).expect("records");
         let text =
             |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
         read.extend(set.iter().map(|record| {
@@ -280,4 +285,54 @@ async fn records_go_by_age_as_well_with_both_policies() {
     assert!(read(&cluster, &node, topic).await.is_empty());
     scrubs_clean(&cluster).await;
     stop(&cluster, node).await;
+}
+
+/// A record of a transaction in its producer's first epoch.
+fn transactional(sequence: i32, key: &str, value: &str) -> Bytes {
+    let batch = BatchBuilder::new().producer(PRODUCER, 0, sequence).transactional();
+    batch.record(NOW_MS, Some(key.as_bytes()), Some(value.as_bytes())).build()
+}
+
+/// Has everything up to `offset` merged into an object.
+async fn merged(cluster: &Cluster, node: &TestNode, topic: TopicId, offset: i64) {
+    node.uploaded(topic, 0, offset).await;
+    assert_eq!(rounds(cluster).round().await.failed, 0);
+    assert_eq!(manifest(cluster, topic, 0).await.compacted_upto, offset);
+}
+
+/// What a transaction wrote counts when it is committed, goes when it is aborted, and holds the clean
+/// point while it is open. Whoever reads committed records is still told what was aborted.
+#[tokio::test]
+async fn transactions_are_cleaned_as_they_ended() {
+    let cluster = Cluster::new().await;
+    let _coordinator = cluster.coordinator().await;
+    let (node, topic) = serving(&cluster, &COMPACT).await;
+    let client = &node.client;
+    client.acked(topic, 0, values(&["a"], "1")).await;
+    client.acked_transactional(topic, transactional(0, "a", "2")).await;
+    client.end_transaction(topic, 0, false).await;
+    client.acked_transactional(topic, transactional(1, "a", "3")).await;
+    client.acked_transactional(topic, transactional(2, "b", "3")).await;
+    client.end_transaction(topic, 0, true).await;
+    client.acked(topic, 0, values(&["c"], "4")).await;
+    merged(&cluster, &node, topic, 7).await;
+    client.acked_transactional(topic, transactional(3, "c", "5")).await;
+    client.acked(topic, 0, values(&["b"], "6")).await;
+    merged(&cluster, &node, topic, 9).await;
+
+    let cleaner = rounds(&cluster).cleaner();
+    assert_eq!(cleaner.round().await.committed, 1);
+    assert_eq!(manifest(&cluster, topic, 0).await.cleaned_upto, 7, "c=5 is not decided");
+    let left = [(3, "a", "3"), (4, "b", "3"), (6, "c", "4"), (7, "c", "5"), (8, "b", "6")];
+    assert_eq!(read(&cluster, &node, topic).await, expected(&left));
+    assert_eq!(client.committed_plan(topic, 0).await, (7, vec![1]));
+    scrubs_clean(&cluster).await;
+
+    client.end_transaction(topic, 0, true).await;
+    merged(&cluster, &node, topic, 10).await;
+    assert_eq!(cleaner.round().await.committed, 1);
+    let left = [(3, "a", "3"), (7, "c", "5"), (8, "b", "6")];
+    assert_eq!(read(&cluster, &node, topic).await, expected(&left));
+    assert_eq!(client.committed_plan(topic, 0).await, (10, vec![1]));
+    scrubs_clean(&cluster).await;
 }

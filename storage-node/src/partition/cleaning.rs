@@ -22,7 +22,7 @@ impl Partition {
     /// What of it is clean and what is not.
     pub(crate) fn dirty(&self, cleaning: &Cleaning, now_ms: i64) -> Dirty {
         let state = self.state.lock();
-        cleaning.dirty(&state.extents, state.cleaned_upto, now_ms)
+        state.dirty(cleaning, now_ms)
     }
 
     /// The clean part, which every value of a key in the dirty part may make obsolete, and the dirty
@@ -38,7 +38,7 @@ impl Partition {
         if state.closed.is_some() || state.cleaning.is_some_and(|lease| now < lease.until) {
             return None;
         }
-        let dirty = cleaning.dirty(&state.extents, state.cleaned_upto, now_ms);
+        let dirty = state.dirty(cleaning, now_ms);
         let extents = state.extents[..dirty.extents].to_vec();
         let (first, last) = (extents.first()?, extents.last()?);
         let offsets = first.base_offset..last.last_offset + 1;
@@ -62,6 +62,10 @@ impl Partition {
 }
 
 impl State {
+    fn dirty(&self, cleaning: &Cleaning, now_ms: i64) -> Dirty {
+        cleaning.dirty(&self.extents, self.cleaned_upto..self.last_stable_offset(), now_ms)
+    }
+
     /// Merges leave alone what is clean, which would be dirty again with what it is joined with, and
     /// what is being cleaned.
     pub(super) fn may_merge(&self, run: &Extent, now: Instant) -> bool {

@@ -116,8 +116,10 @@ mod tests {
         builder.build()
     }
 
-    /// Offset, timestamp, key and value of each record.
-    fn records(bytes: &[u8]) -> Vec<(i64, i64, Vec<u8>, Option<Vec<u8>>)> {
+    /// Offset, timestamp, key and value of a record.
+    type Owned = (i64, i64, Vec<u8>, Option<Vec<u8>>);
+
+    fn records(bytes: &[u8]) -> Vec<Owned> {
         let view = BatchView::whole(bytes).unwrap();
         let set = RecordSet::open(&view, MAX).unwrap();
         let owned = |record: super::super::records::Record<'_>| {

@@ -10,20 +10,23 @@ use protocol::{
     DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ConsumerGroupDescribeRequest,
+        ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
         DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
         DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
+        DescribeTransactionsRequest, DescribeTransactionsResponse, EndTxnRequest, EndTxnResponse,
+        FetchRequest, HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
         IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
         JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
         ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
-        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
-        SyncGroupResponse,
+        ListTransactionsRequest, ListTransactionsResponse, OffsetCommitRequest,
+        OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+        OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+        ProduceRequest, ProduceResponse, SyncGroupRequest, SyncGroupResponse,
+        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     },
     rope::{Rope, RopeMut},
 };
@@ -199,6 +202,13 @@ apis! {
     InitProducerId = 22 v 5: InitProducerIdRequest => InitProducerIdResponse,
     /// Where an epoch ended. The name field carries the topic id.
     OffsetForLeaderEpoch = 23 v 4: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse,
+    /// Make a group's offsets part of a transaction.
+    AddOffsetsToTxn = 25 v 4: AddOffsetsToTxnRequest => AddOffsetsToTxnResponse,
+    /// End a transaction. What the client speaks is in [`crate::transaction_version`].
+    EndTxn = 26 v 5: EndTxnRequest => EndTxnResponse,
+    /// Commit a group's offsets in a transaction. The name field carries the topic id; what the
+    /// client speaks is in [`crate::transaction_version`].
+    TxnOffsetCommit = 28 v 5: TxnOffsetCommitRequest => TxnOffsetCommitResponse,
     /// How large partitions are. The name field carries the topic id.
     DescribeLogDirs = 35 v 4: DescribeLogDirsRequest => DescribeLogDirsResponse,
     /// Add partitions to topics; control only. By name.
@@ -218,6 +228,10 @@ apis! {
     /// Describe consumer groups. Topics are named as clients name them.
     ConsumerGroupDescribe = 69 v 1:
         ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
+    /// Describe transactions. The topic field carries the topic id.
+    DescribeTransactions = 65 v 0: DescribeTransactionsRequest => DescribeTransactionsResponse,
+    /// List the transactional ids of one node's coordinators.
+    ListTransactions = 66 v 2: ListTransactionsRequest => ListTransactionsResponse,
     /// Ask the owner for a plan to read offsets that it no longer holds.
     Plan = 10_000 v 0: PlanRequest => PlanResponse,
     /// Read along a plan, from a cold reader.

@@ -21,6 +21,7 @@ pub mod client_version;
 pub mod expected_epoch;
 pub mod internal;
 pub mod search_from;
+pub mod transaction_version;
 mod wire;
 
 mod peers;

@@ -7,20 +7,23 @@ use protocol::{
     Decodable, DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ConsumerGroupDescribeRequest,
+        ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
         DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
         DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse, FetchRequest,
-        HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
+        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
+        DescribeTransactionsRequest, DescribeTransactionsResponse, EndTxnRequest, EndTxnResponse,
+        FetchRequest, HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
         IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
         JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
         ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
-        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
-        SyncGroupResponse,
+        ListTransactionsRequest, ListTransactionsResponse, OffsetCommitRequest,
+        OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+        OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+        ProduceRequest, ProduceResponse, SyncGroupRequest, SyncGroupResponse,
+        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     },
     rope::RopeMut,
 };
@@ -59,6 +62,7 @@ macro_rules! generated {
 generated! {
     ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
     ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
+    AddOffsetsToTxnRequest AddOffsetsToTxnResponse
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
     DeleteGroupsRequest DeleteGroupsResponse
@@ -67,6 +71,8 @@ generated! {
     DescribeGroupsRequest DescribeGroupsResponse
     DescribeLogDirsRequest DescribeLogDirsResponse
     DescribeProducersRequest DescribeProducersResponse
+    DescribeTransactionsRequest DescribeTransactionsResponse
+    EndTxnRequest EndTxnResponse
     FetchRequest
     HeartbeatRequest HeartbeatResponse
     IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
@@ -75,12 +81,14 @@ generated! {
     LeaveGroupRequest LeaveGroupResponse
     ListGroupsRequest ListGroupsResponse
     ListOffsetsRequest ListOffsetsResponse
+    ListTransactionsRequest ListTransactionsResponse
     OffsetCommitRequest OffsetCommitResponse
     OffsetDeleteRequest OffsetDeleteResponse
     OffsetFetchRequest OffsetFetchResponse
     OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse
     ProduceResponse
     SyncGroupRequest SyncGroupResponse
+    TxnOffsetCommitRequest TxnOffsetCommitResponse
 }
 
 macro_rules! protobuf {

@@ -11,11 +11,15 @@ pub use kafka_protocol::messages::{
 
 macro_rules! messages {
     ($($module:ident :: $message:ident)*) => {
-        $(pub use kafka_protocol::messages::{$module, $message};)*
+        $(pub use kafka_protocol::messages::{$module, $message,};)*
     };
 }
 
 messages! {
+    add_offsets_to_txn_request::AddOffsetsToTxnRequest
+    add_offsets_to_txn_response::AddOffsetsToTxnResponse
+    add_partitions_to_txn_request::AddPartitionsToTxnRequest
+    add_partitions_to_txn_response::AddPartitionsToTxnResponse
     alter_configs_request::AlterConfigsRequest
     alter_configs_response::AlterConfigsResponse
     alter_partition_reassignments_request::AlterPartitionReassignmentsRequest
@@ -24,12 +28,12 @@ messages! {
     alter_replica_log_dirs_response::AlterReplicaLogDirsResponse
     api_versions_request::ApiVersionsRequest
     api_versions_response::ApiVersionsResponse
-    create_acls_request::CreateAclsRequest
-    create_acls_response::CreateAclsResponse
     consumer_group_describe_request::ConsumerGroupDescribeRequest
     consumer_group_describe_response::ConsumerGroupDescribeResponse
     consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest
     consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse
+    create_acls_request::CreateAclsRequest
+    create_acls_response::CreateAclsResponse
     create_partitions_request::CreatePartitionsRequest
     create_partitions_response::CreatePartitionsResponse
     create_topics_request::CreateTopicsRequest
@@ -52,12 +56,16 @@ messages! {
     describe_groups_response::DescribeGroupsResponse
     describe_log_dirs_request::DescribeLogDirsRequest
     describe_log_dirs_response::DescribeLogDirsResponse
-    describe_topic_partitions_request::DescribeTopicPartitionsRequest
-    describe_topic_partitions_response::DescribeTopicPartitionsResponse
-    elect_leaders_request::ElectLeadersRequest
-    elect_leaders_response::ElectLeadersResponse
     describe_producers_request::DescribeProducersRequest
     describe_producers_response::DescribeProducersResponse
+    describe_topic_partitions_request::DescribeTopicPartitionsRequest
+    describe_topic_partitions_response::DescribeTopicPartitionsResponse
+    describe_transactions_request::DescribeTransactionsRequest
+    describe_transactions_response::DescribeTransactionsResponse
+    elect_leaders_request::ElectLeadersRequest
+    elect_leaders_response::ElectLeadersResponse
+    end_txn_request::EndTxnRequest
+    end_txn_response::EndTxnResponse
     fetch_request::FetchRequest
     find_coordinator_request::FindCoordinatorRequest
     find_coordinator_response::FindCoordinatorResponse
@@ -79,6 +87,8 @@ messages! {
     list_offsets_response::ListOffsetsResponse
     list_partition_reassignments_request::ListPartitionReassignmentsRequest
     list_partition_reassignments_response::ListPartitionReassignmentsResponse
+    list_transactions_request::ListTransactionsRequest
+    list_transactions_response::ListTransactionsResponse
     metadata_request::MetadataRequest
     metadata_response::MetadataResponse
     offset_commit_request::OffsetCommitRequest
@@ -93,4 +103,6 @@ messages! {
     produce_response::ProduceResponse
     sync_group_request::SyncGroupRequest
     sync_group_response::SyncGroupResponse
+    txn_offset_commit_request::TxnOffsetCommitRequest
+    txn_offset_commit_response::TxnOffsetCommitResponse
 }

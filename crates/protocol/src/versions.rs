@@ -122,6 +122,16 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DescribeTopicPartitions, 0, 0, ""),
 ];
 
+/// What our processes ask each other already, and clients once partitions have their part in
+/// transactions, too.
+const NOT_YET_SERVED: &[Api] = &[
+    api(ApiKey::AddOffsetsToTxn, 0, 4, ""),
+    api(ApiKey::EndTxn, 0, 5, ""),
+    api(ApiKey::TxnOffsetCommit, 0, 5, ""),
+    api(ApiKey::DescribeTransactions, 0, 0, ""),
+    api(ApiKey::ListTransactions, 0, 2, ""),
+];
+
 /// The entry of an API, if we serve it.
 pub fn find(api_key: i16) -> Option<&'static Api> {
     APIS.iter().find(|api| api.key as i16 == api_key)
@@ -130,6 +140,13 @@ pub fn find(api_key: i16) -> Option<&'static Api> {
 /// True if we answer this API in this version.
 pub fn is_served(api_key: i16, version: i16) -> bool {
     find(api_key).is_some_and(|api| api.serves(version))
+}
+
+/// True if a request of this API and version may be decoded: a client's, or one between our own
+/// processes.
+pub(crate) fn is_carried(api_key: i16, version: i16) -> bool {
+    let mut internal = NOT_YET_SERVED.iter().filter(|api| api.key as i16 == api_key);
+    is_served(api_key, version) || internal.any(|api| api.serves(version))
 }
 
 /// The answer to an ApiVersions request of this version.

@@ -43,6 +43,9 @@ pub struct TxnMarker {
     /// is above that of the transaction, so that one which comes late cannot end the next (T8).
     #[prost(int32, tag = "6")]
     pub transaction_version: i32,
+    /// The internal partition whose coordinator has decided: `coordinator_epoch` is its epoch.
+    #[prost(int32, tag = "7")]
+    pub coordinator: i32,
 }
 
 /// A partition of the header's tenant, or of the internal topic.

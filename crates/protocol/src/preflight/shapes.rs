@@ -12,6 +12,7 @@ mod admin;
 mod configs;
 mod data;
 mod groups;
+mod transactions;
 
 /// The shape of a request, if we serve it.
 pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
@@ -37,6 +38,13 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::DeleteGroups => &groups::DELETE_GROUPS,
         ApiKey::ConsumerGroupHeartbeat => &groups::CONSUMER_GROUP_HEARTBEAT,
         ApiKey::ConsumerGroupDescribe => &groups::CONSUMER_GROUP_DESCRIBE,
+
+        ApiKey::AddPartitionsToTxn => &transactions::ADD_PARTITIONS_TO_TXN,
+        ApiKey::AddOffsetsToTxn => &transactions::ADD_OFFSETS_TO_TXN,
+        ApiKey::EndTxn => &transactions::END_TXN,
+        ApiKey::TxnOffsetCommit => &transactions::TXN_OFFSET_COMMIT,
+        ApiKey::DescribeTransactions => &transactions::DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => &transactions::LIST_TRANSACTIONS,
 
         ApiKey::ApiVersions => &admin::API_VERSIONS,
         ApiKey::Metadata => &admin::METADATA,

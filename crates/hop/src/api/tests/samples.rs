@@ -76,6 +76,11 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::EndIncarnation => failover::end_incarnation(),
         Api::ReleasePartition => failover::release_partition(),
         Api::DescribeProducers => transactions::describe_producers(),
+        Api::AddOffsetsToTxn => transactions::add_offsets(),
+        Api::EndTxn => transactions::end(),
+        Api::TxnOffsetCommit => transactions::commit_offsets(),
+        Api::DescribeTransactions => transactions::describe(),
+        Api::ListTransactions => transactions::list(),
         Api::WriteTxnMarkers => transactions::write_markers(),
         Api::AddTxnPartitions => transactions::add_partitions(),
     }

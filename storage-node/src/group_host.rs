@@ -1,7 +1,7 @@
-//! The seam to the group coordinators that this node hosts.
+//! The seam to the coordinators of groups and transactions that this node hosts.
 //!
-//! Group state lives in internal partitions; whoever owns such a partition answers for its groups
-//! (ADR 0005). The node tells the host which partitions come and go and hands it group requests; the
+//! Their state lives in internal partitions; whoever owns such a partition answers for its
+//! groups (ADR 0005) and transactional ids (ADR 0020). The node tells the host which partitions come and go and hands it group requests; the
 //! host appends to the partition like any producer and answers once that is durable.
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! The consumer groups whose state lives in internal partitions of this node (ADR 0005).
+//! The consumer groups and transactions whose state lives in internal partitions of this node
+//! (ADR 0005, ADR 0020).
 //!
-//! In: group requests of gateways, and the news which partitions this node owns.
+//! In: requests of gateways about groups and transactions, what partitions ask, and the news which partitions this node owns.
 //! Out: answers, once what they show is durable; records, in the internal partitions.
 //! Never: an answer from a state that is not fully loaded (R41), or not proven to be ours (R6).
 //!
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 
 use coordinator::{Command, Reply, TopicShape, Topics};
 use futures::future::BoxFuture;
-use hop::{HopHeader, HopRequest, Response};
+use hop::{HopRequest, Peers, Response};
 use metadata::model::ClusterRecord;
 use metadata::{ClusterView, Topic};
 use parking_lot::RwLock;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::group_host::GroupHost;
 use crate::partition::Partition;
+use crate::producer_ids::ProducerIds;
 
 mod refusal;
 mod route;
@@ -36,6 +38,7 @@ mod route;
 mod partition_log;
 mod shard;
 mod state_log;
+mod transactions;
 
 mod config;
 mod limits;
@@ -44,11 +47,13 @@ mod metrics;
 #[cfg(test)]
 mod tests;
 
-pub use config::GroupsConfig;
+pub use config::{GroupsConfig, TransactionsConfig};
+pub(crate) use transactions::neighbours::{Cluster, Neighbours};
 
 use partition_log::PartitionLog;
 use shard::{Client, Parts, Refusal, ShardHandle};
 use state_log::StateLog;
+use transactions::verification::Verifications;
 
 /// What the host of the groups works with.
 pub(crate) struct GroupsParts {
@@ -56,6 +61,8 @@ pub(crate) struct GroupsParts {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) view: ClusterView,
+    pub(crate) peers: Peers,
+    pub(crate) producer_ids: Arc<ProducerIds>,
     /// Makes member ids unlike those of any other incarnation.
     pub(crate) seed: u64,
     pub(crate) drain: Drain,
@@ -63,8 +70,6 @@ pub(crate) struct GroupsParts {
 
 /// The node's groups: see the module.
 pub(crate) struct Groups {
-    /// The internal topic.
-    topic: TopicId,
     store: Store,
     shards: Shards,
 }
@@ -73,12 +78,35 @@ pub(crate) struct Groups {
 struct Shards {
     /// How many there are in the cluster. Never changes: groups are hashed onto it.
     count: i32,
+    /// The internal topic.
+    topic: TopicId,
     config: GroupsConfig,
     clock: Clock,
     topics: Arc<dyn Topics>,
+    neighbours: Arc<dyn Neighbours>,
     seed: Arc<AtomicU64>,
     drain: Drain,
-    here: RwLock<BTreeMap<i32, ShardHandle>>,
+    here: Here,
+    verifications: Verifications,
+}
+
+/// The shards that are here now.
+#[derive(Clone, Default)]
+struct Here(Arc<RwLock<BTreeMap<i32, ShardHandle>>>);
+
+/// What all shards of a node share.
+struct Shared {
+    /// How many shards there are in the cluster.
+    count: i32,
+    /// The internal topic.
+    topic: TopicId,
+    config: GroupsConfig,
+    clock: Clock,
+    topics: Arc<dyn Topics>,
+    neighbours: Arc<dyn Neighbours>,
+    /// Makes member ids unlike those of any other incarnation.
+    seed: u64,
+    drain: Drain,
 }
 
 /// The topics that this node knows.
@@ -90,15 +118,22 @@ impl Groups {
     /// Hosts nothing yet. The cluster's record names the internal topic.
     pub(crate) fn new(cluster: &ClusterRecord, parts: GroupsParts) -> Self {
         metrics::describe();
-        let GroupsParts { config, clock, store, view, seed, drain } = parts;
-        let topics: Arc<dyn Topics> = Arc::new(ViewTopics(view));
-        let count = cluster.group_state_partitions;
-        let shards = Shards::new(count, config, clock, topics, seed, drain);
-        Self { topic: cluster.group_state_topic, store, shards }
+        let GroupsParts { config, clock, store, view, peers, producer_ids, seed, drain } = parts;
+        let shards = Shards::new(Shared {
+            count: cluster.group_state_partitions,
+            topic: cluster.group_state_topic,
+            config,
+            clock,
+            topics: Arc::new(ViewTopics(view.clone())),
+            neighbours: Arc::new(Cluster { view, peers, producer_ids }),
+            seed,
+            drain,
+        });
+        Self { store, shards }
     }
 
     fn is_ours(&self, id: PartitionId) -> bool {
-        id.tenant == TenantId::SYSTEM && id.topic == self.topic
+        id.tenant == TenantId::SYSTEM && id.topic == self.shards.topic
     }
 }
 
@@ -130,22 +165,29 @@ impl GroupHost for Groups {
 // === impl Shards ===
 
 impl Shards {
-    fn new(
-        count: i32,
-        config: GroupsConfig,
-        clock: Clock,
-        topics: Arc<dyn Topics>,
-        seed: u64,
-        drain: Drain,
-    ) -> Self {
-        let seed = Arc::new(AtomicU64::new(seed));
-        Self { count, config, clock, topics, seed, drain, here: RwLock::default() }
+    fn new(shared: Shared) -> Self {
+        let Shared { count, topic, config, clock, topics, neighbours, seed, drain } = shared;
+        Self {
+            count,
+            topic,
+            config,
+            clock,
+            topics,
+            neighbours,
+            seed: Arc::new(AtomicU64::new(seed)),
+            drain,
+            here: Here::default(),
+            verifications: Verifications::default(),
+        }
     }
 
     /// Begins to load a shard from its log.
     fn start(&self, index: i32, log: Arc<dyn StateLog>) {
         let parts = Parts {
             index,
+            topic: self.topic,
+            count: self.count,
+            neighbours: Arc::clone(&self.neighbours),
             config: self.config.coordinator(),
             snapshot_records: self.config.snapshot_records,
             clock: self.clock.clone(),
@@ -154,28 +196,33 @@ impl Shards {
             log,
         };
         let shard = ShardHandle::start(parts, &self.drain);
-        self.here.write().insert(index, shard);
+        self.here.0.write().insert(index, shard);
     }
 
     fn stop(&self, index: i32) {
-        self.here.write().remove(&index);
+        self.here.0.write().remove(&index);
     }
 
     fn hosted(&self) -> Vec<i32> {
-        self.here.read().keys().copied().collect()
+        self.here.0.read().keys().copied().collect()
     }
 
-    fn shard_of(&self, header: &HopHeader, group: &StrBytes) -> i32 {
-        coordinator_index(header.tenant, group, self.count)
+    /// The shard that keeps a group or a transactional id.
+    fn shard_of(&self, tenant: TenantId, key: &StrBytes) -> i32 {
+        coordinator_index(tenant, key, self.count)
     }
+}
 
-    fn send_to(
+// === impl Here ===
+
+impl Here {
+    fn send(
         &self,
         index: i32,
         client: Client,
         command: Command,
     ) -> Result<oneshot::Receiver<Reply>, Refusal> {
-        let here = self.here.read();
+        let here = self.0.read();
         here.get(&index).ok_or(Refusal::NotHere)?.send(client, command)
     }
 }

@@ -46,7 +46,7 @@ pub struct Node {
     partitions: Arc<Partitions>,
     opener: Opener,
     planner: Planner,
-    producer_ids: ProducerIds,
+    producer_ids: Arc<ProducerIds>,
     verifier: Verifier,
     groups: Arc<dyn GroupHost>,
     caught_up: watch::Sender<bool>,
@@ -77,11 +77,14 @@ impl Node {
         let cache =
             Arc::new(HotCache::new(to_usize(config.cache_size), to_usize(config.upload.size)));
         let partitions = Arc::new(Partitions::default());
+        let producer_ids = Arc::new(ProducerIds::new(deps.view.clone(), deps.peers.clone()));
         let groups = GroupsParts {
             config: config.groups.clone(),
             clock: deps.clock.clone(),
             store: deps.store.clone(),
             view: deps.view.clone(),
+            peers: deps.peers.clone(),
+            producer_ids: Arc::clone(&producer_ids),
             seed: log.nonce,
             drain: drain.clone(),
         };
@@ -120,7 +123,7 @@ impl Node {
         Self {
             id: NodeId(config.node_id),
             verifier,
-            producer_ids: ProducerIds::new(deps.view.clone(), deps.peers.clone()),
+            producer_ids,
             survivor,
             health,
             leaving,

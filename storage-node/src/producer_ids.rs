@@ -1,4 +1,5 @@
-//! InitProducerId without transactions: ids from blocks that control hands out.
+//! Producer ids, from blocks that control hands out: for producers without transactions at once, for
+//! the coordinators of transactions in stock.
 //!
 //! A block is committed to the metadata log before anybody gets an id of it, and what a node has not
 //! handed out when it stops is lost, so no id is ever issued twice (R43, T2).
@@ -46,17 +47,28 @@ impl ProducerIds {
         request: InitProducerIdRequest,
     ) -> InitProducerIdResponse {
         if request.transactional_id.is_some() {
-            return refusal(ErrorCode::UnsupportedVersion);
+            return refusal(ErrorCode::InvalidRequest);
         }
-        match tokio::time::timeout(header.deadline, self.next(header.deadline)).await {
-            Ok(Ok(id)) => InitProducerIdResponse::default()
+        match self.fresh(header.deadline).await {
+            Some(id) => InitProducerIdResponse::default()
                 .with_producer_id(ProducerId(id))
                 .with_producer_epoch(0),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "no producer ids");
+            None => {
+                tracing::warn!("no producer ids");
                 refusal(ErrorCode::CoordinatorNotAvailable)
             }
-            Err(_elapsed) => refusal(ErrorCode::CoordinatorNotAvailable),
+        }
+    }
+
+    /// An id that nobody had before. `None` if there is none in time.
+    pub(crate) async fn fresh(&self, deadline: Duration) -> Option<i64> {
+        match tokio::time::timeout(deadline, self.next(deadline)).await {
+            Ok(Ok(id)) => Some(id),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no producer ids");
+                None
+            }
+            Err(_elapsed) => None,
         }
     }
 

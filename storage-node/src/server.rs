@@ -61,7 +61,7 @@ impl Handler for Server {
                 let answer = log_dirs::describe(node.partitions(), &header, request);
                 ready(Response::DescribeLogDirs(answer))
             }
-            Request::InitProducerId(request) => async move {
+            Request::InitProducerId(request) if request.transactional_id.is_none() => async move {
                 Response::InitProducerId(node.producer_ids().init(header, request).await)
             }
             .boxed(),
@@ -78,18 +78,7 @@ impl Handler for Server {
                     .boxed()
             }
             Request::WriteTxnMarkers(request) => txn_markers::write(&node, header, request),
-            Request::JoinGroup(_)
-            | Request::SyncGroup(_)
-            | Request::Heartbeat(_)
-            | Request::LeaveGroup(_)
-            | Request::ConsumerGroupHeartbeat(_)
-            | Request::ConsumerGroupDescribe(_)
-            | Request::OffsetCommit(_)
-            | Request::OffsetFetch(_)
-            | Request::DescribeGroups(_)
-            | Request::ListGroups(_)
-            | Request::DeleteGroups(_)
-            | Request::OffsetDelete(_) => node.groups().call(HopRequest { header, body }),
+            _ if is_for_coordinators(&body) => node.groups().call(HopRequest { header, body }),
             Request::CreateTopics(_)
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
@@ -100,6 +89,32 @@ impl Handler for Server {
             _ => answer_cluster(node, header.deadline, body),
         }
     }
+}
+
+/// What coordinators of groups and transactions answer.
+fn is_for_coordinators(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::ConsumerGroupHeartbeat(_)
+            | Request::ConsumerGroupDescribe(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)
+            | Request::DescribeGroups(_)
+            | Request::ListGroups(_)
+            | Request::DeleteGroups(_)
+            | Request::OffsetDelete(_)
+            | Request::InitProducerId(_)
+            | Request::AddTxnPartitions(_)
+            | Request::AddOffsetsToTxn(_)
+            | Request::EndTxn(_)
+            | Request::TxnOffsetCommit(_)
+            | Request::DescribeTransactions(_)
+            | Request::ListTransactions(_)
+    )
 }
 
 /// What other roles ask: control, other nodes, compactors.

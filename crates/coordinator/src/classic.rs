@@ -155,10 +155,7 @@ impl ClassicGroup {
         if generation < 0 && member_id.is_empty() && instance_id.is_none() {
             return Err(ErrorCode::UnknownMemberId);
         }
-        self.roster.check(member_id, instance_id)?;
-        if generation != self.generation {
-            return Err(ErrorCode::IllegalGeneration);
-        }
+        self.check_member(member_id, instance_id, generation)?;
         match self.phase {
             // The member has its generation from JoinGroup but no assignment, so it consumes
             // nothing yet: it should finish the rebalance first.
@@ -168,5 +165,31 @@ impl ClassicGroup {
                 Ok(())
             }
         }
+    }
+
+    /// May this client commit offsets in a transaction (KIP-447)? One that names neither member nor
+    /// generation is of before that, and is fenced by its transactional id alone. A rebalance does
+    /// not stand in the way: the transaction must be able to end.
+    pub(crate) fn check_txn_commit(
+        &self,
+        member_id: &StrBytes,
+        instance_id: Option<&StrBytes>,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        let names_a_member = generation >= 0 || !member_id.is_empty() || instance_id.is_some();
+        if !names_a_member || (generation < 0 && self.phase == Phase::Empty) {
+            return Ok(());
+        }
+        self.check_member(member_id, instance_id, generation)
+    }
+
+    fn check_member(
+        &self,
+        member_id: &StrBytes,
+        instance_id: Option<&StrBytes>,
+        generation: i32,
+    ) -> Result<(), ErrorCode> {
+        self.roster.check(member_id, instance_id)?;
+        if generation == self.generation { Ok(()) } else { Err(ErrorCode::IllegalGeneration) }
     }
 }

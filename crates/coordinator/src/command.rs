@@ -1,18 +1,24 @@
 //! What goes into the coordinator and what comes out of it.
 
 use protocol::StrBytes;
+use protocol::error::ErrorCode;
 use protocol::ids::TenantId;
 use protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
-    ConsumerGroupHeartbeatResponse, DeleteGroupsRequest, DeleteGroupsResponse,
-    DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest, HeartbeatResponse,
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    DescribeTransactionsRequest, DescribeTransactionsResponse, EndTxnRequest, EndTxnResponse,
+    HeartbeatRequest, HeartbeatResponse, InitProducerIdRequest, InitProducerIdResponse,
     JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
-    ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest,
-    OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
-    SyncGroupResponse,
+    ListGroupsResponse, ListTransactionsRequest, ListTransactionsResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+    OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
 };
 
+use crate::offsets::Marker;
 use crate::record::Record;
+use crate::transactions::{AddPartitions, Markers, MarkersWritten, TransactionVersion};
 
 /// Ties a reply to the request it answers. Chosen by the host; never reused while unanswered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +57,18 @@ pub enum Command {
     DescribeGroups(DescribeGroupsRequest),
     ListGroups(ListGroupsRequest),
     DeleteGroups(DeleteGroupsRequest),
+    TxnOffsetCommit(TxnOffsetCommitRequest),
+    /// A transaction is over in which groups of this partition may have offsets.
+    WriteMarker(Marker),
+    InitProducerId(InitProducerIdRequest),
+    /// AddPartitionsToTxn, also from a partition on its own behalf (KIP-890).
+    AddPartitions(AddPartitions),
+    AddOffsetsToTxn(AddOffsetsToTxnRequest),
+    EndTxn(EndTxnRequest, TransactionVersion),
+    /// From the host, who was given the [`Markers`].
+    MarkersWritten(MarkersWritten),
+    DescribeTransactions(DescribeTransactionsRequest),
+    ListTransactions(ListTransactionsRequest),
 }
 
 /// The answer to the [`Command`] of the same name.
@@ -69,12 +87,22 @@ pub enum Reply {
     DescribeGroups(DescribeGroupsResponse),
     ListGroups(ListGroupsResponse),
     DeleteGroups(DeleteGroupsResponse),
+    TxnOffsetCommit(TxnOffsetCommitResponse),
+    Marker(ErrorCode),
+    InitProducerId(InitProducerIdResponse),
+    /// The outcome for each partition, in the order of the command.
+    AddPartitions(Vec<ErrorCode>),
+    AddOffsetsToTxn(AddOffsetsToTxnResponse),
+    EndTxn(EndTxnResponse),
+    MarkersWritten,
+    DescribeTransactions(DescribeTransactionsResponse),
+    ListTransactions(ListTransactionsResponse),
 }
 
 /// What a step of the coordinator wants done, in order.
 ///
-/// The host appends `records` to the log as they stand and sends a reply only once every record
-/// emitted so far, in this step and before it, is durable. A reply may show state that an earlier
+/// The host appends `records` to the log as they stand and lets replies and markers go only once
+/// every record emitted so far, in this step and before it, is durable (R39). A reply may show state that an earlier
 /// record made: sent sooner, a crash would make a client's committed offset go back (C1). If the
 /// records cannot be appended the coordinator's memory is ahead of the log; the host then drops
 /// the coordinator and loads it again.
@@ -84,11 +112,14 @@ pub struct Outputs {
     pub replies: Vec<(Token, Reply)>,
     /// Changes of the durable state.
     pub records: Vec<Record>,
+    /// Ends of transactions, to be told to the partitions. The host does not rest until all of
+    /// them know, and says so with [`Command::MarkersWritten`].
+    pub markers: Vec<Markers>,
 }
 
 impl Outputs {
     /// True if there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.replies.is_empty() && self.records.is_empty()
+        self.replies.is_empty() && self.records.is_empty() && self.markers.is_empty()
     }
 }

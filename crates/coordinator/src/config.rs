@@ -1,6 +1,6 @@
-//! What an operator may set about groups. Names and defaults follow Kafka's broker configuration.
+//! What an operator may set about groups and transactions. Names and defaults follow Kafka's broker configuration.
 
-/// Bounds and delays of the group coordinator.
+/// Bounds and delays of the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// `group.min.session.timeout.ms`: a JoinGroup below it gets INVALID_SESSION_TIMEOUT.
@@ -27,6 +27,14 @@ pub struct Config {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for.
     pub offsets_retention_check_ms: i64,
+    /// `transaction.max.timeout.ms`: an InitProducerId that asks for more gets
+    /// INVALID_TRANSACTION_TIMEOUT.
+    pub transaction_timeout_max_ms: i32,
+    /// `transactional.id.expiration.ms`: a transactional id is forgotten when it was idle for this.
+    pub transactional_id_expiration_ms: i64,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`: how often idle transactional
+    /// ids are looked for.
+    pub transactional_id_expiration_check_ms: i64,
 }
 
 impl Default for Config {
@@ -42,6 +50,9 @@ impl Default for Config {
             offset_metadata_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_ms: 600_000,
+            transaction_timeout_max_ms: 900_000,
+            transactional_id_expiration_ms: 7 * 24 * 60 * 60 * 1_000,
+            transactional_id_expiration_check_ms: 3_600_000,
         }
     }
 }

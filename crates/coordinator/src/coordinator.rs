@@ -1,10 +1,11 @@
-//! The coordinator of all groups whose state one internal partition keeps.
+//! The coordinator of all groups and transactions whose state one internal partition keeps.
 //!
 //! Commands that concern one group's members go to its [`ClassicGroup`] or, of the consumer protocol
 //! (KIP-848), to [`crate::consumer`]; offsets and administration have their own modules beside this
-//! one. Share groups will stand next to them.
+//! one. Share groups will stand next to them. Transactions have their own module, too, and keep no
+//! state beside the ledger's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,8 +54,20 @@ pub struct TopicShape {
     pub partitions: i32,
 }
 
-/// Groups and offsets of one internal partition.
+/// The internal partition that a coordinator belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// The internal topic.
+    pub topic: TopicId,
+    /// Its partitions. Groups and transactional ids are hashed onto them.
+    pub count: i32,
+    /// The partition's epoch: tells a coordinator from the ones before it.
+    pub epoch: i32,
+}
+
+/// Groups, offsets and transactions of one internal partition.
 pub struct Coordinator {
+    pub(crate) shard: Shard,
     pub(crate) config: Config,
     pub(crate) topics: Arc<dyn Topics>,
     pub(crate) ledger: Ledger,
@@ -64,6 +77,10 @@ pub struct Coordinator {
     /// it stands in the ledger.
     pub(crate) groups: BTreeMap<GroupKey, ClassicGroup>,
     pub(crate) timers: Timers,
+    /// Producer ids that nobody has.
+    pub(crate) producer_ids: VecDeque<i64>,
+    /// The highest epoch that each coordinator of transactions has shown in a marker.
+    pub(crate) marker_epochs: BTreeMap<i32, i32>,
     pub(crate) member_ids: MemberIds,
 }
 
@@ -79,14 +96,17 @@ impl fmt::Debug for Coordinator {
 impl Coordinator {
     /// A coordinator that knows no group yet. `seed` makes its member ids unlike those of any
     /// other incarnation.
-    pub fn new(config: Config, seed: u64, topics: Arc<dyn Topics>) -> Self {
+    pub fn new(config: Config, shard: Shard, seed: u64, topics: Arc<dyn Topics>) -> Self {
         Self {
+            shard,
             config,
             topics,
             topics_looked_at: BTreeMap::new(),
             ledger: Ledger::default(),
             groups: BTreeMap::new(),
             timers: Timers::default(),
+            producer_ids: VecDeque::new(),
+            marker_epochs: BTreeMap::new(),
             member_ids: MemberIds::new(seed),
         }
     }
@@ -110,6 +130,7 @@ impl Coordinator {
         }
         self.start_consumer_timers(now_ms, &mut nothing);
         self.timers.arm(Timer::Retention, now_ms, self.config.offsets_retention_check_ms);
+        self.start_transactions(now_ms);
         debug_assert!(nothing.is_empty(), "starting timers changes no state");
     }
 
@@ -137,6 +158,29 @@ impl Coordinator {
             Command::DescribeGroups(request) => self.describe_groups(caller, &request, out),
             Command::ListGroups(request) => self.list_groups(caller, &request, out),
             Command::DeleteGroups(request) => self.delete_groups(caller, &request, out),
+            Command::TxnOffsetCommit(request) => {
+                self.txn_offset_commit(now_ms, caller, &request, out);
+            }
+            Command::WriteMarker(marker) => self.write_marker(caller, &marker, out),
+            Command::InitProducerId(request) => {
+                self.init_producer_id(now_ms, caller, &request, out);
+            }
+            Command::AddPartitions(request) => self.add_partitions(now_ms, caller, &request, out),
+            Command::AddOffsetsToTxn(request) => {
+                self.add_offsets_to_txn(now_ms, caller, &request, out);
+            }
+            Command::EndTxn(request, version) => {
+                self.end_txn(now_ms, caller, &request, version, out);
+            }
+            Command::MarkersWritten(written) => {
+                self.markers_written(now_ms, caller, &written, out);
+            }
+            Command::DescribeTransactions(request) => {
+                self.describe_transactions(caller, &request, out);
+            }
+            Command::ListTransactions(request) => {
+                self.list_transactions(now_ms, caller, &request, out);
+            }
         }
     }
 
@@ -163,6 +207,12 @@ impl Coordinator {
                     let check_ms = self.config.offsets_retention_check_ms;
                     self.timers.arm(Timer::Retention, now_ms, check_ms.max(1));
                     self.expire_offsets(now_ms, out);
+                }
+                Timer::Transaction(key) => self.on_transaction_timer(now_ms, key, out),
+                Timer::TransactionExpiry => {
+                    let check_ms = self.config.transactional_id_expiration_check_ms;
+                    self.timers.arm(Timer::TransactionExpiry, now_ms, check_ms.max(1));
+                    self.expire_transactional_ids(now_ms, out);
                 }
             }
         }

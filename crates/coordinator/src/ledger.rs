@@ -1,25 +1,30 @@
-//! What the log says: the durable state of all groups.
+//! What the log says: the durable state of all groups and transactions.
 //!
 //! It changes in one way only, by [`Ledger::apply`], on replay and in live operation alike. The
 //! state after a replay of the emitted records is therefore the live one by construction. The
 //! machinery of rebalances lives elsewhere and is lost in a failover, as clients expect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ids::TenantId;
 
+use crate::pending::PendingOffsets;
 use crate::record::{
-    CommittedOffset, ConsumerChange, GroupKey, Membership, Record, TopicPartition,
+    CommittedOffset, ConsumerChange, GroupKey, Membership, Record, TopicPartition, TransactionKey,
 };
+use crate::transactions::{Producer, Transaction};
 
 mod consumer;
 
 pub(crate) use consumer::{ConsumerLedger, MemberLedger};
 
-/// The durable state of every group of one internal partition.
+/// The durable state of every group and transactional id of one internal partition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Ledger {
     groups: BTreeMap<GroupKey, GroupLedger>,
+    /// The groups with pending offsets: what a marker looks through.
+    unstable: BTreeSet<GroupKey>,
+    transactions: BTreeMap<TransactionKey, Transaction>,
 }
 
 /// The durable state of one group. A group about which nothing is durable has none.
@@ -34,6 +39,8 @@ pub(crate) struct GroupLedger {
     pub(crate) generation_promised: i32,
     /// The committed positions.
     pub(crate) offsets: BTreeMap<TopicPartition, CommittedOffset>,
+    /// Positions in transactions that are not over.
+    pub(crate) pending: PendingOffsets,
 }
 
 impl GroupLedger {
@@ -81,6 +88,34 @@ impl Ledger {
         self.groups.range(first..).take_while(move |(key, _)| key.tenant == tenant)
     }
 
+    pub(crate) fn transaction(&self, key: &TransactionKey) -> Option<&Transaction> {
+        self.transactions.get(key)
+    }
+
+    pub(crate) fn transactions(&self) -> impl Iterator<Item = (&TransactionKey, &Transaction)> {
+        self.transactions.iter()
+    }
+
+    /// The transactional ids of one tenant.
+    pub(crate) fn transactions_of(
+        &self,
+        tenant: TenantId,
+    ) -> impl Iterator<Item = (&TransactionKey, &Transaction)> {
+        let first = TransactionKey { tenant, id: "".into() };
+        self.transactions.range(first..).take_while(move |(key, _)| key.tenant == tenant)
+    }
+
+    /// Whether a producer left offsets in transactions up to this epoch.
+    pub(crate) fn has_pending(&self, tenant: TenantId, producer: Producer) -> bool {
+        let unstable = self.unstable_of(tenant).filter_map(|key| self.groups.get(key));
+        unstable.into_iter().any(|ledger| ledger.pending.has(producer))
+    }
+
+    fn unstable_of(&self, tenant: TenantId) -> impl Iterator<Item = &GroupKey> {
+        let first = GroupKey { tenant, group: "".into() };
+        self.unstable.range(first..).take_while(move |key| key.tenant == tenant)
+    }
+
     /// Makes one record part of the state.
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
@@ -99,21 +134,56 @@ impl Ledger {
             }
             Record::GroupDeleted { group } => {
                 self.groups.remove(group);
+                self.unstable.remove(group);
             }
-            Record::OffsetsCommitted { group, offsets } => {
-                let ledger = self.groups.entry(group.clone()).or_default();
-                ledger.offsets.extend(offsets.iter().cloned());
-            }
-            Record::OffsetsDeleted { group, partitions } => {
-                if let Some(ledger) = self.groups.get_mut(group) {
-                    for at in partitions {
-                        ledger.offsets.remove(at);
-                    }
-                    if *ledger == GroupLedger::default() {
-                        self.groups.remove(group);
+            Record::OffsetsCommitted { group, offsets } => self.change(group, |ledger| {
+                for (at, committed) in offsets {
+                    let before = ledger.offsets.insert(*at, committed.clone());
+                    // Unless this is a snapshot, replayed on top of itself.
+                    if before.as_ref() != Some(committed) {
+                        ledger.pending.forget(at);
                     }
                 }
+            }),
+            Record::OffsetsDeleted { group, partitions } => self.change(group, |ledger| {
+                for at in partitions {
+                    ledger.pending.forget(at);
+                    ledger.offsets.remove(at);
+                }
+            }),
+            Record::OffsetsPending { group, producer, offsets } => self.change(group, |ledger| {
+                for (at, committed) in offsets {
+                    ledger.pending.add(*producer, *at, committed.clone());
+                }
+            }),
+            Record::Marker { tenant, producer, commit } => {
+                let unstable: Vec<GroupKey> = self.unstable_of(*tenant).cloned().collect();
+                for group in unstable {
+                    self.change(&group, |ledger| {
+                        ledger.offsets.extend(ledger.pending.end(*producer, *commit));
+                    });
+                }
             }
+            Record::Transaction { key, transaction } => {
+                self.transactions.insert(key.clone(), transaction.clone());
+            }
+            Record::TransactionExpired { key } => {
+                self.transactions.remove(key);
+            }
+        }
+    }
+
+    /// Changes a group's offsets. One about which nothing is left does not exist.
+    fn change(&mut self, group: &GroupKey, act: impl FnOnce(&mut GroupLedger)) {
+        let ledger = self.groups.entry(group.clone()).or_default();
+        act(ledger);
+        if ledger.pending.is_empty() {
+            self.unstable.remove(group);
+        } else {
+            self.unstable.insert(group.clone());
+        }
+        if *ledger == GroupLedger::default() {
+            self.groups.remove(group);
         }
     }
 
@@ -134,9 +204,26 @@ impl Ledger {
             }
             let offsets = ledger.offsets.iter().map(|(at, committed)| (*at, committed.clone()));
             records.extend(Record::offsets_committed(group, offsets));
+            records.extend(pending_records(group, &ledger.pending));
         }
+        let transactions = self.transactions.iter();
+        records.extend(transactions.map(|(key, transaction)| {
+            let (key, transaction) = (key.clone(), transaction.clone());
+            Record::Transaction { key, transaction }
+        }));
         records
     }
+}
+
+/// What replays to these pending offsets: neighbours of one producer share a record.
+fn pending_records(group: &GroupKey, pending: &PendingOffsets) -> Vec<Record> {
+    let in_order: Vec<_> = pending.in_order().collect();
+    let runs = in_order.chunk_by(|(one, ..), (next, ..)| one == next);
+    let records = runs.flat_map(|run| {
+        let offsets = run.iter().map(|(_, at, committed)| (*at, committed.clone()));
+        Record::offsets_pending(group, run[0].0, offsets)
+    });
+    records.collect()
 }
 
 #[cfg(test)]
@@ -198,6 +285,10 @@ mod tests {
         ]
     }
 
+    fn producer() -> impl Strategy<Value = Producer> {
+        (0..3_i64, 0..2_i16).prop_map(|(id, epoch)| Producer { id, epoch })
+    }
+
     /// Records about few enough groups and partitions that they meet.
     fn record() -> impl Strategy<Value = Record> {
         let group = || (0..4_u8).prop_map(key);
@@ -216,6 +307,15 @@ mod tests {
             (group(), 0..3_u8).prop_map(|(group, index)| {
                 Record::OffsetsDeleted { group, partitions: vec![at(index)] }
             }),
+            (group(), producer(), 0..3_u8, any::<i64>()).prop_map(
+                |(group, producer, index, offset)| {
+                    let offsets = vec![(at(index), committed(offset))];
+                    Record::OffsetsPending { group, producer, offsets }
+                }
+            ),
+            (0..2_u32, producer(), any::<bool>()).prop_map(|(tenant, producer, commit)| {
+                Record::Marker { tenant: TenantId(tenant), producer, commit }
+            }),
         ]
     }
 
@@ -227,17 +327,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_snapshot_replays_to_the_same_state_on_top_of_nothing_and_of_any_suffix(
+        fn a_snapshot_replays_to_the_same_state_on_top_of_nothing_and_of_itself(
             records in collection::vec(record(), 0..40),
             cut in any::<proptest::sample::Index>(),
         ) {
             let ledger = replayed(&records);
             let snapshot = ledger.snapshot();
             prop_assert_eq!(&replayed(&snapshot), &ledger);
-            // A crash may come between writing a snapshot and cutting the log in front of it.
-            let suffix = &records[cut.index(records.len() + 1)..];
+            // A crash may come while a snapshot is written, or before the log in front of it is cut.
+            let written = &snapshot[..cut.index(snapshot.len() + 1)];
             prop_assert_eq!(&replayed(records.iter().chain(&snapshot)), &ledger);
-            prop_assert_eq!(&replayed(records.iter().chain(suffix).chain(&snapshot)), &ledger);
+            prop_assert_eq!(&replayed(records.iter().chain(written)), &ledger);
         }
     }
 

@@ -1,16 +1,19 @@
-//! Consumer groups and their offsets, as a pure state machine.
+//! Consumer groups, their offsets, and transactions, as a pure state machine.
 //!
 //! In: commands of clients ([`Command`]) with the time, and the records of the log on start-up.
 //! Out: replies, and records that the host makes durable before it lets the replies go
-//! ([`Outputs`]).
+//! ([`Outputs`]); and the ends of transactions, for the host to tell to the partitions.
 //! Never: I/O, tasks, locks, a clock, randomness that was not passed in.
 //!
 //! A command goes through [`coordinator`] to the group it names: [`classic`] and [`consumer`] for
-//! membership, [`offsets`] for positions, [`admin`] for what operators ask. All of them change durable state by
-//! emitting a [`Record`] and in no other way, so a replay of the log ends where they did.
+//! membership, [`offsets`] for positions, [`admin`] for what operators ask; or to [`transactions`], by
+//! its transactional id. All of them change durable state by emitting a [`Record`] and in no other
+//! way, so a replay of the log ends where they did.
 //!
 //! ```
-//! use coordinator::{Caller, Command, Config, Coordinator, Outputs, Token, TopicShape, Topics};
+//! use coordinator::{
+//!     Caller, Command, Config, Coordinator, Outputs, Shard, Token, TopicShape, Topics,
+//! };
 //! use protocol::StrBytes;
 //! use protocol::ids::{TenantId, TopicId};
 //! use protocol::messages::HeartbeatRequest;
@@ -31,7 +34,9 @@
 //!     }
 //! }
 //!
-//! let mut coordinator = Coordinator::new(Config::default(), 7, std::sync::Arc::new(Unnamed));
+//! let shard = Shard { topic: TopicId::random(), count: 50, epoch: 1 };
+//! let names = std::sync::Arc::new(Unnamed);
+//! let mut coordinator = Coordinator::new(Config::default(), shard, 7, names);
 //! // Here the host replays its log with `apply`.
 //! coordinator.loaded(0);
 //!
@@ -58,20 +63,27 @@ mod classic;
 mod consumer;
 mod offsets;
 mod subscription;
+mod transactions;
 
 mod effects;
 mod ledger;
 mod limits;
 mod owned;
+mod pending;
 mod record;
 mod timers;
 
 pub use command::{Caller, Command, Outputs, Reply, Token};
 pub use config::Config;
-pub use coordinator::{Coordinator, TopicShape, Topics};
+pub use coordinator::{Coordinator, Shard, TopicShape, Topics};
 pub use limits::RECORD_BYTES_MAX;
+pub use offsets::Marker;
 pub use record::{
     Assignment, ClassicMember, CommittedOffset, ConsumerChange, ConsumerEpochs, ConsumerMember,
     CurrentAssignment, GroupKey, MemberRecord, MemberState, Membership, Record, RecordError,
-    TopicPartition,
+    TopicPartition, TransactionKey,
+};
+pub use transactions::{
+    AddPartitions, Markers, MarkersWritten, Producer, Transaction, TransactionState,
+    TransactionVersion,
 };

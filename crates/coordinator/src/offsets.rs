@@ -1,4 +1,4 @@
-//! Committed offsets: OffsetCommit, OffsetFetch, OffsetDelete, and their expiry.
+//! Committed offsets: OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete, and their expiry.
 
 use protocol::StrBytes;
 use protocol::ids::TopicId;
@@ -8,6 +8,9 @@ mod commit;
 mod delete;
 mod expiry;
 mod fetch;
+mod transactional;
+
+pub use transactional::Marker;
 
 /// The topic that a message means: by its id, or by the id's text where it only has a name field.
 fn topic_of(id: Uuid, name: &StrBytes) -> Option<TopicId> {

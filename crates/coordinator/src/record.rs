@@ -1,14 +1,16 @@
-//! The records of the group log: every durable fact about groups, typed.
+//! The records of the coordinator's log: every durable fact about groups and transactions, typed.
 //!
 //! The log of an internal partition is a sequence of these. Replayed in order they give back the
 //! [`crate::Coordinator`]'s durable state; [`crate::Coordinator::snapshot`] gives a short sequence
-//! with the same effect. Each record replaces what an older one said about the same key, so that
-//! replaying a suffix twice, or a snapshot on top of what it was taken from, changes nothing.
+//! with the same effect. Each record of one replaces what an older record said about the same key, so
+//! that a snapshot, or the beginning of one, on top of what it was taken from changes nothing.
 
 use bytes::Bytes;
 use protocol::StrBytes;
 use protocol::ids::{TenantId, TopicId};
 use thiserror::Error;
+
+use crate::transactions::{Producer, Transaction};
 
 mod consumer;
 #[cfg(test)]
@@ -27,6 +29,15 @@ pub struct GroupKey {
     pub tenant: TenantId,
     /// The group id as clients write it; may be empty for offsets (KIP-289).
     pub group: StrBytes,
+}
+
+/// A transactional id: tenants may use the same ones without seeing each other (R56).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionKey {
+    /// Whose transactional id.
+    pub tenant: TenantId,
+    /// The id as clients write it; never empty.
+    pub id: StrBytes,
 }
 
 /// A partition of one of the tenant's topics, as offsets are keyed.
@@ -133,6 +144,37 @@ pub enum Record {
         /// Whose positions.
         partitions: Vec<TopicPartition>,
     },
+    /// Positions will be committed if their producer's transaction is.
+    OffsetsPending {
+        /// The group.
+        group: GroupKey,
+        /// Whose transaction.
+        producer: Producer,
+        /// The positions.
+        offsets: Vec<(TopicPartition, CommittedOffset)>,
+    },
+    /// A producer's transactions are over, up to one. What they left pending in any group is
+    /// committed or dropped.
+    Marker {
+        /// Whose groups.
+        tenant: TenantId,
+        /// The producer, with the highest epoch of a transaction that this ends.
+        producer: Producer,
+        /// Committed, or aborted.
+        commit: bool,
+    },
+    /// This is how a transactional id stands from now on.
+    Transaction {
+        /// The transactional id.
+        key: TransactionKey,
+        /// Everything about it.
+        transaction: Transaction,
+    },
+    /// A transactional id is forgotten.
+    TransactionExpired {
+        /// The transactional id.
+        key: TransactionKey,
+    },
 }
 
 /// A record of the log cannot be understood. Nothing may be skipped: the state would be wrong.
@@ -169,21 +211,18 @@ impl Record {
         group: &GroupKey,
         offsets: impl IntoIterator<Item = (TopicPartition, CommittedOffset)>,
     ) -> Vec<Self> {
-        let mut chunks: Vec<Vec<_>> = Vec::new();
-        let mut room = 0_usize;
-        for (at, committed) in offsets {
-            let bytes = OFFSET_BYTES + committed.metadata.len();
-            match chunks.last_mut() {
-                Some(chunk) if bytes <= room => chunk.push((at, committed)),
-                _ => {
-                    room = OFFSETS_RECORD_BYTES;
-                    chunks.push(vec![(at, committed)]);
-                }
-            }
-            room = room.saturating_sub(bytes);
-        }
         let record = |offsets| Self::OffsetsCommitted { group: group.clone(), offsets };
-        chunks.into_iter().map(record).collect()
+        chunks(offsets).map(record).collect()
+    }
+
+    /// Pending commits of one producer in one group as records of bounded size.
+    pub(crate) fn offsets_pending(
+        group: &GroupKey,
+        producer: Producer,
+        offsets: impl IntoIterator<Item = (TopicPartition, CommittedOffset)>,
+    ) -> Vec<Self> {
+        let record = |offsets| Self::OffsetsPending { group: group.clone(), producer, offsets };
+        chunks(offsets).map(record).collect()
     }
 
     /// Deletions of one group as records of bounded size.
@@ -195,15 +234,21 @@ impl Record {
         partitions.chunks(DELETIONS_PER_RECORD).map(record).collect()
     }
 
-    /// The group that the record is about.
-    pub fn group(&self) -> &GroupKey {
+    /// Whose the record is, and the group or transactional id that it is about. Empty if it is
+    /// about all of them.
+    fn about(&self) -> (TenantId, &str) {
         match self {
             Self::Membership { group, .. }
             | Self::GenerationPromised { group, .. }
             | Self::Consumer { group, .. }
             | Self::GroupDeleted { group }
             | Self::OffsetsCommitted { group, .. }
-            | Self::OffsetsDeleted { group, .. } => group,
+            | Self::OffsetsDeleted { group, .. }
+            | Self::OffsetsPending { group, .. } => (group.tenant, &group.group),
+            Self::Marker { tenant, .. } => (*tenant, ""),
+            Self::Transaction { key, .. } | Self::TransactionExpired { key } => {
+                (key.tenant, &key.id)
+            }
         }
     }
 
@@ -216,4 +261,24 @@ impl Record {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         wire::decode(bytes)
     }
+}
+
+/// Offsets in portions that fit a record.
+fn chunks(
+    offsets: impl IntoIterator<Item = (TopicPartition, CommittedOffset)>,
+) -> impl Iterator<Item = Vec<(TopicPartition, CommittedOffset)>> {
+    let mut chunks: Vec<Vec<_>> = Vec::new();
+    let mut room = 0_usize;
+    for (at, committed) in offsets {
+        let bytes = OFFSET_BYTES + committed.metadata.len();
+        match chunks.last_mut() {
+            Some(chunk) if bytes <= room => chunk.push((at, committed)),
+            _ => {
+                room = OFFSETS_RECORD_BYTES;
+                chunks.push(vec![(at, committed)]);
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    chunks.into_iter()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::StrBytes;
 
-use crate::record::GroupKey;
+use crate::record::{GroupKey, TransactionKey};
 
 /// What to do when the time has come.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,10 @@ pub(crate) enum Timer {
     ConsumerSync(GroupKey, StrBytes),
     /// Look for expired offsets.
     Retention,
+    /// The transaction has been open for as long as its client allowed.
+    Transaction(TransactionKey),
+    /// Look for transactional ids that nobody uses.
+    TransactionExpiry,
 }
 
 #[derive(Debug, Clone, Copy)]

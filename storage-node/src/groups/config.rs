@@ -1,4 +1,4 @@
-//! What an operator may set about groups.
+//! What an operator may set about groups and transactions.
 
 use std::time::Duration;
 
@@ -46,6 +46,27 @@ pub struct GroupsConfig {
     /// Records after which a snapshot replaces the log. Fewer make a failover faster and the log
     /// longer. Default: 10,000.
     pub snapshot_records: usize,
+    /// Transactions: their coordinators live beside those of groups.
+    pub transactions: TransactionsConfig,
+}
+
+/// Transactions whose state this node keeps. Names follow Kafka's broker configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransactionsConfig {
+    /// Longest `transaction.timeout.ms` that a producer may ask for (Kafka's
+    /// `transaction.max.timeout.ms`). An open transaction holds back its readers for as long.
+    /// Default: 15 min.
+    #[serde(with = "humantime_serde")]
+    pub max_timeout: Duration,
+    /// How long a transactional id that nobody uses is remembered (Kafka's
+    /// `transactional.id.expiration.ms`). Default: 7 days.
+    #[serde(with = "humantime_serde")]
+    pub id_expiration: Duration,
+    /// How often such ids are looked for (Kafka's
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`). Default: 1 h.
+    #[serde(with = "humantime_serde")]
+    pub id_expiration_check_interval: Duration,
 }
 
 impl Default for GroupsConfig {
@@ -62,6 +83,17 @@ impl Default for GroupsConfig {
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             offsets_retention_check_interval: Duration::from_secs(600),
             snapshot_records: 10_000,
+            transactions: TransactionsConfig::default(),
+        }
+    }
+}
+
+impl Default for TransactionsConfig {
+    fn default() -> Self {
+        Self {
+            max_timeout: Duration::from_secs(15 * 60),
+            id_expiration: Duration::from_secs(7 * 24 * 60 * 60),
+            id_expiration_check_interval: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -82,6 +114,11 @@ impl GroupsConfig {
             offset_metadata_max: self.offset_metadata_max,
             offsets_retention_ms: long(self.offsets_retention),
             offsets_retention_check_ms: long(self.offsets_retention_check_interval),
+            transaction_timeout_max_ms: short(self.transactions.max_timeout),
+            transactional_id_expiration_ms: long(self.transactions.id_expiration),
+            transactional_id_expiration_check_ms: long(
+                self.transactions.id_expiration_check_interval,
+            ),
         }
     }
 }

@@ -28,6 +28,17 @@ pub(crate) const RETRY_MIN: Duration = Duration::from_millis(20);
 /// Longest such pause.
 pub(crate) const RETRY_MAX: Duration = Duration::from_secs(2);
 
+/// How long one node may take to write markers before it is told again: several times what a
+/// durable write takes, and little of what readers would wait for.
+pub(crate) const MARKER_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Markers that are this late are worth a look: an owner is away for longer than a takeover takes,
+/// and its readers wait (R40).
+pub(crate) const MARKER_ALARM: Duration = Duration::from_secs(60);
+
+/// How long to wait for a producer id before trying again.
+pub(crate) const PRODUCER_IDS_TIMEOUT: Duration = Duration::from_secs(5);
+
 const _: () = assert!(BATCH_BYTES_TARGET <= crate::limits::BATCH_BYTES_MAX);
 const _: () =
     assert!(coordinator::RECORD_BYTES_MAX + BATCH_BYTES_TARGET <= crate::limits::BATCH_BYTES_MAX);

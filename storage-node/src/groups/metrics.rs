@@ -12,6 +12,10 @@ const RECORDS: &str = "storage_node_group_records_total";
 const LOAD_SECONDS: &str = "storage_node_group_load_seconds";
 /// Loads that failed and are tried again.
 const LOAD_FAILURES: &str = "storage_node_group_load_failures_total";
+/// How long the markers of a transaction took to reach all of its partitions.
+const MARKER_SECONDS: &str = "storage_node_transaction_marker_seconds";
+/// Transactions whose markers took too long.
+const MARKERS_LATE: &str = "storage_node_transaction_markers_late_total";
 /// Snapshots that replaced the log before them.
 const SNAPSHOTS: &str = "storage_node_group_snapshots_total";
 
@@ -22,6 +26,8 @@ pub(crate) fn describe() {
     describe_counter!(RECORDS, Unit::Count, "records appended to group logs");
     describe_histogram!(LOAD_SECONDS, Unit::Seconds, "duration of loading a shard of groups");
     describe_counter!(LOAD_FAILURES, Unit::Count, "failed loads of a shard of groups");
+    describe_histogram!(MARKER_SECONDS, Unit::Seconds, "duration of telling an outcome to all");
+    describe_counter!(MARKERS_LATE, Unit::Count, "transactions that keep readers waiting");
     describe_counter!(SNAPSHOTS, Unit::Count, "snapshots of group state");
 }
 
@@ -43,6 +49,14 @@ pub(crate) fn loaded(seconds: f64) {
 
 pub(crate) fn load_failed() {
     counter!(LOAD_FAILURES).increment(1);
+}
+
+pub(crate) fn transaction_ended(seconds: f64) {
+    histogram!(MARKER_SECONDS).record(seconds);
+}
+
+pub(crate) fn markers_late() {
+    counter!(MARKERS_LATE).increment(1);
 }
 
 pub(crate) fn snapshot_taken() {

@@ -50,6 +50,10 @@ impl StateLog for PartitionLog {
         }
     }
 
+    fn epoch(&self) -> i32 {
+        self.partition.epoch()
+    }
+
     fn append(&self, records: &[Bytes]) -> Result<Appended, AppendError> {
         let now_ms = self.clock.now_ms();
         let mut builder = BatchBuilder::new();

@@ -16,10 +16,15 @@ use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFe
 use protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
+use protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
+use protocol::messages::txn_offset_commit_response::{
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
 use protocol::messages::{
-    ConsumerGroupHeartbeatResponse, GroupId, HeartbeatResponse, JoinGroupResponse,
-    LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteResponse,
-    SyncGroupResponse,
+    AddOffsetsToTxnResponse, ConsumerGroupHeartbeatResponse, EndTxnResponse, GroupId,
+    HeartbeatResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteResponse, ProducerId, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 
 use coordinator::{Command, Reply};
@@ -46,6 +51,11 @@ pub(super) enum Refusable {
     ConsumerHeartbeat,
     Commit(OffsetCommitResponse),
     DeleteOffsets,
+    TxnCommit(TxnOffsetCommitResponse),
+    InitProducer,
+    AddPartitions { count: usize },
+    AddOffsets,
+    EndTxn,
 }
 
 impl Refusable {
@@ -59,7 +69,18 @@ impl Refusable {
             Command::ConsumerGroupHeartbeat(_) => Self::ConsumerHeartbeat,
             Command::OffsetCommit(request) => Self::Commit(commit_shape(request)),
             Command::OffsetDelete(_) => Self::DeleteOffsets,
-            Command::OffsetFetch(_)
+            Command::TxnOffsetCommit(request) => Self::TxnCommit(txn_commit_shape(request)),
+            Command::InitProducerId(_) => Self::InitProducer,
+            Command::AddPartitions(request) => {
+                Self::AddPartitions { count: request.partitions.len() }
+            }
+            Command::AddOffsetsToTxn(_) => Self::AddOffsets,
+            Command::EndTxn(..) => Self::EndTxn,
+            Command::WriteMarker(_)
+            | Command::MarkersWritten(_)
+            | Command::DescribeTransactions(_)
+            | Command::ListTransactions(_)
+            | Command::OffsetFetch(_)
             | Command::DescribeGroups(_)
             | Command::ConsumerGroupDescribe(_)
             | Command::ListGroups(_)
@@ -106,6 +127,38 @@ impl Refusable {
             Self::DeleteOffsets => {
                 Reply::OffsetDelete(OffsetDeleteResponse::default().with_error_code(code))
             }
+            other => other.refuse_transactional(refusal.code()),
+        }
+    }
+
+    /// The answer of a request about a transaction that failed with `code`.
+    pub(super) fn refuse_transactional(self, code: ErrorCode) -> Reply {
+        let number = code.code();
+        match self {
+            Self::TxnCommit(mut response) => {
+                let topics = response.topics.iter_mut();
+                for partition in topics.flat_map(|topic| &mut topic.partitions) {
+                    partition.error_code = number;
+                }
+                Reply::TxnOffsetCommit(response)
+            }
+            Self::InitProducer => Reply::InitProducerId(
+                InitProducerIdResponse::default()
+                    .with_error_code(number)
+                    .with_producer_id(ProducerId(-1))
+                    .with_producer_epoch(-1),
+            ),
+            Self::AddPartitions { count } => Reply::AddPartitions(vec![code; count]),
+            Self::AddOffsets => {
+                Reply::AddOffsetsToTxn(AddOffsetsToTxnResponse::default().with_error_code(number))
+            }
+            Self::EndTxn => Reply::EndTxn(
+                EndTxnResponse::default()
+                    .with_error_code(number)
+                    .with_producer_id(ProducerId(-1))
+                    .with_producer_epoch(-1),
+            ),
+            _ => unreachable!("a request about a group"),
         }
     }
 }
@@ -121,6 +174,19 @@ fn commit_shape(request: &OffsetCommitRequest) -> OffsetCommitResponse {
             .with_partitions(partitions.collect())
     };
     OffsetCommitResponse::default().with_topics(request.topics.iter().map(topic).collect())
+}
+
+fn txn_commit_shape(request: &TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
+    let topic = |topic: &TxnOffsetCommitRequestTopic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+        });
+        TxnOffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    };
+    TxnOffsetCommitResponse::default().with_topics(request.topics.iter().map(topic).collect())
 }
 
 pub(super) fn refuse_fetch(

@@ -1,4 +1,4 @@
-//! Which shard a group request goes to, and how the parts of one that concerns several come
+//! Which shard a request about a group goes to, and how the parts of one that concerns several come
 //! together again.
 //!
 //! Everything is handed to the shards before a function here returns, so that requests of one lane
@@ -7,7 +7,6 @@
 use coordinator::{Command, Reply};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::internal::WriteTxnMarkersResponse;
 use hop::{HopHeader, Request, Response};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
@@ -25,13 +24,16 @@ use super::refusal::{
     Refusable, refuse_consumer_description, refuse_deletion, refuse_description, refuse_fetch,
 };
 use super::shard::{Client, Refusal};
+use super::transactions::neighbours;
+
+mod transactions;
 
 /// A command that was handed to a shard, or was not.
 type Sent = Result<oneshot::Receiver<Reply>, Refusal>;
 
-/// How a request for several groups is split up: its items, their groups, their answers.
+/// How a request for several groups is split up: its items, their keys, their answers.
 struct Scatter<T, R> {
-    group: fn(&T) -> &StrBytes,
+    key: fn(&T) -> &StrBytes,
     command: fn(Vec<T>) -> Command,
     answers: fn(Reply) -> Option<Vec<R>>,
     refuse: fn(&T, ErrorCode) -> R,
@@ -78,15 +80,7 @@ impl Shards {
             Request::ConsumerGroupDescribe(request) => self.describe_consumers(header, request),
             Request::DeleteGroups(request) => self.delete(header, request),
             Request::ListGroups(request) => self.list(header, &request),
-            Request::WriteTxnMarkers(request) => {
-                // No transaction has offsets here yet; the sender tries again.
-                let code = i32::from(ErrorCode::CoordinatorNotAvailable.code());
-                let count = request.markers.iter().map(|marker| marker.partitions.len()).sum();
-                let error_codes = vec![code; count];
-                let answer = Response::WriteTxnMarkers(WriteTxnMarkersResponse { error_codes });
-                std::future::ready(answer).boxed()
-            }
-            other => unreachable!("{} is no group request", other.api().name()),
+            other => self.call_transactional(header, other),
         }
     }
 
@@ -97,7 +91,7 @@ impl Shards {
         command: Command,
     ) -> BoxFuture<'static, Response> {
         let refusable = Refusable::of(&command).expect("a command for one group");
-        let sent = self.send(self.shard_of(header, group), header, command);
+        let sent = self.send(self.shard_of(header.tenant, group), header, command);
         async move {
             let reply = match answer(sent).await {
                 Ok(reply) => reply,
@@ -114,9 +108,11 @@ impl Shards {
         request: OffsetFetchRequest,
     ) -> BoxFuture<'static, Response> {
         let scatter = Scatter {
-            group: |group: &OffsetFetchRequestGroup| &group.group_id,
-            command: |groups| {
-                Command::OffsetFetch(OffsetFetchRequest::default().with_groups(groups))
+            key: |group: &OffsetFetchRequestGroup| &group.group_id,
+            command: if request.require_stable {
+                |groups| fetch_command(groups, true)
+            } else {
+                |groups| fetch_command(groups, false)
             },
             answers: |reply| match reply {
                 Reply::OffsetFetch(response) => Some(response.groups),
@@ -136,7 +132,7 @@ impl Shards {
         request: DescribeGroupsRequest,
     ) -> BoxFuture<'static, Response> {
         let scatter = Scatter {
-            group: |group: &GroupId| group,
+            key: |group: &GroupId| group,
             command: |groups| {
                 Command::DescribeGroups(DescribeGroupsRequest::default().with_groups(groups))
             },
@@ -157,7 +153,7 @@ impl Shards {
         request: ConsumerGroupDescribeRequest,
     ) -> BoxFuture<'static, Response> {
         let scatter = Scatter {
-            group: |group: &GroupId| group,
+            key: |group: &GroupId| group,
             command: |groups| {
                 let request = ConsumerGroupDescribeRequest::default().with_group_ids(groups);
                 Command::ConsumerGroupDescribe(request)
@@ -179,7 +175,7 @@ impl Shards {
         request: DeleteGroupsRequest,
     ) -> BoxFuture<'static, Response> {
         let scatter = Scatter {
-            group: |group: &GroupId| group,
+            key: |group: &GroupId| group,
             command: |groups| {
                 Command::DeleteGroups(DeleteGroupsRequest::default().with_groups_names(groups))
             },
@@ -203,7 +199,7 @@ impl Shards {
     ) -> BoxFuture<'static, Vec<R>> {
         let mut by_shard: std::collections::BTreeMap<i32, Vec<(usize, T)>> = Default::default();
         for (position, item) in items.into_iter().enumerate() {
-            let shard = self.shard_of(header, (scatter.group)(&item));
+            let shard = self.shard_of(header.tenant, (scatter.key)(&item));
             by_shard.entry(shard).or_default().push((position, item));
         }
         let mut sent: Vec<(Vec<(usize, T)>, Sent)> = Vec::with_capacity(by_shard.len());
@@ -258,17 +254,21 @@ impl Shards {
     }
 
     fn send(&self, shard: i32, header: &HopHeader, command: Command) -> Sent {
-        let client = Client {
-            tenant: header.tenant,
-            id: header.client_id.clone(),
-            host: header.client_host.clone(),
-        };
-        let sent = self.send_to(shard, client, command);
+        let sent = self.here.send(shard, client(header), command);
         if sent.is_err() {
             metrics::refused();
         }
         sent
     }
+}
+
+fn fetch_command(groups: Vec<OffsetFetchRequestGroup>, stable: bool) -> Command {
+    let request = OffsetFetchRequest::default().with_groups(groups).with_require_stable(stable);
+    Command::OffsetFetch(request)
+}
+
+fn client(header: &HopHeader) -> Client {
+    Client { tenant: header.tenant, id: header.client_id.clone(), host: header.client_host.clone() }
 }
 
 /// The shard's answer. One that goes away without a word is not the coordinator any more.
@@ -290,5 +290,13 @@ fn response(reply: Reply) -> Response {
         Reply::DescribeGroups(response) => Response::DescribeGroups(response),
         Reply::ListGroups(response) => Response::ListGroups(response),
         Reply::DeleteGroups(response) => Response::DeleteGroups(response),
+        Reply::TxnOffsetCommit(response) => Response::TxnOffsetCommit(response),
+        Reply::InitProducerId(response) => Response::InitProducerId(response),
+        Reply::AddPartitions(codes) => Response::AddTxnPartitions(neighbours::answer(&codes)),
+        Reply::AddOffsetsToTxn(response) => Response::AddOffsetsToTxn(response),
+        Reply::EndTxn(response) => Response::EndTxn(response),
+        Reply::DescribeTransactions(response) => Response::DescribeTransactions(response),
+        Reply::ListTransactions(response) => Response::ListTransactions(response),
+        Reply::Marker(_) | Reply::MarkersWritten => unreachable!("no request asks for this"),
     }
 }

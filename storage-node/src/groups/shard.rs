@@ -20,13 +20,14 @@ use coordinator::{Command, Reply, Topics};
 use futures::FutureExt;
 use process::{Clock, Drain};
 use protocol::StrBytes;
-use protocol::ids::TenantId;
+use protocol::ids::{TenantId, TopicId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::{INBOX_COMMANDS_MAX, RETRY_MAX, RETRY_MIN};
 use super::state_log::StateLog;
+use super::transactions::neighbours::Neighbours;
 
 mod append;
 mod load;
@@ -74,6 +75,12 @@ enum Status {
 pub(crate) struct Parts {
     /// The internal partition's index, for the log.
     pub(crate) index: i32,
+    /// The internal topic.
+    pub(crate) topic: TopicId,
+    /// How many partitions it has.
+    pub(crate) count: i32,
+    /// The rest of the cluster.
+    pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) config: coordinator::Config,
     pub(crate) snapshot_records: usize,
     pub(crate) clock: Clock,

@@ -17,6 +17,9 @@ pub(crate) trait StateLog: Send + Sync + 'static {
     /// Hands every record from the log start to the end to `each`. Returns the next offset.
     async fn replay(&self, each: &mut ReplayFn<'_>) -> Result<i64, ReplayError>;
 
+    /// The epoch under which the log is ours.
+    fn epoch(&self) -> i32;
+
     /// Appends records as one batch. Calls are in log order; nothing is appended on error.
     fn append(&self, records: &[Bytes]) -> Result<Appended, AppendError>;
 

@@ -127,6 +127,7 @@ pub(crate) fn marker(topic: TopicId, partitions: &[i32], epoch: i32, commit: boo
         commit,
         partitions: partitions.iter().map(partition).collect(),
         transaction_version: 1,
+        coordinator: 0,
     }
 }
 

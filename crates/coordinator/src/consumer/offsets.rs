@@ -21,6 +21,22 @@ impl ConsumerLedger {
         self.check_epoch(member_id, epoch)
     }
 
+    /// May this client commit offsets in a transaction (KIP-447)? One that names neither member nor
+    /// epoch is fenced by its transactional id alone; the others hear of epochs as of generations.
+    pub(crate) fn check_txn_commit(
+        &self,
+        member_id: &StrBytes,
+        epoch: i32,
+    ) -> Result<(), ErrorCode> {
+        if epoch < 0 && (member_id.is_empty() || self.members.is_empty()) {
+            return Ok(());
+        }
+        self.check_epoch(member_id, epoch).map_err(|code| match code {
+            ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
+            code => code,
+        })
+    }
+
     /// May this client read the group's offsets? Administrators name no member.
     pub(crate) fn check_fetch(
         &self,

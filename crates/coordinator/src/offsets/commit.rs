@@ -17,7 +17,7 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::owned::owned;
 use crate::record::{CommittedOffset, GroupKey, Record, TopicPartition};
 
-type Commits = Vec<(TopicPartition, CommittedOffset)>;
+pub(super) type Commits = Vec<(TopicPartition, CommittedOffset)>;
 
 impl Coordinator {
     pub(crate) fn offset_commit(
@@ -53,8 +53,7 @@ impl Coordinator {
         }
         let generation = request.generation_id_or_member_epoch;
         let key = GroupKey { tenant: caller.tenant, group: request.group_id.0.clone() };
-        let exists = self.groups.contains_key(&key) || self.ledger.get(&key).is_some();
-        if !exists && generation >= 0 {
+        if generation >= 0 && !self.knows_group(&key) {
             return Err(ErrorCode::GroupIdNotFound);
         }
         if let Some(group) = self.consumer(&key) {
@@ -79,21 +78,36 @@ impl Coordinator {
             if metadata.is_some_and(|text| self.is_too_long(text)) {
                 return ErrorCode::OffsetMetadataTooLarge;
             }
-            let committed = CommittedOffset {
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch.max(-1),
-                // A client that sends null reads back an empty text, as from Kafka.
-                metadata: metadata.map(owned).unwrap_or_default(),
-                committed_at_ms: now_ms,
-            };
+            let (offset, epoch) = (partition.committed_offset, partition.committed_leader_epoch);
+            let committed = committed_offset(offset, epoch, metadata, now_ms);
             commits.push((TopicPartition { topic, index: partition.partition_index }, committed));
             ErrorCode::None
         })
     }
 
-    fn is_too_long(&self, metadata: &StrBytes) -> bool {
+    pub(super) fn knows_group(&self, key: &GroupKey) -> bool {
+        self.groups.contains_key(key) || self.ledger.get(key).is_some()
+    }
+
+    pub(super) fn is_too_long(&self, metadata: &StrBytes) -> bool {
         let max = self.config.offset_metadata_max;
         metadata.len() > max && metadata.encode_utf16().count() > max
+    }
+}
+
+/// The offset as it is kept.
+pub(super) fn committed_offset(
+    offset: i64,
+    leader_epoch: i32,
+    metadata: Option<&StrBytes>,
+    now_ms: i64,
+) -> CommittedOffset {
+    CommittedOffset {
+        offset,
+        leader_epoch: leader_epoch.max(-1),
+        // A client that sends null reads back an empty text, as from Kafka.
+        metadata: metadata.map(owned).unwrap_or_default(),
+        committed_at_ms: now_ms,
     }
 }
 

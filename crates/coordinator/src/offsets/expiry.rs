@@ -50,7 +50,7 @@ impl Coordinator {
     fn expire_group(&mut self, now_ms: i64, key: GroupKey, out: &mut Outputs) {
         let Some(ledger) = self.ledger.get(&key) else { return };
         let expired = self.expired(now_ms, &key);
-        let nothing_left = expired.len() == ledger.offsets.len();
+        let nothing_left = expired.len() == ledger.offsets.len() && ledger.pending.is_empty();
         if nothing_left && ledger.is_empty() && !self.groups.contains_key(&key) {
             self.emit(Record::GroupDeleted { group: key }, out);
             return;
@@ -90,7 +90,9 @@ impl Coordinator {
         let empty_since_ms = ledger.empty_since_ms().filter(|_| empty);
         let expired = ledger.offsets.iter().filter(|(at, committed)| {
             let unused_since_ms = empty_since_ms.unwrap_or(committed.committed_at_ms);
-            unused_since_ms <= deadline_ms && !self.may_read(key, &readers, at.topic)
+            unused_since_ms <= deadline_ms
+                && !ledger.pending.is_unstable(at)
+                && !self.may_read(key, &readers, at.topic)
         });
         expired.map(|(at, _)| *at).collect()
     }

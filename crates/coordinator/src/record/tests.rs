@@ -2,14 +2,15 @@
 
 mod consumer;
 
-use proptest::prelude::{Strategy, any};
+use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, option, prop_assert_eq, prop_oneof, proptest};
 use uuid::Uuid;
 
 use super::{
     Bytes, CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, StrBytes,
-    TenantId, TopicId, TopicPartition,
+    TenantId, TopicId, TopicPartition, TransactionKey,
 };
+use crate::transactions::{Producer, Transaction, TransactionState};
 
 fn text() -> impl Strategy<Value = StrBytes> {
     ".{0,12}".prop_map(StrBytes::from)
@@ -64,6 +65,36 @@ fn membership() -> impl Strategy<Value = Membership> {
     )
 }
 
+fn producer() -> impl Strategy<Value = Producer> {
+    (any::<i64>(), any::<i16>()).prop_map(|(id, epoch)| Producer { id, epoch })
+}
+
+fn transaction() -> impl Strategy<Value = Transaction> {
+    let states = prop_oneof![
+        Just(TransactionState::Empty),
+        Just(TransactionState::Ongoing),
+        Just(TransactionState::PrepareCommit),
+        Just(TransactionState::PrepareAbort),
+        Just(TransactionState::CompleteCommit),
+        Just(TransactionState::CompleteAbort),
+    ];
+    let owners = (producer(), any::<bool>(), option::of(producer()), option::of(producer()));
+    let times = (any::<i32>(), option::of(any::<i64>()), any::<i64>());
+    (owners, states, collection::btree_set(partition(), 0..4), times).prop_map(
+        |((producer, bumped, previous, next), state, partitions, times)| Transaction {
+            producer,
+            bumped,
+            previous,
+            next,
+            timeout_ms: times.0,
+            state,
+            partitions,
+            started_at_ms: times.1,
+            updated_at_ms: times.2,
+        },
+    )
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let group =
         (any::<u32>(), text()).prop_map(|(id, group)| GroupKey { tenant: TenantId(id), group });
@@ -77,6 +108,16 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|offsets| Record::OffsetsCommitted { group: nobody(), offsets }),
         collection::vec(partition(), 0..4)
             .prop_map(|partitions| Record::OffsetsDeleted { group: nobody(), partitions }),
+        (producer(), collection::vec((partition(), offset()), 0..4)).prop_map(
+            |(producer, offsets)| Record::OffsetsPending { group: nobody(), producer, offsets }
+        ),
+        (producer(), any::<bool>()).prop_map(|(producer, commit)| Record::Marker {
+            tenant: TenantId::DEFAULT,
+            producer,
+            commit,
+        }),
+        transaction().prop_map(|transaction| Record::Transaction { key: no_id(), transaction }),
+        any::<bool>().prop_map(|_| Record::TransactionExpired { key: no_id() }),
     ];
     (group, kind).prop_map(|(key, mut record)| {
         match &mut record {
@@ -85,7 +126,12 @@ fn record() -> impl Strategy<Value = Record> {
             | Record::Consumer { group, .. }
             | Record::GroupDeleted { group }
             | Record::OffsetsCommitted { group, .. }
-            | Record::OffsetsDeleted { group, .. } => *group = key,
+            | Record::OffsetsDeleted { group, .. }
+            | Record::OffsetsPending { group, .. } => *group = key,
+            Record::Marker { tenant, .. } => *tenant = key.tenant,
+            Record::Transaction { key: of, .. } | Record::TransactionExpired { key: of } => {
+                *of = TransactionKey { tenant: key.tenant, id: key.group };
+            }
         }
         record
     })
@@ -93,6 +139,10 @@ fn record() -> impl Strategy<Value = Record> {
 
 fn nobody() -> GroupKey {
     GroupKey { tenant: TenantId::DEFAULT, group: "".into() }
+}
+
+fn no_id() -> TransactionKey {
+    TransactionKey { tenant: TenantId::DEFAULT, id: "".into() }
 }
 
 proptest! {
@@ -157,9 +207,54 @@ fn the_bytes_of_version_1_never_change() {
             format!("010803120167 3a16 0a14 {topic} 1006"),
         ),
     ];
+    assert_golden(golden);
+}
+
+fn assert_golden<const N: usize>(golden: [(Record, String); N]) {
     for (record, bytes) in golden {
         assert_eq!(hex(&record.encode()), bytes.replace(' ', ""), "{record:?}");
     }
+}
+
+#[test]
+fn nor_do_those_of_transactions() {
+    let group = GroupKey { tenant: TenantId(3), group: "g".into() };
+    let at = TopicPartition { topic: TopicId(Uuid::from_u128(5)), index: 6 };
+    let committed =
+        CommittedOffset { offset: 7, leader_epoch: -1, metadata: "m".into(), committed_at_ms: 8 };
+    let topic = "0a1000000000000000000000000000000005";
+    let key = || TransactionKey { tenant: TenantId(3), id: "g".into() };
+    let producer = Producer { id: 11, epoch: 12 };
+    let transaction = Transaction {
+        producer,
+        bumped: true,
+        previous: Some(Producer { id: 11, epoch: 11 }),
+        next: Some(Producer { id: 13, epoch: 0 }),
+        timeout_ms: 14,
+        state: TransactionState::PrepareAbort,
+        partitions: [at].into(),
+        started_at_ms: Some(15),
+        updated_at_ms: 16,
+    };
+    let golden = [
+        (
+            Record::OffsetsPending { group, producer, offsets: vec![(at, committed)] },
+            format!("010803120167 820325 0a04 080b100c 121d {topic} 1006 1807 2001 2a016d 3008"),
+        ),
+        (
+            Record::Marker { tenant: TenantId(3), producer, commit: true },
+            "010803 8a0308 0a04 080b100c 1001".to_owned(),
+        ),
+        (
+            Record::Transaction { key: key(), transaction },
+            format!(
+                "010803120167 820430 0a04 080b100c 1001 1a04 080b100b 2202 080d \
+                 280e 3003 3a14 {topic} 1006 400f 4810"
+            ),
+        ),
+        (Record::TransactionExpired { key: key() }, "010803120167 8a0400".to_owned()),
+    ];
+    assert_golden(golden);
 }
 
 #[test]

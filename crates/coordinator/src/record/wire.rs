@@ -2,20 +2,25 @@
 //!
 //! ```text
 //! byte 0      version, 1
-//! byte 1..    protobuf `Envelope`: tenant, group, and one of the kinds below
+//! byte 1..    protobuf `Envelope`: tenant, group or transactional id, and one of the kinds below
 //! ```
 //!
 //! Field numbers are persisted: never reuse or renumber one. Tag 16 of `Kind` is KIP-848 consumer
-//! groups; 32 and up are kept for share groups, 48 and up for pending transactional
-//! offsets. An envelope without a kind we know is an error, never skipped.
+//! groups; 32 and up are kept for share groups; 48 and up are pending transactional offsets, 64 and
+//! up transactions. An envelope without a kind we know is an error, never skipped.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use protocol::StrBytes;
 use protocol::ids::{TenantId, TopicId};
 
+mod transactions;
+
+use transactions::{WireMarker, WirePending, WireTransaction};
+
 use super::{
     CommittedOffset, GroupKey, MemberRecord, Membership, Record, RecordError, TopicPartition,
+    TransactionKey,
 };
 
 mod consumer;
@@ -31,7 +36,7 @@ struct Envelope {
     tenant: u32,
     #[prost(string, tag = "2")]
     group: String,
-    #[prost(oneof = "Kind", tags = "3, 4, 5, 6, 7, 16")]
+    #[prost(oneof = "Kind", tags = "3, 4, 5, 6, 7, 16, 48, 49, 64, 65")]
     kind: Option<Kind>,
 }
 
@@ -49,6 +54,14 @@ enum Kind {
     OffsetsDeleted(WirePartitions),
     #[prost(message, tag = "16")]
     Consumer(WireConsumer),
+    #[prost(message, tag = "48")]
+    OffsetsPending(WirePending),
+    #[prost(message, tag = "49")]
+    Marker(WireMarker),
+    #[prost(message, tag = "64")]
+    Transaction(WireTransaction),
+    #[prost(message, tag = "65")]
+    TransactionExpired(WireDeleted),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -141,12 +154,9 @@ struct WirePartition {
 }
 
 pub(super) fn encode(record: &Record) -> Bytes {
-    let group = record.group();
-    let envelope = Envelope {
-        tenant: group.tenant.0,
-        group: group.group.to_string(),
-        kind: Some(kind_of(record)),
-    };
+    let (tenant, about) = record.about();
+    let envelope =
+        Envelope { tenant: tenant.0, group: about.to_owned(), kind: Some(kind_of(record)) };
     let mut out = BytesMut::with_capacity(1 + envelope.encoded_len());
     out.put_u8(VERSION);
     envelope.encode_raw(&mut out);
@@ -159,7 +169,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
         return Err(RecordError::Version { version: *version });
     }
     let envelope = Envelope::decode(body)?;
-    let group = GroupKey { tenant: TenantId(envelope.tenant), group: envelope.group.into() };
+    let (tenant, about) = (TenantId(envelope.tenant), StrBytes::from(envelope.group));
+    let group = GroupKey { tenant, group: about.clone() };
+    let key = TransactionKey { tenant, id: about };
     Ok(match envelope.kind.ok_or(RecordError::Malformed("unknown kind"))? {
         Kind::Membership(wire) => Record::Membership { group, membership: wire.into() },
         Kind::GenerationPromised(wire) => {
@@ -175,6 +187,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
             let partitions = wire.partitions.iter().map(|at| partition(&at.topic, at.index));
             Record::OffsetsDeleted { group, partitions: partitions.collect::<Result<_, _>>()? }
         }
+        Kind::OffsetsPending(wire) => {
+            let producer = transactions::producer(wire.producer)?;
+            let offsets = wire.offsets.into_iter().map(offset).collect::<Result<_, _>>()?;
+            Record::OffsetsPending { group, producer, offsets }
+        }
+        Kind::Marker(wire) => {
+            let producer = transactions::producer(wire.producer)?;
+            Record::Marker { tenant, producer, commit: wire.commit }
+        }
+        Kind::Transaction(wire) => Record::Transaction { key, transaction: wire.try_into()? },
+        Kind::TransactionExpired(_) => Record::TransactionExpired { key },
     })
 }
 
@@ -187,24 +210,34 @@ fn kind_of(record: &Record) -> Kind {
         Record::Consumer { change, .. } => Kind::Consumer(change.into()),
         Record::GroupDeleted { .. } => Kind::GroupDeleted(WireDeleted {}),
         Record::OffsetsCommitted { offsets, .. } => {
-            let offsets = offsets.iter().map(|(at, committed)| WireOffset {
-                topic: Bytes::copy_from_slice(at.topic.as_bytes()),
-                index: at.index,
-                offset: committed.offset,
-                leader_epoch: committed.leader_epoch,
-                metadata: committed.metadata.to_string(),
-                committed_at_ms: committed.committed_at_ms,
-            });
-            Kind::OffsetsCommitted(WireOffsets { offsets: offsets.collect() })
+            Kind::OffsetsCommitted(WireOffsets { offsets: wire_offsets(offsets) })
         }
         Record::OffsetsDeleted { partitions, .. } => {
-            let partitions = partitions.iter().map(|at| WirePartition {
-                topic: Bytes::copy_from_slice(at.topic.as_bytes()),
-                index: at.index,
-            });
-            Kind::OffsetsDeleted(WirePartitions { partitions: partitions.collect() })
+            let partitions = partitions.iter().map(WirePartition::from).collect();
+            Kind::OffsetsDeleted(WirePartitions { partitions })
         }
+        Record::OffsetsPending { producer, offsets, .. } => Kind::OffsetsPending(WirePending {
+            producer: Some(producer.into()),
+            offsets: wire_offsets(offsets),
+        }),
+        Record::Marker { producer, commit, .. } => {
+            Kind::Marker(WireMarker { producer: Some(producer.into()), commit: *commit })
+        }
+        Record::Transaction { transaction, .. } => Kind::Transaction(transaction.into()),
+        Record::TransactionExpired { .. } => Kind::TransactionExpired(WireDeleted {}),
     }
+}
+
+fn wire_offsets(offsets: &[(TopicPartition, CommittedOffset)]) -> Vec<WireOffset> {
+    let offsets = offsets.iter().map(|(at, committed)| WireOffset {
+        topic: Bytes::copy_from_slice(at.topic.as_bytes()),
+        index: at.index,
+        offset: committed.offset,
+        leader_epoch: committed.leader_epoch,
+        metadata: committed.metadata.to_string(),
+        committed_at_ms: committed.committed_at_ms,
+    });
+    offsets.collect()
 }
 
 fn partition(topic: &[u8], index: i32) -> Result<TopicPartition, RecordError> {
@@ -220,6 +253,12 @@ fn offset(wire: WireOffset) -> Result<(TopicPartition, CommittedOffset), RecordE
         committed_at_ms: wire.committed_at_ms,
     };
     Ok((partition(&wire.topic, wire.index)?, committed))
+}
+
+impl From<&TopicPartition> for WirePartition {
+    fn from(at: &TopicPartition) -> Self {
+        Self { topic: Bytes::copy_from_slice(at.topic.as_bytes()), index: at.index }
+    }
 }
 
 impl From<&Membership> for WireMembership {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use coordinator::{Caller, Command, Config, Coordinator, Outputs, Record, Reply, Token};
+use coordinator::{
+    Caller, Command, Config, Coordinator, Markers, Outputs, Record, Reply, Shard, Token,
+};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::ids::{TenantId, TopicId};
@@ -18,6 +20,11 @@ use protocol::messages::{
     SyncGroupResponse,
 };
 use uuid::Uuid;
+
+/// The internal partition, in the life of the coordinator of this number.
+pub(crate) fn shard(incarnation: u64) -> Shard {
+    Shard { topic: topic(999), count: 50, epoch: i32::try_from(incarnation).expect("few lives") }
+}
 
 /// The group that clients belong to unless told otherwise.
 pub(crate) const GROUP: &str = "group";
@@ -32,10 +39,12 @@ pub(crate) fn topic(number: u128) -> TopicId {
 
 mod client;
 mod consumer;
+mod producer;
 mod topics;
 
 pub(crate) use client::{Client, leave};
 pub(crate) use consumer::{Consumer, HEARTBEAT_MS, heard, settle};
+pub(crate) use producer::{PRODUCER_IDS, TRANSACTION_MS, TransactionalProducer, partition};
 pub(crate) use topics::TopicTable;
 
 /// What a consumer says it subscribes to.
@@ -86,6 +95,10 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     /// All records, as the log would hold them.
     pub(crate) log: Vec<Bytes>,
+    /// What the host was given to write to partitions, and has not written.
+    pub(crate) markers: Vec<Markers>,
+    next_producer_id: i64,
+    no_producer_ids: bool,
     answers: BTreeMap<Token, Reply>,
     next_token: u64,
     incarnation: u64,
@@ -98,11 +111,15 @@ impl World {
 
     pub(crate) fn with(config: Config) -> Self {
         let topics = Arc::new(TopicTable::default());
-        let mut coordinator = Coordinator::new(config.clone(), 0, Arc::clone(&topics) as _);
+        let shared = Arc::clone(&topics) as _;
+        let mut coordinator = Coordinator::new(config.clone(), shard(0), 0, shared);
         let now_ms = 1_000_000;
         coordinator.loaded(now_ms);
-        Self {
+        let mut world = Self {
             coordinator,
+            markers: Vec::new(),
+            next_producer_id: PRODUCER_IDS,
+            no_producer_ids: false,
             config,
             topics,
             now_ms,
@@ -110,7 +127,9 @@ impl World {
             answers: BTreeMap::new(),
             next_token: 0,
             incarnation: 0,
-        }
+        };
+        world.bring_producer_ids();
+        world
     }
 
     /// A world in which the first member makes the first generation.
@@ -122,13 +141,15 @@ impl World {
     pub(crate) fn fail_over(&mut self) {
         self.incarnation += 1;
         let seed = self.incarnation;
-        let mut successor =
-            Coordinator::new(self.config.clone(), seed, Arc::clone(&self.topics) as _);
+        let (config, topics) = (self.config.clone(), Arc::clone(&self.topics) as _);
+        let mut successor = Coordinator::new(config, shard(seed), seed, topics);
         for bytes in &self.log {
             successor.apply(&Record::decode(bytes).expect("the log is readable"));
         }
         successor.loaded(self.now_ms);
         self.coordinator = successor;
+        self.markers = self.coordinator.unfinished();
+        self.bring_producer_ids();
     }
 
     pub(crate) fn send(&mut self, caller: &Client, command: Command) -> Token {
@@ -172,6 +193,8 @@ impl World {
 
     fn absorb(&mut self, out: Outputs) {
         self.log.extend(out.records.iter().map(Record::encode));
+        self.markers.extend(out.markers);
+        self.bring_producer_ids();
         for (token, reply) in out.replies {
             let before = self.answers.insert(token, reply);
             assert!(before.is_none(), "{token:?} was answered twice");
@@ -299,13 +322,45 @@ impl World {
         group: &'static str,
         topics: Option<Vec<OffsetFetchRequestTopics>>,
     ) -> OffsetFetchResponseGroup {
+        self.fetch_as(group, topics, false)
+    }
+
+    /// OffsetFetch of a client that wants only what no transaction can change any more.
+    pub(crate) fn fetch_stable(
+        &mut self,
+        group: &'static str,
+        topics: Option<Vec<OffsetFetchRequestTopics>>,
+    ) -> OffsetFetchResponseGroup {
+        self.fetch_as(group, topics, true)
+    }
+
+    fn fetch_as(
+        &mut self,
+        group: &'static str,
+        topics: Option<Vec<OffsetFetchRequestTopics>>,
+        stable: bool,
+    ) -> OffsetFetchResponseGroup {
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(StrBytes::from(group).into())
             .with_topics(topics);
-        let request = OffsetFetchRequest::default().with_groups(vec![group]);
+        let request =
+            OffsetFetchRequest::default().with_groups(vec![group]).with_require_stable(stable);
         let token = self.send_as(TenantId::DEFAULT, "c", Command::OffsetFetch(request));
         let Reply::OffsetFetch(response) = self.answer(token) else { panic!("no offsets") };
         response.groups[0].clone()
+    }
+
+    /// A stable position of [`GROUP`], or why there is none.
+    pub(crate) fn stable_offset(&mut self, at: (u128, i32)) -> Result<i64, ErrorCode> {
+        let topics = OffsetFetchRequestTopics::default()
+            .with_topic_id(topic(at.0).0)
+            .with_partition_indexes(vec![at.1]);
+        let fetched = self.fetch_stable(GROUP, Some(vec![topics]));
+        let partition = &fetched.topics[0].partitions[0];
+        match ErrorCode::from_code(partition.error_code) {
+            ErrorCode::None => Ok(partition.committed_offset),
+            code => Err(code),
+        }
     }
 }
 

@@ -1,15 +1,29 @@
-//! Whatever happens, the log says what the coordinator knows; and every request is answered once.
+//! Whatever happens, the log says what the coordinator knows; every request is answered once; and
+//! every transaction ends.
 
 use std::sync::Arc;
 
+use coordinator::TransactionVersion::{V1, V2};
 use coordinator::{Config, Coordinator, Record, Token};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use protocol::StrBytes;
+use protocol::error::ErrorCode;
 
-use crate::dsl::{Client, Consumer, TopicTable, World};
+use crate::dsl::{Client, Consumer, TopicTable, TransactionalProducer, World, shard};
 
-/// Something that happens to the group.
+/// Producers of both versions, two of each with one transactional id.
+const PRODUCERS: usize = 4;
+
+fn producers() -> Vec<TransactionalProducer> {
+    let kinds = [("old", V1), ("old", V1), ("new", V2), ("new", V2)];
+    let producers: Vec<_> =
+        kinds.into_iter().map(|(id, version)| TransactionalProducer::new(id, version)).collect();
+    assert_eq!(producers.len(), PRODUCERS);
+    producers
+}
+
+/// Something that happens to the group, or to the transactions of its members.
 #[derive(Debug, Clone)]
 enum Step {
     Join(usize),
@@ -24,8 +38,30 @@ enum Step {
     TopicGrows(u128, i32),
     CommitOutside(i32, i64),
     DeleteGroup,
+    Transactional(usize, Act),
+    WriteMarkers,
     Advance(i64),
     FailOver,
+}
+
+/// What a transactional producer does.
+#[derive(Debug, Clone)]
+enum Act {
+    Init,
+    AddPartition(i32),
+    AddOffsets,
+    CommitOffset(i32, i64),
+    End(bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        2 => Just(Act::Init),
+        2 => (0..3_i32).prop_map(Act::AddPartition),
+        2 => Just(Act::AddOffsets),
+        3 => (0..3_i32, any::<i64>()).prop_map(|(at, offset)| Act::CommitOffset(at, offset)),
+        3 => any::<bool>().prop_map(Act::End),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -44,6 +80,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, at, offset)| Step::ConsumerCommits(who, at, offset)),
         1 => (1..4_u128, 0..6_i32).prop_map(|(topic, size)| Step::TopicGrows(topic, size)),
         1 => Just(Step::DeleteGroup),
+        12 => (0..PRODUCERS, act()).prop_map(|(who, act)| Step::Transactional(who, act)),
+        3 => Just(Step::WriteMarkers),
         4 => prop_oneof![Just(500), Just(4_000), Just(11_000), Just(70_000)].prop_map(Step::Advance),
         1 => Just(Step::FailOver),
     ]
@@ -51,7 +89,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What a coordinator knows that has read these records.
 fn replay(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
-    let mut replayed = Coordinator::new(Config::default(), 99, Arc::new(TopicTable::default()));
+    let topics = Arc::new(TopicTable::default());
+    let mut replayed = Coordinator::new(Config::default(), shard(99), 99, topics);
     records.into_iter().for_each(|record| replayed.apply(&record));
     replayed.snapshot()
 }
@@ -80,6 +119,7 @@ fn run(
     world: &mut World,
     actors: &mut [Actor],
     consumers: &mut [Consumer],
+    producers: &mut [TransactionalProducer],
     step: &Step,
     sent: &mut Vec<Token>,
 ) {
@@ -128,6 +168,8 @@ fn run(
             let command = coordinator::Command::DeleteGroups(request);
             world.send(&Client::new("admin"), command);
         }
+        Step::Transactional(who, act) => transact(world, &mut producers[*who], act),
+        Step::WriteMarkers => world.write_markers(),
         Step::Advance(ms) => world.advance(*ms),
         Step::FailOver => {
             world.fail_over();
@@ -137,6 +179,29 @@ fn run(
         }
     }
     actors.iter_mut().for_each(|actor| actor.poll(world));
+}
+
+fn transact(world: &mut World, producer: &mut TransactionalProducer, act: &Act) {
+    match act {
+        Act::Init => {
+            let _concurrent = producer.init(world);
+        }
+        Act::AddPartition(at) => {
+            producer.add(world, (1, *at));
+        }
+        Act::AddOffsets => {
+            producer.add_offsets(world);
+        }
+        Act::CommitOffset(at, offset) => {
+            // The host lets nothing through that the transaction does not know.
+            if producer.add_offsets(world) == ErrorCode::None {
+                producer.commit_offset(world, &Client::new("outsider"), (2, *at), *offset);
+            }
+        }
+        Act::End(commit) => {
+            let _refused = producer.end(world, *commit);
+        }
+    }
 }
 
 proptest! {
@@ -161,27 +226,33 @@ proptest! {
             Consumer::matching("h", "topic-[123]"),
             Consumer::with_instance("i", "i-1", &["topic-1"]),
         ];
+        let mut producers = producers();
         world.topics.set(1, 3);
         let mut sent = Vec::new();
 
         for step in &steps {
-            run(&mut world, &mut actors, &mut consumers, step, &mut sent);
+            run(&mut world, &mut actors, &mut consumers, &mut producers, step, &mut sent);
             prop_assert_eq!(world.shared_partition(), None, "after {:?}", step);
             let snapshot = world.coordinator.snapshot();
             let log: Vec<Record> =
                 world.log.iter().map(|bytes| Record::decode(bytes).expect("readable")).collect();
             prop_assert_eq!(&replay(log.clone()), &snapshot, "log after {:?}", step);
             prop_assert_eq!(&replay(snapshot.clone()), &snapshot, "snapshot after {:?}", step);
-            // A crash between writing a snapshot and cutting the log before it reads both.
-            let cut = cut.index(log.len() + 1);
-            let twice = log[cut..].iter().chain(&snapshot).cloned();
-            prop_assert_eq!(&replay(log.iter().cloned().chain(twice)), &snapshot);
+            // A crash may come while a snapshot is written, or before the log before it is cut.
+            let written = snapshot[..cut.index(snapshot.len() + 1)].iter().cloned();
+            prop_assert_eq!(&replay(log.into_iter().chain(written)), &snapshot);
         }
 
         // Left alone, the group lets everybody go.
         world.advance(10 * 60_000);
         for token in sent {
             prop_assert!(!world.is_waiting(token), "{:?} was never answered", token);
+        }
+        // And no transaction hangs (T6): once its time is over and its markers are written, no
+        // offset waits for it.
+        world.write_markers();
+        for at in 0..3 {
+            prop_assert!(world.stable_offset((2, at)).is_ok());
         }
     }
 }

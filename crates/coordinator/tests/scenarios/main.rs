@@ -1,10 +1,11 @@
-//! Scenarios of consumer groups, told in the words of `dsl`.
+//! Scenarios of consumer groups and transactions, told in the words of `dsl`.
 
 mod dsl;
 
 mod administration;
 mod commits;
 mod consumer;
+mod ending;
 mod equivalence;
 mod expiry;
 mod failover;
@@ -16,3 +17,6 @@ mod sessions;
 mod static_members;
 mod syncing;
 mod tenants;
+mod transactional_ids;
+mod transactional_offsets;
+mod transactions;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use coordinator::{Coordinator, Record};
+use coordinator::{Coordinator, Record, Shard};
 use tokio::time::Instant;
 
 use super::Parts;
@@ -43,7 +43,8 @@ async fn attempt(parts: &Parts) -> Result<Loaded, ReplayError> {
     let began = Instant::now();
     let seed = parts.seed.fetch_add(1 << 32, Ordering::Relaxed);
     let topics = std::sync::Arc::clone(&parts.topics);
-    let mut coordinator = Coordinator::new(parts.config.clone(), seed, topics);
+    let shard = Shard { topic: parts.topic, count: parts.count, epoch: parts.log.epoch() };
+    let mut coordinator = Coordinator::new(parts.config.clone(), shard, seed, topics);
     let mut records = 0;
     let mut each = |bytes: &[u8]| {
         if !process::mutation::on("R41") {

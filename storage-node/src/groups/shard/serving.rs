@@ -2,25 +2,33 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator::{Caller, Coordinator, Outputs, Record, Reply, Token};
+use coordinator::{Caller, Command, Coordinator, Markers, Outputs, Record, Reply, Token};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::{FuturesOrdered, StreamExt};
+use futures::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
+use protocol::StrBytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::{OnTheWay, append};
 use super::load::Loaded;
 use super::snapshots::Snapshots;
-use super::{End, Message, Parts};
-use crate::groups::limits::{CLOCK_JUMP_MS, STEP_COMMANDS_MAX, STEPS_IN_FLIGHT_MAX, WAKE_INTERVAL};
+use super::{Client, End, Message, Parts};
+use crate::groups::limits::{
+    CLOCK_JUMP_MS, RETRY_MAX, STEP_COMMANDS_MAX, STEPS_IN_FLIGHT_MAX, WAKE_INTERVAL,
+};
 use crate::groups::metrics;
 use crate::groups::state_log::Lost;
+use crate::groups::transactions::markers::{Delivery, Source, deliver};
 
 /// What can go out when a step has become durable.
 enum Outcome {
-    Replies(Vec<(Token, Reply)>),
+    Step {
+        replies: Vec<(Token, Reply)>,
+        markers: Vec<Markers>,
+    },
     /// All of a snapshot that begins at this offset.
     Snapshot(i64),
 }
@@ -36,6 +44,11 @@ pub(super) struct Serving<'a> {
     /// each waits for all before it (C1); one without records waits for proof that nobody else has
     /// taken over since (R6).
     steps: FuturesOrdered<BoxFuture<'static, Result<Outcome, Lost>>>,
+    /// Outcomes of transactions on their way to the partitions. Lost with the shard: whoever loads
+    /// it next sends them again (R40).
+    deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
+    /// Producer ids on their way to here.
+    producer_ids: FuturesUnordered<BoxFuture<'static, Vec<i64>>>,
     waiting: HashMap<Token, oneshot::Sender<Reply>>,
     last_token: u64,
     last_now_ms: i64,
@@ -43,8 +56,11 @@ pub(super) struct Serving<'a> {
 
 impl<'a> Serving<'a> {
     pub(super) fn new(parts: &'a Parts, loaded: Loaded) -> Self {
-        Self {
+        let unfinished = loaded.coordinator.unfinished();
+        let mut serving = Self {
             parts,
+            deliveries: FuturesUnordered::new(),
+            producer_ids: FuturesUnordered::new(),
             snapshots: Snapshots::new(&loaded),
             next_offset: loaded.next_offset,
             coordinator: loaded.coordinator,
@@ -52,7 +68,9 @@ impl<'a> Serving<'a> {
             waiting: HashMap::new(),
             last_token: 0,
             last_now_ms: parts.clock.now_ms(),
-        }
+        };
+        serving.send(unfinished);
+        serving
     }
 
     /// Serves until there is a reason not to.
@@ -81,6 +99,7 @@ impl<'a> Serving<'a> {
         if self.snapshots.is_due(self.parts) {
             self.take_snapshot().await?;
         }
+        self.stock_up();
         let has_room = self.steps.len() < STEPS_IN_FLIGHT_MAX;
         tokio::select! {
             () = ended => Err(End::Stopped),
@@ -92,6 +111,13 @@ impl<'a> Serving<'a> {
                 0 => Err(End::Stopped),
                 _ => self.carry_out(messages).await,
             },
+            Some(delivery) = self.deliveries.next(), if has_room => {
+                self.delivered(delivery, messages).await
+            }
+            Some(ids) = self.producer_ids.next() => {
+                self.coordinator.take_producer_ids(ids);
+                Ok(())
+            }
             () = self.snapshots.moved(self.parts.index), if self.snapshots.is_moving() => Ok(()),
             () = tokio::time::sleep(pause) => Ok(()),
         }
@@ -124,6 +150,48 @@ impl<'a> Serving<'a> {
         self.step(out).await
     }
 
+    /// Sends outcomes of transactions to their partitions. They are durable.
+    fn send(&mut self, all: Vec<Markers>) {
+        for markers in all {
+            let neighbours = Arc::clone(&self.parts.neighbours);
+            let source = Source { internal: self.parts.topic, shard: self.parts.index };
+            let delivery = async move { deliver(&*neighbours, source, markers).await };
+            self.deliveries.push(delivery.boxed());
+        }
+    }
+
+    /// A transaction is over, or not ours any more.
+    async fn delivered(
+        &mut self,
+        delivery: Delivery,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), End> {
+        let Delivery::Done(tenant, written) = delivery else { return Err(End::Lost) };
+        // Nobody waits for the reply.
+        let (reply, _) = oneshot::channel();
+        let client = Client { tenant, id: StrBytes::new(), host: StrBytes::new() };
+        messages.push(Message { client, command: Command::MarkersWritten(written), reply });
+        self.carry_out(messages).await
+    }
+
+    /// Sees to it that there are producer ids for new transactional ids.
+    fn stock_up(&mut self) {
+        let wanted = self.coordinator.producer_ids_wanted();
+        if wanted > 0 && self.producer_ids.is_empty() {
+            let neighbours = Arc::clone(&self.parts.neighbours);
+            let ids = async move {
+                loop {
+                    let ids = neighbours.producer_ids(wanted).await;
+                    if !ids.is_empty() {
+                        break ids;
+                    }
+                    tokio::time::sleep(RETRY_MAX).await;
+                }
+            };
+            self.producer_ids.push(ids.boxed());
+        }
+    }
+
     /// Does what has fallen due. Returns how long nothing will.
     async fn tick_if_due(&mut self) -> Result<Duration, End> {
         let now_ms = self.now_ms();
@@ -145,9 +213,9 @@ impl<'a> Serving<'a> {
         } else {
             self.append(&out.records).await?.durable
         };
-        let replies = out.replies;
-        self.steps
-            .push_back(proof.map(|proven| proven.map(|()| Outcome::Replies(replies))).boxed());
+        let Outputs { replies, markers, .. } = out;
+        let outcome = Outcome::Step { replies, markers };
+        self.steps.push_back(proof.map(|proven| proven.map(|()| outcome)).boxed());
         Ok(())
     }
 
@@ -175,7 +243,8 @@ impl<'a> Serving<'a> {
 
     fn release(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Replies(replies) => {
+            Outcome::Step { replies, markers } => {
+                self.send(markers);
                 for (token, reply) in replies {
                     let waiting = self.waiting.remove(&token).expect("each token is answered once");
                     // The client may be gone; what it asked for is done all the same.

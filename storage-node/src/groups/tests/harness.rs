@@ -24,8 +24,9 @@ use protocol::messages::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::fake_neighbours::FakeNeighbours;
 use super::memory_log::MemoryLog;
-use crate::groups::{GroupsConfig, Shards};
+use crate::groups::{GroupsConfig, Neighbours, Shards, Shared};
 
 pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 
@@ -51,12 +52,17 @@ impl Topics for Names {
     }
 }
 
+pub(super) fn internal_topic() -> TopicId {
+    TopicId(Uuid::from_u128(999))
+}
+
 pub(super) fn the_topic_that_panics() -> TopicId {
     TopicId(Uuid::from_u128(666))
 }
 
 pub(super) struct Host {
     pub(super) shards: Shards,
+    pub(super) neighbours: Arc<FakeNeighbours>,
     pub(super) clock: Clock,
     pub(super) drain: Drain,
 }
@@ -70,9 +76,18 @@ impl Host {
     pub(super) fn with(count: i32, config: GroupsConfig) -> Self {
         let config = GroupsConfig { initial_rebalance_delay: Duration::ZERO, ..config };
         let (clock, drain) = (Clock::manual(1_000_000), Drain::new());
-        let names = Arc::new(Names);
-        let shards = Shards::new(count, config, clock.clone(), names, 7, drain.clone());
-        Self { shards, clock, drain }
+        let neighbours = Arc::new(FakeNeighbours::default());
+        let shards = Shards::new(Shared {
+            count,
+            topic: internal_topic(),
+            config,
+            clock: clock.clone(),
+            topics: Arc::new(Names),
+            neighbours: Arc::clone(&neighbours) as Arc<dyn Neighbours>,
+            seed: 7,
+            drain: drain.clone(),
+        });
+        Self { shards, neighbours, clock, drain }
     }
 
     /// One shard, loaded.

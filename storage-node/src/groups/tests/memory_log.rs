@@ -111,6 +111,10 @@ impl StateLog for MemoryLog {
         Ok(state.records.len() as i64)
     }
 
+    fn epoch(&self) -> i32 {
+        1
+    }
+
     fn append(&self, records: &[Bytes]) -> Result<Appended, AppendError> {
         match *self.mood.borrow() {
             Mood::Full => return Err(AppendError::Full),

@@ -75,6 +75,12 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         | R::DescribeGroups(_)
         | R::ListGroups(_)
         | R::DeleteGroups(_) => codes_of_groups(response),
+        R::AddPartitionsToTxn(_)
+        | R::AddOffsetsToTxn(_)
+        | R::EndTxn(_)
+        | R::TxnOffsetCommit(_)
+        | R::DescribeTransactions(_)
+        | R::ListTransactions(_) => codes_of_transactions(response),
         R::DescribeConfigs(_)
         | R::AlterConfigs(_)
         | R::IncrementalAlterConfigs(_)
@@ -153,6 +159,28 @@ fn codes_of_records(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> +
             Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
         }
         _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// The same for transactions.
+fn codes_of_transactions(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
+    use ClientResponse as R;
+    match response {
+        R::AddPartitionsToTxn(r) => {
+            let by_transaction = r.results_by_transaction.iter().flat_map(|t| &t.topic_results);
+            let topics = by_transaction.chain(&r.results_by_topic_v3_and_below);
+            let partitions = topics.flat_map(|t| &t.results_by_partition);
+            let nested = partitions.map(|p| p.partition_error_code);
+            Box::new(std::iter::once(r.error_code).chain(nested))
+        }
+        R::TxnOffsetCommit(r) => {
+            Box::new(r.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+        }
+        R::DescribeTransactions(r) => Box::new(r.transaction_states.iter().map(|t| t.error_code)),
+        R::AddOffsetsToTxn(r) => Box::new(std::iter::once(r.error_code)),
+        R::EndTxn(r) => Box::new(std::iter::once(r.error_code)),
+        R::ListTransactions(r) => Box::new(std::iter::once(r.error_code)),
+        other => unreachable!("{:?} is not of these", other.api()),
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) const PRODUCE_HOLD_MAX: Duration = Duration::from_secs(5);
 /// writes to at once; beyond it order is the owner's to refuse.
 pub(crate) const INTERRUPTED_MAX: usize = 4_096;
 
+/// Memory that a compiled pattern of ListTransactions may take: a pattern of ordinary length takes
+/// some KiB, and repetitions of repetitions any amount.
+pub(crate) const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
 /// Bounds of the time an administrative request may take.
 pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(120));

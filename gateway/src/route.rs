@@ -7,7 +7,7 @@
 //! offsets, delete_records,
 //!   log_dirs ──────────────► owner of each partition
 //!   describe_producers ────► owner of each partition
-//! groups ──────────────────► owner of the group's internal partition
+//! groups, transactions ────► owner of the group's or the id's internal partition
 //! admin, configs,
 //!   producer_id ───────────► control leader
 //! metadata, api_versions,
@@ -36,6 +36,7 @@ pub(crate) mod sessions;
 mod spread;
 pub(crate) mod tides;
 pub(crate) mod tier;
+pub(crate) mod transactions;
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -155,6 +156,12 @@ impl Service<Scoped> for Router {
             | R::DescribeAcls(_)
             | R::CreateAcls(_)
             | R::DeleteAcls(_)) => administer(context, request),
+            request @ (R::AddPartitionsToTxn(_)
+            | R::AddOffsetsToTxn(_)
+            | R::EndTxn(_)
+            | R::TxnOffsetCommit(_)
+            | R::DescribeTransactions(_)
+            | R::ListTransactions(_)) => transact(context, request),
         };
         drop(entered);
         answer.instrument(span)
@@ -188,6 +195,20 @@ fn administer(context: Context, request: ClientRequest) -> Answer {
 impl Stages for Router {
     fn stages(&self, names: &mut Vec<&'static str>) {
         names.push("route");
+    }
+}
+
+/// The requests of and about transactions.
+fn transact(context: Context, request: ClientRequest) -> Answer {
+    use ClientRequest as R;
+    match request {
+        R::AddPartitionsToTxn(request) => answer(transactions::add_partitions(&context, request)),
+        R::AddOffsetsToTxn(request) => answer(transactions::add_offsets(&context, request)),
+        R::EndTxn(request) => answer(transactions::end(&context, request)),
+        R::TxnOffsetCommit(request) => answer(groups::offsets::txn_commit(&context, request)),
+        R::DescribeTransactions(request) => answer(transactions::admin::describe(context, request)),
+        R::ListTransactions(request) => answer(transactions::admin::list(context, request)),
+        other => unreachable!("{:?} is not about transactions", other.api()),
     }
 }
 

@@ -143,7 +143,7 @@ impl GroupHost for Groups {
     }
 
     fn keeps_state_in(&self, topic: TopicId) -> bool {
-        topic == self.topic
+        topic == self.shards.topic
     }
 
     fn opened(&self, partition: &Arc<Partition>) {

@@ -5,18 +5,19 @@ use bytes::BufMut;
 use crate::error::EncodeError;
 use crate::fetch::FetchResponse;
 use crate::messages::{
-    AlterConfigsResponse, AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiKey,
-    ApiVersionsResponse, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse,
-    CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse,
-    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse,
-    DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
-    DescribeLogDirsResponse, DescribeProducersResponse, DescribeTopicPartitionsResponse,
-    ElectLeadersResponse, FindCoordinatorResponse, HeartbeatResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterConfigsResponse,
+    AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiKey, ApiVersionsResponse,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
+    DescribeProducersResponse, DescribeTopicPartitionsResponse, DescribeTransactionsResponse,
+    ElectLeadersResponse, EndTxnResponse, FindCoordinatorResponse, HeartbeatResponse,
     IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
     ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse,
-    ListPartitionReassignmentsResponse, MetadataResponse, OffsetCommitResponse,
-    OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse,
-    SyncGroupResponse,
+    ListPartitionReassignmentsResponse, ListTransactionsResponse, MetadataResponse,
+    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    ProduceResponse, SyncGroupResponse, TxnOffsetCommitResponse,
 };
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
@@ -100,6 +101,12 @@ client_responses! {
     DescribeProducers(DescribeProducersResponse)
     ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse)
     ConsumerGroupDescribe(ConsumerGroupDescribeResponse)
+    AddPartitionsToTxn(AddPartitionsToTxnResponse)
+    AddOffsetsToTxn(AddOffsetsToTxnResponse)
+    EndTxn(EndTxnResponse)
+    TxnOffsetCommit(TxnOffsetCommitResponse)
+    DescribeTransactions(DescribeTransactionsResponse)
+    ListTransactions(ListTransactionsResponse)
 }
 
 impl From<FetchResponse> for ClientResponse {

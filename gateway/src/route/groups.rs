@@ -20,7 +20,7 @@ use protocol::ids::{PartitionId, TenantId, coordinator_index};
 use crate::context::Context;
 use crate::errors;
 
-/// The address of the node that coordinates `group`.
+/// The address of the node that coordinates `group`, which may be a transactional id as well.
 fn coordinator(context: &Context, group: &str) -> Result<String, ErrorCode> {
     let cluster = context.core.view.cluster().ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let partitions = cluster.group_state_partitions;
@@ -35,7 +35,7 @@ fn coordinator(context: &Context, group: &str) -> Result<String, ErrorCode> {
 
 /// Asks the coordinator of `group`. The request has its place in the connection's lane when this
 /// returns, so that a group's requests on one connection keep their order.
-fn ask<M: Call>(
+pub(super) fn ask<M: Call>(
     context: &Context,
     group: &str,
     deadline: Duration,

@@ -1,4 +1,5 @@
-//! InitProducerId: ids for idempotent producers, from a block that control gave this gateway.
+//! InitProducerId: ids for idempotent producers, from a block that control gave this gateway. With a
+//! transactional id it is its coordinator's to answer.
 //!
 //! A block is this gateway's alone and is never given out again, whatever happens to the gateway or
 //! to control (R43): the ids left in it when the gateway stops are lost, and nobody misses them.
@@ -12,6 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;
+use crate::route::transactions;
 
 /// The ids not given out yet.
 #[derive(Debug, Default)]
@@ -27,9 +29,11 @@ pub(super) async fn handle(
     match &request.transactional_id {
         None => {}
         Some(id) if id.is_empty() => return failure(ErrorCode::InvalidRequest),
-        // Fatal to the client, and true. Until transactions are served nobody can hold an id that
-        // a wrong answer here could fence.
-        Some(_) => return failure(ErrorCode::UnsupportedVersion),
+        Some(_) if !transactions::are_served() => return failure(ErrorCode::UnsupportedVersion),
+        Some(id) => {
+            let id = id.0.clone();
+            return transactions::init(&context, &id, request).await;
+        }
     }
     // An id and epoch in the request (KIP-360) mean the client wants to start anew: without a
     // transactional id it gets a new id, as in Kafka.

@@ -98,8 +98,8 @@ pub(in crate::route) fn delete(
     async move { DeleteGroupsResponse::default().with_results(join_all(calls).await) }
 }
 
-/// Every node that coordinates some group.
-fn coordinators(context: &Context) -> Result<BTreeSet<String>, ErrorCode> {
+/// Every node that coordinates some group, or some transactional id.
+pub(in crate::route) fn coordinators(context: &Context) -> Result<BTreeSet<String>, ErrorCode> {
     let cluster = context.core.view.cluster().ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let partitions = (0..cluster.group_state_partitions).map(|index| {
         let partition = PartitionId::new(TenantId::SYSTEM, cluster.group_state_topic, index);

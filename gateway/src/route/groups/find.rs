@@ -1,6 +1,6 @@
 //! FindCoordinator: a gateway, the same one whoever asks.
 //!
-//! Any gateway could serve any group. Spreading groups over them by rendezvous hash spreads their
+//! Any gateway could serve any group or transactional id. Spreading groups over them by rendezvous hash spreads their
 //! connections, and lets each gateway list its own groups only, as clients expect of a broker.
 
 use metadata::model::GatewayRecord;
@@ -10,6 +10,7 @@ use protocol::{ErrorCode, StrBytes};
 
 use crate::context::Context;
 use crate::rendezvous;
+use crate::route::transactions;
 
 /// First version that asks for several keys at once (KIP-699).
 const BATCHED_FROM: i16 = 4;
@@ -28,8 +29,8 @@ pub(in crate::route) fn handle(
     FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
 }
 
-/// Whether clients are told to come here for this group.
-pub(super) fn is_here(context: &Context, group: &str) -> bool {
+/// Whether clients are told to come here for this group or transactional id.
+pub(in crate::route) fn is_here(context: &Context, group: &str) -> bool {
     let gateway = gateway_of(context, group);
     gateway.is_some_and(|found| found.broker_id == context.core.advertised.broker_id)
 }
@@ -37,6 +38,7 @@ pub(super) fn is_here(context: &Context, group: &str) -> bool {
 fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
     let refused = match key_type {
         GROUP => None,
+        TRANSACTION if transactions::are_served() => None,
         TRANSACTION => Some((ErrorCode::UnsupportedVersion, "transactions are not served yet")),
         _ => Some((ErrorCode::InvalidRequest, "unknown coordinator type")),
     };
@@ -44,7 +46,7 @@ fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
         return failure(key, error, message);
     }
     if let Err(error) = super::coordinator(context, &key) {
-        return failure(key, error, "the group's partition has no owner at the moment");
+        return failure(key, error, "its partition has no owner at the moment");
     }
     match gateway_of(context, &key) {
         Some(gateway) => Coordinator::default()

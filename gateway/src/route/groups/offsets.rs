@@ -1,10 +1,11 @@
-//! OffsetCommit, OffsetFetch, OffsetDelete: the offsets that groups keep.
+//! OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete: the offsets that groups keep.
 //!
 //! Coordinators know topics by id, clients by name; the translation is here. A topic that does not
 //! exist is an error to commit to, and simply has no offsets to fetch.
 
 mod codes;
 mod fetch;
+mod transactional;
 
 use protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -18,6 +19,7 @@ use protocol::messages::{
 
 use self::codes::Codes;
 pub(in crate::route) use self::fetch::fetch;
+pub(in crate::route) use self::transactional::commit as txn_commit;
 use super::ask;
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;

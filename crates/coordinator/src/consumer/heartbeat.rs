@@ -25,7 +25,9 @@ impl ConsumerGroup<'_> {
     ) -> Result<ConsumerGroupHeartbeatResponse, Refused> {
         let exists = self.state().is_some();
         if !exists && request.member_epoch != JOIN_EPOCH {
-            let message = format!("Group {} not found.", self.key.group);
+            let stays = request.member_epoch > JOIN_EPOCH;
+            let what = if stays { "Consumer group" } else { "Group" };
+            let message = format!("{what} {} not found.", self.key.group);
             return Err(Refused::new(ErrorCode::GroupIdNotFound, message));
         }
         match request.member_epoch {

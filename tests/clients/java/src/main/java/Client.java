@@ -12,12 +12,14 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListGroupsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -25,6 +27,8 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupState;
+import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -175,7 +179,7 @@ public final class Client {
      * Two members of a group of the consumer protocol, subscribed by a pattern that the server resolves: they
      * share the topic's partitions, read everything once, commit, and the first is left with all partitions.
      */
-    private static void consumers(String bootstrap, String topic, String group, int max) {
+    private static void consumers(String bootstrap, String topic, String group, int max) throws Exception {
         Properties config = consumer(bootstrap);
         config.put("group.id", group);
         config.put("group.protocol", "consumer");
@@ -196,6 +200,7 @@ public final class Client {
                 if (first.assignment().stream().anyMatch(second.assignment()::contains)) {
                     throw new IllegalStateException("a partition has two owners");
                 }
+                describeShared(bootstrap, group);
             }
             await(() -> {
                 record(first, seen);
@@ -210,6 +215,19 @@ public final class Client {
             }
         }
         System.out.println(seen.values().stream().mapToInt(TreeSet::size).sum());
+    }
+
+    private static void describeShared(String bootstrap, String group) throws Exception {
+        try (Admin admin = Admin.create(base(bootstrap))) {
+            var listed = admin.listGroups(ListGroupsOptions.forConsumerGroups().withTypes(Set.of(GroupType.CONSUMER))).all().get();
+            var described = admin.describeConsumerGroups(List.of(group)).describedGroups().get(group).get();
+            boolean shown = described.type() == GroupType.CONSUMER
+                && described.groupState() == GroupState.STABLE
+                && described.members().stream().filter(member -> member.upgraded().orElse(false)).count() == 2;
+            if (!shown || listed.stream().noneMatch(one -> one.groupId().equals(group))) {
+                throw new IllegalStateException(described + ", listed: " + listed);
+            }
+        }
     }
 
     /** Reads what is there and commits it; a record that came twice is an error. */

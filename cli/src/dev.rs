@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     start_reader(&process, &member, &store, &background).await?;
     start_compactor(&process, &member, &store, arguments.compactor()?)?;
     wait_for_partitions(&node).await;
-    let kafka = start_gateway(&process, &member, arguments.kafka).await?;
+    let kafka = start_gateway(&process, &member, arguments.kafka, &background).await?;
     gate.open();
     announce(kafka, &arguments, started);
     process.run_until(member.rebuilt(), node.finished()).await
@@ -207,6 +207,7 @@ async fn start_gateway(
     process: &Process,
     member: &Membership,
     kafka: SocketAddr,
+    background: &Background,
 ) -> Result<SocketAddr> {
     let mut config = gateway::Config::new(1);
     config.listener.bind = kafka.to_string();
@@ -215,6 +216,7 @@ async fn start_gateway(
         metadata: Arc::clone(&member.metadata),
         view: member.view.clone(),
         peers: member.peers.clone(),
+        background: background.handle().clone(),
     };
     let gateway = gateway::start(config, deps, process.front_door.clone()).await?;
     Ok(gateway.address)

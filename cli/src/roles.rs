@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use hop::Role;
 
+use crate::background::Background;
 use crate::config;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
 use crate::startup::{
@@ -20,11 +21,13 @@ pub(crate) async fn gateway(path: &Path) -> Result<()> {
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::Gateway, &process.plumbing).await?;
     let rebuilt = member.rebuilt();
+    let background = Background::start().context("cannot start the background runtime")?;
     let deps = gateway::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
         view: member.view,
         peers: member.peers,
+        background: background.handle().clone(),
     };
     let _gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
     gate.open();

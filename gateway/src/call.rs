@@ -104,6 +104,8 @@ pub(crate) struct Reply {
     pub(crate) frame: Option<Rope>,
     /// How long not to read from this client after the answer (KIP-219).
     pub(crate) mute: Duration,
+    /// Whether it gives way to the answers of other clients.
+    pub(crate) background: bool,
 }
 
 /// Why a connection ends before its client wants it to.

@@ -123,7 +123,7 @@ async fn serve(core: &Arc<Core>, stream: Stream, client: &Arc<Client>) -> Result
         muted_until: Arc::default(),
     };
     let reader = Reader::new(core, read_half, client, shared.clone());
-    let writer = Writer::new(write_half, limits.write_timeout, shared);
+    let writer = Writer::new(write_half, limits.write_timeout, core.background.clone(), shared);
     let mut writing = pin!(writer.run(pending));
     tokio::select! {
         ended = reader.run(pending_sender, core.drain.draining()) => match ended? {

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use hop::{Call, HopError, HopHeader};
 use metadata::ClusterView;
-use metadata::model::{GatewayRecord, NodeRecord, NodeState};
+use metadata::model::{GatewayRecord, NodeRecord, NodeState, ReaderRecord};
 use process::{Clock, Drain};
 use protocol::StrBytes;
 use protocol::ids::{PartitionId, TenantId};
 
+use crate::background::Background;
 use crate::call::{Client, Identity};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::connection::Budget;
 use crate::layers::authorisation::Grants;
 use crate::layers::quota::Quotas;
+use crate::limits::READER_TIMEOUT;
 use crate::rendezvous;
 use crate::route::cold::ColdReads;
 use crate::route::producer_id::ProducerIds;
@@ -35,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) view: ClusterView,
     pub(crate) clock: Clock,
     pub(crate) drain: Drain,
+    pub(crate) background: Background,
     pub(crate) upstream: Upstream,
     pub(crate) takeovers: Takeovers,
     pub(crate) quotas: Arc<dyn Quotas>,
@@ -133,5 +136,16 @@ impl Context {
         message: M,
     ) -> impl Future<Output = Result<M::Answer, HopError>> + Send + use<M> {
         self.core.upstream.ask(address, self.header(deadline), message)
+    }
+
+    /// Asks a cold reader: what it answers is moved where it hurts nobody.
+    pub(crate) async fn ask_reader<M: Call>(
+        &self,
+        reader: &ReaderRecord,
+        message: M,
+    ) -> Result<M::Answer, HopError> {
+        let ask = || self.ask(&reader.address, READER_TIMEOUT, message);
+        // Its threads end with the process.
+        self.core.background.start("reader call", ask).await.unwrap_or(Err(HopError::Lost))
     }
 }

@@ -14,8 +14,10 @@ use metadata::model::GatewayRecord;
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain};
 use protocol::ids::BrokerId;
+use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
+use crate::background::Background;
 use crate::config::{Config, ConfigError};
 use crate::connection::Budget;
 use crate::context::Core;
@@ -41,6 +43,8 @@ pub struct Deps {
     pub view: ClusterView,
     /// The way to the other roles.
     pub peers: Peers,
+    /// Where the bytes of cold reads are moved: threads that give way to those of this runtime.
+    pub background: Runtime,
 }
 
 /// A gateway that serves.
@@ -136,6 +140,7 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
         traces: AtomicU64::new(seed),
         view: deps.view,
         clock: deps.clock,
+        background: Background::new(deps.background, drain.clone()),
         drain,
         config,
     }
@@ -172,7 +177,8 @@ impl Core {
         let config = Config::new(1);
         let bound = SocketAddr::from(([127, 0, 0, 1], 9092));
         let advertised = advertised(&config, bound);
-        let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers };
+        let background = Runtime::current();
+        let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers, background };
         Arc::new(core(config, deps, advertised, drain))
     }
 }

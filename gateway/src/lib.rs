@@ -30,6 +30,7 @@ mod catalogue;
 mod context;
 mod route;
 
+mod background;
 mod errors;
 mod takeover;
 mod upstream;

@@ -46,9 +46,9 @@ use crate::{
 };
 
 /// A message that asks for something over the hop, and the type of its answer.
-pub trait Call: Sized {
+pub trait Call: Send + Sized + 'static {
     /// What answers it.
-    type Answer;
+    type Answer: Send + 'static;
 
     /// As a member of the set of all requests.
     fn into_request(self) -> Request;

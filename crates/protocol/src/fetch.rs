@@ -39,6 +39,9 @@ pub struct FetchResponse {
     pub session_id: i32,
     /// The topics that have something to say.
     pub topics: Vec<FetchTopic>,
+    /// Whether some of the records come from below the memory: such an answer may be written behind
+    /// all others. Not sent.
+    pub cold: bool,
 }
 
 /// A topic in a FetchResponse.

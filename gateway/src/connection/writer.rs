@@ -12,13 +12,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::{Pending, Permits, Shared};
+use crate::background::Background;
 use crate::call::{Disconnect, Reply};
 use crate::limits::RESPONSES_PER_WRITE;
 
 /// Writes one connection.
 pub(super) struct Writer {
-    socket: WriteHalf,
+    /// Away only while an answer is written in the background.
+    socket: Option<WriteHalf>,
     timeout: Duration,
+    background: Background,
     shared: Shared,
 }
 
@@ -27,6 +30,7 @@ pub(super) struct Writer {
 struct Ready {
     frames: Rope,
     mute: Duration,
+    background: bool,
     permits: Vec<Permits>,
     /// Ends the connection once the answers before it are written.
     failure: Option<Disconnect>,
@@ -35,8 +39,13 @@ struct Ready {
 // === impl Writer ===
 
 impl Writer {
-    pub(super) fn new(socket: WriteHalf, timeout: Duration, shared: Shared) -> Self {
-        Self { socket, timeout, shared }
+    pub(super) fn new(
+        socket: WriteHalf,
+        timeout: Duration,
+        background: Background,
+        shared: Shared,
+    ) -> Self {
+        Self { socket: Some(socket), timeout, background, shared }
     }
 
     /// Writes answers until the reader has ended and nothing is under way.
@@ -70,19 +79,42 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, mut ready: Ready) -> Result<(), Disconnect> {
-        while ready.frames.has_remaining() {
-            // The time runs from the last progress, not per answer (R62).
-            let written = timeout(self.timeout, self.socket.write_buf(&mut ready.frames)).await;
-            if written.map_err(|_| Disconnect::SlowReader)?? == 0 {
-                return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
-            }
-        }
+    async fn write(&mut self, ready: Ready) -> Result<(), Disconnect> {
+        let socket = self.socket.take().ok_or_else(closed)?;
+        let writing = write_all(socket, ready.frames, self.timeout);
+        let socket = if ready.background {
+            let written = self.background.start("cold answer", || writing).await;
+            written.map_err(|_| closed())??
+        } else {
+            writing.await?
+        };
+        self.socket = Some(socket);
         if !ready.mute.is_zero() {
             *self.shared.muted_until.lock() = Some(Instant::now() + ready.mute);
         }
         ready.failure.map_or(Ok(()), Err)
     }
+}
+
+/// Writes all of `frames`; the socket comes back.
+async fn write_all(
+    mut socket: WriteHalf,
+    mut frames: Rope,
+    patience: Duration,
+) -> Result<WriteHalf, Disconnect> {
+    while frames.has_remaining() {
+        // The time runs from the last progress, not per answer (R62).
+        let written = timeout(patience, socket.write_buf(&mut frames)).await;
+        if written.map_err(|_| Disconnect::SlowReader)?? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+        }
+    }
+    Ok(socket)
+}
+
+/// The process ends while an answer is written.
+fn closed() -> Disconnect {
+    std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into()
 }
 
 // === impl Ready ===
@@ -95,8 +127,9 @@ impl Ready {
     fn add(&mut self, (answer, permits): (Result<Reply, Disconnect>, Permits)) {
         self.permits.push(permits);
         match answer {
-            Ok(Reply { frame, mute }) => {
+            Ok(Reply { frame, mute, background }) => {
                 self.mute = self.mute.max(mute);
+                self.background |= background;
                 match frame {
                     Some(frame) if self.frames.has_remaining() => {
                         frame.chunks().for_each(|piece| self.frames.push(piece.clone()));

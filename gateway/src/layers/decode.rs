@@ -87,8 +87,9 @@ fn encode(
 ) -> Result<Reply, Disconnect> {
     let error = answer.as_ref().map_or(ErrorCode::None, errors::first_error);
     metrics::answered(api, error, received.elapsed());
+    let background = matches!(&answer, Some(ClientResponse::Fetch(fetch)) if fetch.cold);
     let frame = answer.map(|answer| answer.encode(version, correlation_id)).transpose()?;
-    Ok(Reply { frame, ..Reply::default() })
+    Ok(Reply { frame, background, ..Reply::default() })
 }
 
 fn is_unknown_api_versions(error: &ProtocolError) -> bool {

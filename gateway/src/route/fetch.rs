@@ -22,7 +22,7 @@ use protocol::ErrorCode;
 use protocol::fetch::FetchResponse;
 use protocol::messages::FetchRequest;
 
-use self::gather::Gather;
+use self::gather::{Gather, Gathered};
 use self::part::{Part, Place};
 use super::sessions::{self, Asked, TopicKey};
 use crate::context::Context;
@@ -57,8 +57,9 @@ pub(super) fn handle(
         let parts = asked.map(|asked| Part::new(asked.clone(), resolve(&context, asked)));
         let gather = Gather::new(context.clone(), terms, parts.collect());
         // Boxed: its state is most of a connection's memory and rarely all in use.
-        let results = Box::pin(gather.run()).await;
-        context.core.sessions.finish(&context.identity, fetching, results)
+        let Gathered { found, cold } = Box::pin(gather.run()).await;
+        let answer = context.core.sessions.finish(&context.identity, fetching, found);
+        FetchResponse { cold, ..answer }
     }
 }
 

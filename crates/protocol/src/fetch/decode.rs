@@ -52,7 +52,7 @@ impl Decoder<'_> {
         let session_id = if sessions { self.cursor.i32()? } else { 0 };
         let topics = self.array(TOPIC_BYTES_MIN, Self::topic)?.unwrap_or_default();
         self.no_tags()?;
-        Ok(FetchResponse { throttle_time_ms, error_code, session_id, topics })
+        Ok(FetchResponse { throttle_time_ms, error_code, session_id, topics, cold: false })
     }
 
     fn topic(&mut self) -> Result<FetchTopic, DecodeError> {

@@ -55,6 +55,7 @@ fn response() -> impl Strategy<Value = FetchResponse> {
             error_code,
             session_id,
             topics,
+            cold: false,
         },
     )
 }

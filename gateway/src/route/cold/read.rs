@@ -17,7 +17,7 @@ use super::plans::{Plan, Plans};
 use super::{Outcome, Want, failed};
 use crate::context::Context;
 use crate::limits::{
-    CALL_TIMEOUT, PLAN_ATTEMPTS, PLAN_BYTES, READER_ATTEMPTS, READER_TIMEOUT, READER_WINDOW_OFFSETS,
+    CALL_TIMEOUT, PLAN_ATTEMPTS, PLAN_BYTES, READER_ATTEMPTS, READER_WINDOW_OFFSETS,
 };
 use crate::route::tier::{self, Tide, Tier};
 use crate::{errors, metrics, rendezvous};
@@ -118,7 +118,7 @@ async fn plan_of_owner(context: &Context, want: Want) -> Result<PlanResponse, No
 /// of the logs that ended. Nothing it does not cover is out of range for that (R6).
 async fn plan_of_reader(context: &Context, want: Want) -> Option<PlanResponse> {
     for reader in ranked_readers(context, want).into_iter().take(READER_ATTEMPTS) {
-        match context.ask(&reader.address, READER_TIMEOUT, question(want)).await {
+        match context.ask_reader(&reader, question(want)).await {
             Ok(answer) if answer.error_code == 0 && !answer.plan.is_empty() => return Some(answer),
             Ok(answer) => {
                 tracing::debug!(partition = %want.partition, code = answer.error_code, "no plan from the manifest");
@@ -179,7 +179,7 @@ pub(super) async fn ask_along<M: Call>(
     for reader in ranked_readers(context, want).into_iter().take(READER_ATTEMPTS) {
         let age = plan.age(context.core.clock.since_boot()).as_millis();
         let question = question(u64::try_from(age).unwrap_or(u64::MAX));
-        match context.ask(&reader.address, READER_TIMEOUT, question).await {
+        match context.ask_reader(&reader, question).await {
             Ok(answer) => return Ok(answer),
             Err(error) => {
                 passed_over(&reader, &error);

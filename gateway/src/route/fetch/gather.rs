@@ -40,6 +40,13 @@ enum Event {
     Read { part: usize, want: Want, outcome: Option<Arc<Outcome>> },
 }
 
+/// What came of a fetch: one result per part, in their order.
+pub(super) struct Gathered {
+    pub(super) found: Vec<Found>,
+    /// Whether some of the records come from a cold reader.
+    pub(super) cold: bool,
+}
+
 // === impl Gather ===
 
 impl Gather {
@@ -58,8 +65,7 @@ impl Gather {
         }
     }
 
-    /// One result per part, in their order.
-    pub(super) async fn run(mut self) -> Vec<Found> {
+    pub(super) async fn run(mut self) -> Gathered {
         let deadline = Instant::now() + self.terms.wait;
         self.choose_tiers();
         if !self.may_wait_at_owner() {
@@ -248,7 +254,7 @@ impl Gather {
 
     /// The answers, within the fetch's budget: the first batch always (KIP-74), then whatever still
     /// fits. What does not is fetched again, from a session that has moved on to it.
-    fn finish(self) -> Vec<Found> {
+    fn finish(self) -> Gathered {
         let Self { context, terms, parts, .. } = self;
         let mut left = terms.max_bytes;
         let mut first = true;
@@ -288,6 +294,6 @@ impl Gather {
             found.push(Found { topic: asked.topic, partition: answer });
         }
         context.core.usage.fetched(&context, given);
-        found
+        Gathered { found, cold: given.cold > 0 }
     }
 }

@@ -134,6 +134,7 @@ impl Cluster {
             metadata: Arc::clone(&self.store),
             view: view.clone(),
             peers,
+            background: tokio::runtime::Handle::current(),
         };
         let handle = gateway::start(config, deps, drain.clone()).await.unwrap();
         Gateway { address: handle.address, view, drain }

@@ -100,6 +100,7 @@ async fn gateway(place: &Place, number: i32) -> Result<()> {
         metadata: member.metadata,
         view: member.view,
         peers: member.peers,
+        background: tokio::runtime::Handle::current(),
     };
     gateway::run(config, deps, drain).await?;
     Ok(())

@@ -208,8 +208,10 @@ impl Partition {
             extents.clear();
         }
         let mut aborted = match isolation {
-            Isolation::ReadUncommitted => Vec::new(),
-            Isolation::ReadCommitted => state.transactions.aborted_in(&offsets),
+            Isolation::ReadCommitted if !process::mutation::on("R35") => {
+                state.transactions.aborted_in(&offsets)
+            }
+            _ => Vec::new(),
         };
         bound_aborted(&mut aborted, &mut offsets);
         let manifest_version = state.manifest_version;

@@ -190,7 +190,7 @@ impl State {
         let known = self.producers.find(sequence.producer_id);
         let is_open = known
             .is_some_and(|known| known.txn_first_offset.is_some() && known.epoch == sequence.epoch);
-        Ok(!is_repeated && !is_open)
+        Ok(!is_repeated && !is_open && !process::mutation::on("R38"))
     }
 
     /// Puts a batch behind those of its producer that wait. Returns a guard if it is the first.

@@ -50,6 +50,8 @@ pub(crate) fn write(
             let is_internal = TopicId::from_slice(&wanted.topic)
                 .is_some_and(|topic| node.groups().keeps_state_in(topic));
             let placed = if is_internal {
+                // Its outcome comes by another way; nobody shall wait for the slot.
+                drop(acks.ack(slot));
                 internal.push(TxnMarker { partitions: vec![wanted.clone()], ..marker.clone() });
                 Written::Internal(internal.len() - 1)
             } else {

@@ -86,6 +86,6 @@ pub enum PreflightError {
 pub fn walk(api_key: i16, version: i16, body: &[u8]) -> Result<(), PreflightError> {
     let no_shape = PreflightError::NoShape { api_key, version };
     let key = ApiKey::try_from(api_key).map_err(|()| no_shape)?;
-    let shape = shapes::of(key).filter(|_| crate::versions::is_carried(api_key, version));
+    let shape = shapes::of(key).filter(|_| crate::versions::is_served(api_key, version));
     walk::Walk::new(shape.ok_or(no_shape)?, version, body).run()
 }

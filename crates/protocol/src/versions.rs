@@ -51,8 +51,7 @@ pub const APIS: &[Api] = &[
             ApiKey::Produce,
             3,
             13,
-            "advertised from 0, or librdkafka stops compressing (KAFKA-18659); 0 to 2 are refused; \
-             idempotent, not yet transactional",
+            "advertised from 0, or librdkafka stops compressing (KAFKA-18659); 0 to 2 are refused",
         ),
     ),
     api(ApiKey::Fetch, 4, 18, "fetch sessions are kept per gateway"),
@@ -60,7 +59,7 @@ pub const APIS: &[Api] = &[
     api(ApiKey::Metadata, 0, 13, "brokers are the gateways"),
     api(ApiKey::OffsetCommit, 2, 9, ""),
     api(ApiKey::OffsetFetch, 1, 9, ""),
-    api(ApiKey::FindCoordinator, 0, 6, "groups only"),
+    api(ApiKey::FindCoordinator, 0, 6, "groups and transactions"),
     api(ApiKey::JoinGroup, 0, 9, ""),
     api(ApiKey::Heartbeat, 0, 4, ""),
     api(ApiKey::LeaveGroup, 0, 5, ""),
@@ -76,8 +75,12 @@ pub const APIS: &[Api] = &[
     ),
     api(ApiKey::DeleteTopics, 1, 6, ""),
     api(ApiKey::DeleteRecords, 0, 2, ""),
-    api(ApiKey::InitProducerId, 0, 5, "without a transactional id"),
+    api(ApiKey::InitProducerId, 0, 5, ""),
     api(ApiKey::OffsetForLeaderEpoch, 2, 4, ""),
+    api(ApiKey::AddPartitionsToTxn, 0, 5, ""),
+    api(ApiKey::AddOffsetsToTxn, 0, 4, ""),
+    api(ApiKey::EndTxn, 0, 5, ""),
+    api(ApiKey::TxnOffsetCommit, 0, 5, ""),
     api(ApiKey::DescribeAcls, 1, 3, NO_AUTHORIZER),
     api(ApiKey::CreateAcls, 1, 3, NO_AUTHORIZER),
     api(ApiKey::DeleteAcls, 1, 3, NO_AUTHORIZER),
@@ -110,6 +113,8 @@ pub const APIS: &[Api] = &[
     api(ApiKey::OffsetDelete, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
     api(ApiKey::DescribeProducers, 0, 0, ""),
+    api(ApiKey::DescribeTransactions, 0, 0, ""),
+    api(ApiKey::ListTransactions, 0, 2, "each gateway lists the ids whose clients are sent to it"),
     api(
         ApiKey::ConsumerGroupHeartbeat,
         0,
@@ -122,16 +127,6 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DescribeTopicPartitions, 0, 0, ""),
 ];
 
-/// What our processes ask each other already, and clients once partitions have their part in
-/// transactions, too.
-const NOT_YET_SERVED: &[Api] = &[
-    api(ApiKey::AddOffsetsToTxn, 0, 4, ""),
-    api(ApiKey::EndTxn, 0, 5, ""),
-    api(ApiKey::TxnOffsetCommit, 0, 5, ""),
-    api(ApiKey::DescribeTransactions, 0, 0, ""),
-    api(ApiKey::ListTransactions, 0, 2, ""),
-];
-
 /// The entry of an API, if we serve it.
 pub fn find(api_key: i16) -> Option<&'static Api> {
     APIS.iter().find(|api| api.key as i16 == api_key)
@@ -140,13 +135,6 @@ pub fn find(api_key: i16) -> Option<&'static Api> {
 /// True if we answer this API in this version.
 pub fn is_served(api_key: i16, version: i16) -> bool {
     find(api_key).is_some_and(|api| api.serves(version))
-}
-
-/// True if a request of this API and version may be decoded: a client's, or one between our own
-/// processes.
-pub(crate) fn is_carried(api_key: i16, version: i16) -> bool {
-    let mut internal = NOT_YET_SERVED.iter().filter(|api| api.key as i16 == api_key);
-    is_served(api_key, version) || internal.any(|api| api.serves(version))
 }
 
 /// The answer to an ApiVersions request of this version.

@@ -29,7 +29,6 @@ pub(super) async fn handle(
     match &request.transactional_id {
         None => {}
         Some(id) if id.is_empty() => return failure(ErrorCode::InvalidRequest),
-        Some(_) if !transactions::are_served() => return failure(ErrorCode::UnsupportedVersion),
         Some(id) => {
             let id = id.0.clone();
             return transactions::init(&context, &id, request).await;

@@ -9,10 +9,10 @@ mod partitions;
 
 use hop::transaction_version;
 use protocol::messages::{
-    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ApiKey, EndTxnRequest, EndTxnResponse,
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, EndTxnRequest, EndTxnResponse,
     InitProducerIdRequest, InitProducerIdResponse, ProducerId,
 };
-use protocol::{ErrorCode, StrBytes, versions};
+use protocol::{ErrorCode, StrBytes};
 
 pub(super) use self::partitions::add_partitions;
 use crate::context::Context;
@@ -25,12 +25,6 @@ const INIT_KNOWS_FENCED_FROM: i16 = 4;
 const KNOWS_FENCED_FROM: i16 = 2;
 /// First version of EndTxn whose clients have an epoch for each transaction (KIP-890).
 const EPOCH_PER_TRANSACTION_FROM: i16 = 5;
-
-/// Whether clients may begin transactions. Not before partitions have their part in them: nobody
-/// shall begin what cannot be ended.
-pub(super) fn are_served() -> bool {
-    versions::is_served(ApiKey::EndTxn as i16, 0)
-}
 
 /// InitProducerId of a client with a transactional id.
 pub(super) fn init(

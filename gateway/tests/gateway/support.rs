@@ -8,6 +8,7 @@ mod group_coordinator;
 mod log;
 mod node;
 mod reader;
+mod transaction_coordinator;
 
 pub(crate) use self::client::{Client, frame, id, name, raw_frame, text};
 pub(crate) use self::cluster::{Cluster, EPOCH, Gateway};

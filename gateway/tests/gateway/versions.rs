@@ -2,6 +2,7 @@
 //! with nodes and control behind real hop connections (R48).
 
 mod administration;
+mod transactions;
 
 use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::CreatableTopic;
@@ -275,7 +276,7 @@ async fn consumer_groups(client: &mut Client, api: &Api, version: i16) {
             assert_eq!(response.groups.len(), 2);
             assert_eq!(response.groups[0].members[0].member_type, if version < 1 { -1 } else { 1 });
         }
-        key => panic!("{key:?} is served and has no test here"),
+        _ => transactions::ask(client, api, version).await,
     }
 }
 

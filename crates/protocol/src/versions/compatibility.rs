@@ -28,7 +28,6 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | API | Keys | Why |
 |---|---|---|
 | Produce before version 3, Fetch before version 4 | 0, 1 | message formats 0 and 1; Kafka 4.0 removed them (KIP-724) |
-| Transactions | 24, 25, 26, 28, 65, 66 | not built yet; `transaction.version` is not advertised and InitProducerId refuses a transactional id |
 | SASL | 17, 36 | not built yet |
 | Quotas, SCRAM users, delegation tokens | 38–41, 48–51 | not built yet |
 | Share groups, streams groups | 76–79, 88–92 | not built yet |
@@ -53,6 +52,9 @@ A request for any of these closes the connection, as Kafka does for an API that 
 - `cleanup.policy=compact` works on what has been merged into compacted objects, as Kafka's works on
   closed segments. Commit markers go when their records are gone, abort markers stay. Partitions
   above `compactor.clean_max` (16 GiB) are left as they are.
+- A transaction that times out, or that a new owner of its transactional id ends, raises the epoch
+  by one, not by two. An InitProducerId that names an epoch before the one that writes is refused
+  (PRODUCER_FENCED) instead of ending the transaction that is open (KIP-360).
 - Offsets committed with OffsetCommit are kept per topic id: a topic created again starts anew.
 ";
 

@@ -15,6 +15,8 @@ struct Feature {
 const FEATURES: &[Feature] = &[
     // Groups of the consumer protocol (KIP-848).
     Feature { name: "group.version", level: 1 },
+    // An epoch for each transaction (KIP-890).
+    Feature { name: "transaction.version", level: 2 },
 ];
 
 /// First version whose clients take a feature that can be off, at level 0 (KIP-1022).

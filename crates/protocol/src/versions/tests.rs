@@ -35,7 +35,8 @@ fn served_versions_exist_in_both_directions() {
         ListPartitionReassignmentsRequest ListConfigResourcesRequest
         DescribeTopicPartitionsRequest
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
-        DescribeProducersRequest
+        DescribeProducersRequest AddPartitionsToTxnRequest AddOffsetsToTxnRequest EndTxnRequest
+        TxnOffsetCommitRequest DescribeTransactionsRequest ListTransactionsRequest
     };
     assert_eq!(ranges.len(), APIS.len(), "every served API is checked");
     for (key, range) in ranges {

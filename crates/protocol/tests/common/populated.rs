@@ -25,6 +25,8 @@ use protocol::{StrBytes, ids::TopicId};
 
 #[path = "populated_admin.rs"]
 mod admin;
+#[path = "populated_transactions.rs"]
+mod transactions;
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)

@@ -70,7 +70,7 @@ pub(super) fn populated(api: ApiKey, version: i16) -> ClientRequest {
             .into(),
         ApiKey::CreateAcls => create_acls_request().into(),
         ApiKey::DeleteAcls => delete_acls_request().into(),
-        other => panic!("{other:?} is served and has no populated request"),
+        other => super::transactions::populated(other, version),
     }
 }
 

@@ -10,7 +10,6 @@ use protocol::{ErrorCode, StrBytes};
 
 use crate::context::Context;
 use crate::rendezvous;
-use crate::route::transactions;
 
 /// First version that asks for several keys at once (KIP-699).
 const BATCHED_FROM: i16 = 4;
@@ -37,9 +36,7 @@ pub(in crate::route) fn is_here(context: &Context, group: &str) -> bool {
 
 fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
     let refused = match key_type {
-        GROUP => None,
-        TRANSACTION if transactions::are_served() => None,
-        TRANSACTION => Some((ErrorCode::UnsupportedVersion, "transactions are not served yet")),
+        GROUP | TRANSACTION => None,
         _ => Some((ErrorCode::InvalidRequest, "unknown coordinator type")),
     };
     if let Some((error, message)) = refused {

@@ -31,6 +31,7 @@ use protocol::messages::{
 };
 
 use super::text;
+use super::transaction_coordinator::Transactions;
 
 /// Offsets by group, then by topic id in text and partition.
 type Offsets = BTreeMap<String, BTreeMap<(String, i32), i64>>;
@@ -39,6 +40,7 @@ type Offsets = BTreeMap<String, BTreeMap<(String, i32), i64>>;
 #[derive(Default)]
 pub(crate) struct Groups {
     offsets: Mutex<Offsets>,
+    transactions: Transactions,
     /// How many OffsetFetches are answered with COORDINATOR_LOAD_IN_PROGRESS first.
     pub(crate) loading: AtomicUsize,
 }
@@ -115,7 +117,7 @@ impl Groups {
                     DeleteGroupsResponse::default().with_results(results.collect()),
                 )
             }
-            other => consumer_groups(other),
+            other => consumer_groups(other, &self.transactions),
         }
     }
 
@@ -166,7 +168,7 @@ impl Groups {
 }
 
 /// Groups of the consumer protocol, by rote as well.
-fn consumer_groups(request: Request) -> Response {
+fn consumer_groups(request: Request, transactions: &Transactions) -> Response {
     match request {
         Request::ConsumerGroupHeartbeat(request) => {
             let response = ConsumerGroupHeartbeatResponse::default()
@@ -186,7 +188,7 @@ fn consumer_groups(request: Request) -> Response {
             let response = ConsumerGroupDescribeResponse::default();
             Response::ConsumerGroupDescribe(response.with_groups(groups.collect()))
         }
-        other => panic!("a node was asked {:?}", other.api()),
+        other => transactions.answer(other),
     }
 }
 

@@ -20,3 +20,4 @@ mod replays;
 mod s3_faults;
 mod shares;
 mod times;
+mod transactions;

@@ -46,6 +46,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
  *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
+ *   transactions BOOTSTRAP IN OUT COUNT         see Transactions
  *   tail      BOOTSTRAP TOPIC PARTITIONS LOG BYTES_PER_S   as tests/clients/python/history.py has it
  * </pre>
  */
@@ -63,6 +64,7 @@ public final class Client {
             case "describe" -> describe(args[1]);
             case "admin" -> AdminQuestions.ask(args[1]);
             case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
+            case "transactions" -> Transactions.run(args[1], args[2], args[3], Integer.parseInt(args[4]));
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }
     }

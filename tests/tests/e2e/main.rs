@@ -21,3 +21,4 @@ mod s3_faults;
 mod shares;
 mod times;
 mod transactions;
+mod transfers;

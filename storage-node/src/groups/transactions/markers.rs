@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use coordinator::{Markers, MarkersWritten, TopicPartition};
 use futures::future::join_all;
 use hop::internal::{TxnMarker, TxnPartition};
-use process::mutation;
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 use tokio::time::{Instant, sleep};
@@ -52,7 +51,7 @@ pub(crate) async fn deliver(
 ) -> Delivery {
     let tenant = markers.key.tenant;
     let began = Instant::now();
-    let mut left = if mutation::on("R40") { Vec::new() } else { markers.partitions.clone() };
+    let mut left = markers.partitions.clone();
     let mut pause = RETRY_MIN;
     let mut alarmed = false;
     loop {

@@ -71,8 +71,10 @@ chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|sh
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-chaos
 	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED))
 
-compat: ## a pinned client suite against a cluster (SUITE=name|all)
-	@echo "make compat: not built yet; it belongs to the Kafka-semantics issue" >&2; exit 2
+compat: ## a pinned client suite against a cluster (SUITE=kgo FRONT=disk|shared-disk|object RECORDS=n ONLY=tests)
+	@tests/scripts/setup build clients
+	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-compat
+	@target/debug/thermocline-compat $(or $(SUITE),kgo) $(if $(FRONT),--front $(FRONT)) $(if $(RECORDS),--records $(RECORDS)) $(if $(ONLY),--only '$(ONLY)')
 
 drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|shared-disk|object)
 	@[ "$(DRILL)" = rebuild ] || { echo "make drill: DRILL=rebuild is built; dns, standby and rolling belong to the control issue" >&2; exit 2; }

@@ -94,7 +94,8 @@ pub struct WalConfig {
     #[serde(default)]
     pub path: PathBuf,
     /// What may wait for upload, and so how long the object store may be away. A disk log is a file
-    /// of this size, all of it written once when it is created. Default: 256 MiB.
+    /// of this size, all of it written once when it is created, and takes batches of up to a
+    /// sixteenth of it, whatever `max.message.bytes` allows. Default: 256 MiB.
     #[serde(default = "default_wal_size")]
     pub size: ByteSize,
     /// Writes in flight to the file. More hide the latency of a device that takes several at a

@@ -7,6 +7,7 @@
 pub mod chaos;
 pub mod clients;
 pub mod cluster;
+pub mod compat;
 pub mod dev;
 pub mod direct;
 pub mod drill;

@@ -1,0 +1,138 @@
+//! Suites that others wrote for Apache Kafka, and one of ours over real clients, against a cluster of
+//! real processes.
+//!
+//! A suite prints what became of each of its tests as the JSON lines of `go test -json`. The judge
+//! compares that with the suite's list in `tests/compat`: a test that fails or skips itself without
+//! being listed fails the run, and so does a listed one that passes, or that is not there at all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, FrontKind, Spec};
+use crate::process::Process;
+use crate::root;
+
+mod judge;
+mod kgo;
+mod list;
+mod outcome;
+
+use judge::judge;
+use list::AllowList;
+use outcome::{Outcome, outcomes};
+
+/// When a suite that hangs is ended.
+const SUITE_SECONDS_MAX: u64 = 3_600;
+/// Lines of a test that failed unexpectedly, on the terminal; all of them are in the log.
+const TAIL_LINES: usize = 15;
+
+/// A suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// The integration tests of franz-go's `pkg/kgo`.
+    Kgo,
+}
+
+impl Suite {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kgo => "kgo",
+        }
+    }
+
+    /// What it runs, with its version.
+    fn pin(self) -> &'static str {
+        match self {
+            Self::Kgo => kgo::MODULE,
+        }
+    }
+
+    fn list(self) -> Result<AllowList> {
+        let path = root().join("tests/compat").join(format!("{}.allow", self.name()));
+        let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        AllowList::parse(&text).with_context(|| format!("{}", path.display()))
+    }
+}
+
+/// What to run against what.
+#[derive(Debug)]
+pub struct Options {
+    /// Which suite.
+    pub suite: Suite,
+    /// The nodes' front.
+    pub front: FrontKind,
+    /// Records of each test that produces many.
+    pub records: u32,
+    /// Only tests whose name matches, in the suite's own syntax; the rest of the list is not judged.
+    pub only: Option<String>,
+}
+
+/// A suite's result file, and what is wrong.
+#[derive(Debug)]
+pub struct Report {
+    /// The result file.
+    pub json: Value,
+    /// Nothing for a good run.
+    pub wrong: Vec<String>,
+}
+
+/// Runs a suite against a cluster of its own.
+pub fn run(dir: &Path, options: &Options) -> Result<Report> {
+    let list = options.suite.list()?;
+    let command = match options.suite {
+        Suite::Kgo => kgo::build(&scratch(options.suite))?,
+    };
+    let spec = Spec {
+        gateways: 3,
+        front: options.front,
+        // A batch is at most a sixteenth of it, and the suites write some of 5 MiB.
+        wal_size: "128MiB".to_owned(),
+        compactor: Some(String::new()),
+        ..Spec::default()
+    };
+    let cluster = Cluster::start(dir, &spec)?;
+    eprintln!("compat: {} at {}", options.suite.pin(), cluster.bootstrap());
+    let command = match options.suite {
+        Suite::Kgo => kgo::against(command, &cluster.bootstrap(), options, &list.omitted()),
+    };
+    let started = Instant::now();
+    let mut suite = Process::spawn(options.suite.name(), command, dir)?;
+    // The suite's exit code says less than what it printed: it is 1 when a listed test failed.
+    let _status = suite.wait_exit_within(Duration::from_secs(SUITE_SECONDS_MAX))?;
+    let log = suite.log();
+    let found = outcomes(&log);
+    anyhow::ensure!(!found.is_empty(), "no test ran:\n{log}");
+    let wrong = judge(&list, &found, options.only.is_some());
+    for test in wrong.iter().filter_map(|wrong| wrong.failed.as_deref()) {
+        eprintln!("--- {test} ---\n{}", outcome::tail_of(&log, test, TAIL_LINES));
+    }
+    let wrong: Vec<String> = wrong.into_iter().map(|wrong| wrong.text).collect();
+    let json = json!({
+        "suite": options.suite.pin(),
+        "front": options.front.name(),
+        "seconds": started.elapsed().as_secs_f64(),
+        "passed": count(&found, Outcome::Pass),
+        "failed": count(&found, Outcome::Fail),
+        "skipped": count(&found, Outcome::Skip),
+        "omitted": list.omitted(),
+        "wrong": wrong,
+    });
+    Ok(Report { json, wrong })
+}
+
+fn count(found: &BTreeMap<String, Outcome>, outcome: Outcome) -> usize {
+    found.values().filter(|found| **found == outcome).count()
+}
+
+/// Where a suite's sources are copied to and built.
+fn scratch(suite: Suite) -> PathBuf {
+    root().join("target/compat").join(suite.name())
+}

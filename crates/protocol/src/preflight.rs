@@ -82,10 +82,24 @@ pub enum PreflightError {
     },
 }
 
+/// Bytes that may follow a request of this kind.
+///
+/// librdkafka asks for all topics with a null array whose compact length it leaves four bytes wide
+/// (its issue 5049), so that three bytes are left over. Kafka's brokers ignore what follows a
+/// request; closing the connection would end every subscription to a regular expression.
+pub(crate) fn trailing_bytes_max(api_key: i16, version: i16) -> usize {
+    let compact = api_key == ApiKey::Metadata as i16 && version >= 9;
+    if compact { 3 } else { 0 }
+}
+
 /// Checks that `body` may be given to the decoder of this request.
 pub fn walk(api_key: i16, version: i16, body: &[u8]) -> Result<(), PreflightError> {
     let no_shape = PreflightError::NoShape { api_key, version };
     let key = ApiKey::try_from(api_key).map_err(|()| no_shape)?;
     let shape = shapes::of(key).filter(|_| crate::versions::is_served(api_key, version));
-    walk::Walk::new(shape.ok_or(no_shape)?, version, body).run()
+    let left = walk::Walk::new(shape.ok_or(no_shape)?, version, body).run()?;
+    if left > trailing_bytes_max(api_key, version) {
+        return Err(PreflightError::TrailingBytes { count: left });
+    }
+    Ok(())
 }

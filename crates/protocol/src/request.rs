@@ -118,7 +118,7 @@ client_requests! {
     ListTransactions(ListTransactionsRequest)
 }
 
-/// Reads the body of a request: looked up in the version table, walked, decoded, and nothing left.
+/// Reads the body of a request: looked up in the version table, walked, decoded, and nothing left that may not be.
 pub fn decode(header: &RequestHeader, mut body: Bytes) -> Result<ClientRequest, ProtocolError> {
     let RequestHeader { api_key, api_version, .. } = *header;
     let entry = versions::find(api_key).ok_or(ProtocolError::UnsupportedApi { api_key })?;
@@ -127,7 +127,7 @@ pub fn decode(header: &RequestHeader, mut body: Bytes) -> Result<ClientRequest, 
     }
     preflight::walk(api_key, api_version, &body)?;
     let request = ClientRequest::decode_walked(entry.key, api_version, &mut body)?;
-    if !body.is_empty() {
+    if body.len() > preflight::trailing_bytes_max(api_key, api_version) {
         return Err(DecodeError::from_generated("bytes follow the request").into());
     }
     Ok(request)

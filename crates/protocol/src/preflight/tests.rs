@@ -97,6 +97,15 @@ fn lengths_and_varints_are_held_to_the_body() {
 }
 
 #[test]
+fn librdkafka_s_question_for_all_topics_may_be_followed_by_three_bytes() {
+    // The null array in four bytes, then two flags and no tagged fields.
+    let asked = [0, 0, 0, 0, 1, 0, 0];
+    assert_eq!(walk(3, 13, &asked), Ok(()));
+    let longer = [asked.as_slice(), &[0]].concat();
+    assert_eq!(walk(3, 13, &longer), Err(PreflightError::TrailingBytes { count: 4 }));
+}
+
+#[test]
 fn a_tagged_field_must_be_as_long_as_it_says() {
     // Fetch v15, no topics, then replica_state (tag 1): 4 + 8 + 1 bytes.
     let mut body = vec![0; 12 + 1 + 8];

@@ -25,12 +25,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> Result<(), PreflightError> {
+    /// Walks the request; how many bytes follow it.
+    pub(super) fn run(mut self) -> Result<usize, PreflightError> {
         self.fields(self.shape.fields)?;
-        match self.cursor.remaining() {
-            0 => Ok(()),
-            count => Err(PreflightError::TrailingBytes { count }),
-        }
+        Ok(self.cursor.remaining())
     }
 
     fn fields(&mut self, fields: &'static [Field]) -> Result<(), PreflightError> {

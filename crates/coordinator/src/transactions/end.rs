@@ -122,9 +122,10 @@ impl Coordinator {
             // With an epoch per transaction this is no repetition, but a transaction in which
             // nothing was sent. Its client counts on another epoch; only an abort makes sense.
             (state, TransactionVersion::V2) if state.is_idle() && !request.committed => {}
-            // Its epoch is not one that the client was told yet.
+            // Its client was told the next epoch when the outcome was durable, and may be here with
+            // it before every marker is.
             (state, TransactionVersion::V2) if state.is_prepared() => {
-                return Err(ErrorCode::ProducerFenced);
+                return Err(ErrorCode::ConcurrentTransactions);
             }
             (_, TransactionVersion::V2) | (TransactionState::Empty, TransactionVersion::V1) => {
                 return Err(ErrorCode::InvalidTxnState);

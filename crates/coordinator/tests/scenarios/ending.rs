@@ -66,6 +66,19 @@ fn an_end_that_is_asked_for_again_finds_what_it_did() {
 }
 
 #[test]
+fn the_next_end_waits_for_the_markers_of_the_last() {
+    let mut world = World::new();
+    let mut producer = writing(&mut world, V2);
+    producer.end(&mut world, true).expect("it is open");
+    for commit in [true, false] {
+        let early = producer.send_end(&mut world, commit);
+        assert_eq!(early, Err(ErrorCode::ConcurrentTransactions), "{commit}");
+    }
+    world.write_markers();
+    producer.end(&mut world, false).expect("an abort of nothing, for the next epoch");
+}
+
+#[test]
 fn a_late_end_acts_on_no_later_transaction() {
     let mut world = World::new();
     let mut producer = writing(&mut world, V2);

@@ -23,6 +23,7 @@ mod judge;
 mod kgo;
 mod list;
 mod outcome;
+mod python;
 
 use judge::judge;
 use list::AllowList;
@@ -38,6 +39,8 @@ const TAIL_LINES: usize = 15;
 pub enum Suite {
     /// The integration tests of franz-go's `pkg/kgo`.
     Kgo,
+    /// Ours, over confluent-kafka and aiokafka.
+    Python,
 }
 
 impl Suite {
@@ -45,6 +48,7 @@ impl Suite {
     pub fn name(self) -> &'static str {
         match self {
             Self::Kgo => "kgo",
+            Self::Python => "python",
         }
     }
 
@@ -52,6 +56,7 @@ impl Suite {
     fn pin(self) -> &'static str {
         match self {
             Self::Kgo => kgo::MODULE,
+            Self::Python => python::PIN,
         }
     }
 
@@ -87,8 +92,10 @@ pub struct Report {
 /// Runs a suite against a cluster of its own.
 pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let list = options.suite.list()?;
-    let command = match options.suite {
-        Suite::Kgo => kgo::build(&scratch(options.suite))?,
+    // Before the cluster, which would only wait for it.
+    let built = match options.suite {
+        Suite::Kgo => Some(kgo::build(&scratch(options.suite))?),
+        Suite::Python => None,
     };
     let spec = Spec {
         gateways: 3,
@@ -100,8 +107,9 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     };
     let cluster = Cluster::start(dir, &spec)?;
     eprintln!("compat: {} at {}", options.suite.pin(), cluster.bootstrap());
-    let command = match options.suite {
-        Suite::Kgo => kgo::against(command, &cluster.bootstrap(), options, &list.omitted()),
+    let command = match built {
+        Some(binary) => kgo::against(binary, &cluster.bootstrap(), options, &list.omitted()),
+        None => python::against(&cluster.bootstrap(), options),
     };
     let started = Instant::now();
     let mut suite = Process::spawn(options.suite.name(), command, dir)?;

@@ -10,6 +10,9 @@ const TOPIC: &str = "by-time";
 /// 24 MB as they are stored, six times what the node keeps in memory: half of each record is random.
 const FILL: [&str; 4] = ["120", "400", "1000", "lz4"];
 const STEP: &str = "1997";
+/// What is uploaded and what is in memory when most searches lead below it.
+const UPLOADED_MIN: f64 = 20e6;
+const HOT_MAX: f64 = 8e6;
 const COMPACTOR: &str = "interval = \"500ms\"\nobject_min = \"4MiB\"\nmax_age = \"1s\"\n";
 
 #[test]
@@ -38,6 +41,11 @@ fn a_time_is_found_wherever_its_record_is() {
     let ranges =
         || metric(node, "object_store_requests_total", "op=\"get_range\"").expect("metric");
     let before = ranges();
+    eventually("most of it has left the memory", || {
+        let moved = metric(node, "object_store_bytes_total", "role=\"storage-node\"");
+        let hot = metric(node, "storage_node_hot_cache_bytes", "");
+        moved.expect("metric") > UPLOADED_MIN && hot.expect("metric") < HOT_MAX
+    });
 
     let asked: f64 = ask().expect("as they are uploaded").parse().expect("a number");
     eventually("some of it is compacted", || {

@@ -1,10 +1,10 @@
 //! Threads for what may be late: the cold path's runtime, at the lowest CPU weight.
 //!
-//! A replay takes as much CPU as it gets. Where it shares cores with producers its threads run at
-//! niceness 19: the kernel gives them about 1.5 % of a core that somebody else wants, and all of
-//! one that nobody wants. The same niceness puts their reads last in the class of best-effort I/O.
-//! Between processes of different cgroups niceness means nothing; there `CPUWeight` and `IOWeight`
-//! do the same (`deploy/systemd`).
+//! A replay takes as much CPU as it gets. Where it shares cores with producers its threads have the
+//! policy `SCHED_IDLE`: whoever wakes up takes the core from them at once, and they get about 0.3 %
+//! of one that somebody else wants, and all of one that nobody wants. Niceness 19 puts their reads
+//! last in the class of best-effort I/O. Between processes of different cgroups neither means
+//! anything; there `CPUWeight` and `IOWeight` do the same (`deploy/systemd`).
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +13,11 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hop::{HopRequest, Response};
 use process::Drain;
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -28,8 +33,14 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Linux keeps niceness by thread: this changes the calling one, and those that it starts.
+/// Linux keeps both by thread: this changes the calling one, and those that it starts.
 fn give_way() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) =
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+    {
+        tracing::warn!(%error, "a background thread keeps its scheduling policy");
+    }
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
         tracing::warn!(%error, "a background thread keeps its priority");
     }
@@ -85,6 +96,7 @@ mod tests {
     use hop::internal::{ColdFetchRequest, ColdFetchResponse};
     use hop::{Handler as _, HopHeader, Request};
     use protocol::ids::TenantId;
+    use thread_priority::unix::thread_schedule_policy;
 
     use super::*;
 
@@ -92,16 +104,22 @@ mod tests {
         rustix::process::getpriority_process(None).unwrap()
     }
 
+    fn priority() -> (i32, ThreadSchedulePolicy) {
+        (niceness(), thread_schedule_policy().unwrap())
+    }
+
     #[test]
     fn threads_that_run_and_threads_that_block_give_way_and_this_one_does_not() {
-        let before = niceness();
+        let before = priority();
         let background = Background::start().unwrap();
         let (running, blocking) = background.handle().block_on(async {
-            let running = background.handle().spawn(async { niceness() });
-            let blocking = background.handle().spawn_blocking(niceness);
+            let running = background.handle().spawn(async { priority() });
+            let blocking = background.handle().spawn_blocking(priority);
             (running.await.unwrap(), blocking.await.unwrap())
         });
-        assert_eq!((running, blocking, niceness()), (NICENESS, NICENESS, before));
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let last = (NICENESS, idle);
+        assert_eq!((running, blocking, priority()), (last, last, before));
     }
 
     /// Answers with the niceness of the thread that runs it.

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 use crate::root;
 
+mod java;
 mod judge;
 mod kgo;
 mod list;
@@ -41,6 +43,8 @@ pub enum Suite {
     Kgo,
     /// Ours, over confluent-kafka and aiokafka.
     Python,
+    /// Our own over Apache Kafka's Java clients, Streams and Connect.
+    Java,
 }
 
 impl Suite {
@@ -49,6 +53,7 @@ impl Suite {
         match self {
             Self::Kgo => "kgo",
             Self::Python => "python",
+            Self::Java => "java",
         }
     }
 
@@ -57,6 +62,7 @@ impl Suite {
         match self {
             Self::Kgo => kgo::MODULE,
             Self::Python => python::PIN,
+            Self::Java => java::MODULE,
         }
     }
 
@@ -93,9 +99,10 @@ pub struct Report {
 pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let list = options.suite.list()?;
     // Before the cluster, which would only wait for it.
-    let built = match options.suite {
-        Suite::Kgo => Some(kgo::build(&scratch(options.suite))?),
-        Suite::Python => None,
+    let program = match options.suite {
+        Suite::Kgo => kgo::build(&scratch(options.suite))?,
+        Suite::Python => python::program(),
+        Suite::Java => java::build(&scratch(options.suite))?,
     };
     let spec = Spec {
         gateways: 3,
@@ -107,9 +114,11 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     };
     let cluster = Cluster::start(dir, &spec)?;
     eprintln!("compat: {} at {}", options.suite.pin(), cluster.bootstrap());
-    let command = match built {
-        Some(binary) => kgo::against(binary, &cluster.bootstrap(), options, &list.omitted()),
-        None => python::against(&cluster.bootstrap(), options),
+    let (bootstrap, omitted) = (cluster.bootstrap(), list.omitted());
+    let command = match options.suite {
+        Suite::Kgo => kgo::against(program, &bootstrap, options, &omitted),
+        Suite::Python => python::against(&program, &bootstrap, options),
+        Suite::Java => java::against(&program, &bootstrap, options, &omitted, dir),
     };
     let started = Instant::now();
     let mut suite = Process::spawn(options.suite.name(), command, dir)?;
@@ -117,7 +126,7 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let _status = suite.wait_exit_within(Duration::from_secs(SUITE_SECONDS_MAX))?;
     let log = suite.log();
     let found = outcomes(&log);
-    anyhow::ensure!(!found.is_empty(), "no test ran:\n{log}");
+    ensure!(!found.is_empty(), "no test ran:\n{log}");
     let wrong = judge(&list, &found, options.only.is_some());
     for test in wrong.iter().filter_map(|wrong| wrong.failed.as_deref()) {
         eprintln!("--- {test} ---\n{}", outcome::tail_of(&log, test, TAIL_LINES));
@@ -140,7 +149,16 @@ fn count(found: &BTreeMap<String, Outcome>, outcome: Outcome) -> usize {
     found.values().filter(|found| **found == outcome).count()
 }
 
-/// Where a suite's sources are copied to and built.
+/// Where a suite is built.
 fn scratch(suite: Suite) -> PathBuf {
     root().join("target/compat").join(suite.name())
+}
+
+/// What a command prints, if it succeeds.
+fn output_of(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {out}\n{error}");
+    Ok(out)
 }

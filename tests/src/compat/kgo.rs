@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::Options;
+use super::{Options, output_of};
 
 /// The module at the version whose tests are run.
 pub(super) const MODULE: &str = "github.com/twmb/franz-go@v1.22.2";
@@ -34,9 +34,9 @@ pub(super) fn build(scratch: &Path) -> Result<PathBuf> {
     let module: Value = serde_json::from_str(&answer)?;
     ensure!(module["Sum"] == SUM, "{MODULE} is {}, not {SUM}", module["Sum"]);
     let source = scratch.join(SOURCE);
-    run(Command::new("rm").arg("-rf").arg(&source))?;
+    output_of(Command::new("rm").arg("-rf").arg(&source))?;
     let cached = module["Dir"].as_str().context("the module's folder")?;
-    run(Command::new("cp").args(["-r", "--no-preserve=mode", cached]).arg(&source))?;
+    output_of(Command::new("cp").args(["-r", "--no-preserve=mode", cached]).arg(&source))?;
     let output = binary.display().to_string();
     go(&source, &["test", "-c", "-o", &output, "./pkg/kgo"])?;
     Ok(binary)
@@ -75,14 +75,5 @@ pub(super) fn against(
 }
 
 fn go(dir: &Path, args: &[&str]) -> Result<String> {
-    run(Command::new("go").args(args).current_dir(dir))
-}
-
-/// What a command prints, if it succeeds.
-fn run(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {out}\n{error}");
-    Ok(out)
+    output_of(Command::new("go").args(args).current_dir(dir))
 }

@@ -27,6 +27,8 @@ pub(super) struct NewBatch {
     pub(super) max_timestamp: i64,
     /// May use the room that is kept for the cluster's own records (R28).
     pub(super) internal: bool,
+    /// The time of its arrival takes the place of the timestamps.
+    pub(super) log_append_time: bool,
 }
 
 /// What a batch got with its place in the log.
@@ -169,7 +171,7 @@ impl Partition {
         }
         let Append { batch: bytes, last_offset_delta, max_timestamp, .. } = append;
         let internal = self.is_internal();
-        let batch = NewBatch { bytes, last_offset_delta, max_timestamp, internal };
+        let batch = NewBatch { bytes, last_offset_delta, max_timestamp, internal, log_append_time };
         let placed = self.hand_over(state, batch, now_ms, ack);
         let placed = placed.inspect_err(|error| state.refused(append.sequence, error))?;
         let Place { base_offset, last_offset, max_timestamp } = placed;
@@ -201,8 +203,7 @@ impl Partition {
         now_ms: i64,
         ack: Ack,
     ) -> Result<Place, FrontError> {
-        let log_append_time = self.settings().log_append_time;
-        let (bytes, max_timestamp) = if log_append_time {
+        let (bytes, max_timestamp) = if batch.log_append_time {
             let stamp = now_ms.max(state.last_append_ms);
             (stamped(&batch.bytes, stamp), stamp)
         } else {
@@ -221,7 +222,7 @@ impl Partition {
         })?;
         state.next_offset = last_offset + 1;
         state.acks.push_back((last_offset, ack));
-        if log_append_time {
+        if batch.log_append_time {
             state.last_append_ms = max_timestamp;
         }
         Ok(Place { base_offset, last_offset, max_timestamp })

@@ -134,6 +134,7 @@ impl Partition {
             max_timestamp: now_ms,
             // Transactions can be ended when producers have to wait (R28).
             internal: true,
+            log_append_time: self.settings().log_append_time,
         };
         let Place { base_offset, .. } = self.hand_over(&mut state, batch, now_ms, ack)?;
         state.apply(marker, base_offset, now_ms);

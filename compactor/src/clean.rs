@@ -48,7 +48,7 @@ use crate::objects::Objects;
 use crate::pacer::Pacer;
 use crate::rewrite::RewriteError;
 use crate::role::Deps;
-use crate::rounds::Round;
+use crate::rounds::{Round, repeat};
 
 /// Compacts by key what nodes offer.
 pub struct Cleaner {
@@ -95,16 +95,7 @@ impl Cleaner {
     }
 
     pub(crate) async fn run(self, drain: Drain) {
-        loop {
-            tokio::select! {
-                () = drain.draining() => return,
-                _ = self.round() => {}
-            }
-            tokio::select! {
-                () = drain.draining() => return,
-                () = tokio::time::sleep(self.config.interval) => {}
-            }
-        }
+        repeat(&drain, self.config.interval, || self.round()).await;
     }
 
     /// Does what the nodes have to do, one node after the other.

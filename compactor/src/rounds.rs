@@ -63,6 +63,23 @@ enum RoundError {
     Store(#[from] StoreError),
 }
 
+/// One round after the other, with a pause between them, until the drain.
+pub(crate) async fn repeat<F>(drain: &Drain, pause: Duration, round: impl Fn() -> F)
+where
+    F: Future<Output = Round>,
+{
+    loop {
+        tokio::select! {
+            () = drain.draining() => return,
+            _ = round() => {}
+        }
+        tokio::select! {
+            () = drain.draining() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
 impl Rounds {
     /// Rounds with this configuration.
     pub fn new(config: Config, deps: Deps) -> Self {
@@ -76,16 +93,7 @@ impl Rounds {
     }
 
     pub(crate) async fn run(self, drain: Drain) {
-        loop {
-            tokio::select! {
-                () = drain.draining() => return,
-                _ = self.round() => {}
-            }
-            tokio::select! {
-                () = drain.draining() => return,
-                () = tokio::time::sleep(self.config.interval) => {}
-            }
-        }
+        repeat(&drain, self.config.interval, || self.round()).await;
     }
 
     /// Does what the nodes have to do, one node after the other.

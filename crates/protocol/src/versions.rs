@@ -114,7 +114,13 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DescribeCluster, 0, 2, ""),
     api(ApiKey::DescribeProducers, 0, 0, ""),
     api(ApiKey::DescribeTransactions, 0, 0, ""),
-    api(ApiKey::ListTransactions, 0, 2, "each gateway lists the ids whose clients are sent to it"),
+    api(
+        ApiKey::ListTransactions,
+        0,
+        2,
+        "each gateway lists the ids whose clients are sent to it; a filter by duration leaves only \
+         those with an open transaction",
+    ),
     api(
         ApiKey::ConsumerGroupHeartbeat,
         0,

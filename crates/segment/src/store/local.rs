@@ -35,7 +35,7 @@ use object_store::{
 use tokio::sync::Semaphore;
 
 use self::reading::Reading;
-use self::writing::{PIECE_BYTES, Staged, sync_directory_of};
+use self::writing::{Staged, sync_directory_of};
 
 const STORE: &str = "directory";
 
@@ -46,6 +46,10 @@ const UPDATES_MAX: usize = 16;
 
 /// Versions carry microseconds, so that is the smallest visible step.
 const VERSION_STEP: Duration = Duration::from_micros(1);
+
+/// What a disk is asked for, or given, at once: the least that most need for their full speed. Shorter
+/// objects are one piece anyway.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// See the module's description.
 #[derive(Debug)]

@@ -22,10 +22,7 @@ use object_store::{GetResult, GetResultPayload, Result};
 use rustix::fs::{Advice, fadvise};
 use tokio::sync::Semaphore;
 
-use super::generic;
-
-/// What is asked of the disk at once: the least that most disks need for their full speed.
-const PIECE_BYTES: usize = 256 << 10;
+use super::{PIECE_BYTES, generic};
 
 /// Long ranges read at the same time by one process.
 const LONG_READS_MAX: usize = 2;

@@ -13,10 +13,7 @@ use std::path::{Path, PathBuf};
 use object_store::PutPayload;
 use rustix::fs::OFlags;
 
-use super::with_suffix;
-
-/// What is given to the disk at once. Shorter objects are one piece anyway.
-pub(super) const PIECE_BYTES: usize = 256 << 10;
+use super::{PIECE_BYTES, with_suffix};
 
 /// What memory, offset and length of a direct write are multiples of, on any disk.
 const ALIGNMENT: usize = 4096;

@@ -6,8 +6,11 @@
 pub(crate) mod name;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use metadata::model::TopicRecord;
+use metadata::settings::{AllSettings, SettingKey, SettingKind, Settings};
 use protocol::ids::{TenantId, TopicId};
 
 use crate::meta_log::MetaRecord;
@@ -20,6 +23,7 @@ pub(crate) struct Catalogue {
     /// By name with dots as underscores: two names that collide are never both there.
     names: HashMap<TenantId, BTreeMap<String, TopicId>>,
     partitions: usize,
+    settings: AllSettings,
     next_producer_id: i64,
     has_been_led: bool,
 }
@@ -88,6 +92,11 @@ impl Catalogue {
                     }
                 }
             }
+            MetaRecord::SettingsChanged(changes) => {
+                for (key, value) in changes {
+                    self.settings.set(&key, value);
+                }
+            }
         }
     }
 
@@ -125,6 +134,17 @@ impl Catalogue {
     /// All topics of all tenants.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicRecord> {
         self.topics.values()
+    }
+
+    /// A tenant's settings of one kind, to plan changes against.
+    #[cfg_attr(not(test), expect(dead_code, reason = "used with the first kind of setting"))]
+    pub(crate) fn settings(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
+        self.settings.of(tenant, kind)
+    }
+
+    /// Every tenant's settings.
+    pub(crate) fn all_settings(&self) -> impl Iterator<Item = (SettingKey, &Bytes)> {
+        self.settings.iter()
     }
 
     /// The number of topics.

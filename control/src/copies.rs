@@ -3,12 +3,14 @@
 //! Only the leader writes them, and only after the log has what they say. A crash in between
 //! leaves them behind the log; the next leader's [`Copies::repair`] brings them up to it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use metadata::{
     Listing, Txn,
     keys::{self, Key},
     model::{ProducerIdRecord, Record, TopicRecord},
+    settings::{SETTINGS, SettingKey},
 };
 use protocol::ids::TopicId;
 
@@ -25,7 +27,7 @@ pub(crate) struct Copies {
 
 /// One change of a key.
 enum Write {
-    Put(Key, bytes::Bytes),
+    Put(String, Bytes),
     Delete(String),
 }
 
@@ -56,7 +58,19 @@ impl Copies {
     /// Shows how far producer ids are reserved.
     pub(crate) async fn put_producer_ids(&self, next: i64) -> Result<i64, GuardError> {
         let record = ProducerIdRecord { next };
-        self.write(vec![Write::Put(Key::ProducerIds, record.encode())]).await
+        self.write(vec![Write::Put(Key::ProducerIds.into(), record.encode())]).await
+    }
+
+    /// Shows these settings, new or changed, and those without a value no more.
+    pub(crate) async fn put_settings(
+        &self,
+        changes: &[(SettingKey, Option<Bytes>)],
+    ) -> Result<i64, GuardError> {
+        let write = |(key, value): &(SettingKey, Option<Bytes>)| match value {
+            Some(value) => Write::Put(key.to_string(), value.clone()),
+            None => Write::Delete(key.to_string()),
+        };
+        self.write(changes.iter().map(write).collect()).await
     }
 
     /// Makes the copies say what the catalogue says. Returns how many keys were wrong.
@@ -69,8 +83,10 @@ impl Copies {
         let shown = self.guard.metadata().get(&Key::ProducerIds.to_string()).await?;
         let encoded = ProducerIdRecord { next }.encode();
         if next > 0 && shown.is_none_or(|entry| entry.value != encoded) {
-            writes.push(Write::Put(Key::ProducerIds, encoded));
+            writes.push(Write::Put(Key::ProducerIds.into(), encoded));
         }
+        let settings = self.guard.metadata().list(SETTINGS).await?;
+        writes.extend(setting_repairs(catalogue, settings));
         let wrong = writes.len();
         self.write(writes).await?;
         Ok(wrong)
@@ -93,7 +109,7 @@ impl Copies {
 }
 
 fn put_topic(topic: &TopicRecord) -> Write {
-    Write::Put(Key::Topic(topic.tenant, topic.id), topic.encode())
+    Write::Put(Key::Topic(topic.tenant, topic.id).into(), topic.encode())
 }
 
 /// Topics that are missing or different, and copies of topics that are gone.
@@ -113,6 +129,20 @@ fn topic_repairs(catalogue: &Catalogue, listing: Listing) -> Vec<Write> {
     }
     writes.extend(catalogue.topics().filter(|topic| !right.contains(&topic.id)).map(put_topic));
     writes
+}
+
+/// Settings that are missing or different, and copies of settings that are gone.
+fn setting_repairs(catalogue: &Catalogue, listing: Listing) -> impl Iterator<Item = Write> {
+    let shown = listing.entries.into_iter().map(|entry| (entry.key, entry.value));
+    let mut shown: HashMap<String, Bytes> = shown.collect();
+    let mut writes = Vec::new();
+    for (key, value) in catalogue.all_settings() {
+        let key = key.to_string();
+        if shown.remove(&key).as_ref() != Some(value) {
+            writes.push(Write::Put(key, value.clone()));
+        }
+    }
+    writes.into_iter().chain(shown.into_keys().map(Write::Delete))
 }
 
 /// Assignments of topics that are gone.

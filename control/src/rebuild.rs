@@ -19,6 +19,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
 use metadata::{
     MetadataError, MetadataStore, Txn, TxnOutcome,
     keys::Key,
@@ -133,32 +134,35 @@ async fn refuse_if_in_use(metadata: &dyn MetadataStore) -> Result<(), RebuildErr
 }
 
 /// Everything but the cluster's record.
-fn copies(catalogue: &Catalogue, survey: &Survey) -> Vec<(Key, bytes::Bytes)> {
+fn copies(catalogue: &Catalogue, survey: &Survey) -> Vec<(String, Bytes)> {
     let mut copies = Vec::new();
     for record in survey.nodes.values() {
-        copies.push((Key::Node(record.node), record.encode()));
+        copies.push((Key::Node(record.node).into(), record.encode()));
     }
     for topic in catalogue.topics() {
-        copies.push((Key::Topic(topic.tenant, topic.id), topic.encode()));
+        copies.push((Key::Topic(topic.tenant, topic.id).into(), topic.encode()));
     }
     for (partition, assignment) in &survey.owned {
-        copies.push((Key::Partition(partition.topic, partition.index), assignment.encode()));
+        let key = Key::Partition(partition.topic, partition.index);
+        copies.push((key.into(), assignment.encode()));
     }
     let next = catalogue.next_producer_id();
     if next > 0 {
-        copies.push((Key::ProducerIds, ProducerIdRecord { next }.encode()));
+        copies.push((Key::ProducerIds.into(), ProducerIdRecord { next }.encode()));
     }
+    copies.extend(catalogue.all_settings().map(|(key, value)| (key.into(), value.clone())));
     copies
 }
 
 /// In transactions of a legal size. What a rebuild before this one left is overwritten.
 async fn write(
     metadata: &dyn MetadataStore,
-    copies: Vec<(Key, bytes::Bytes)>,
+    copies: Vec<(String, Bytes)>,
 ) -> Result<(), RebuildError> {
     for some in copies.chunks(OPS_PER_TXN) {
         let none_there = Txn::new().when_absent(Key::Cluster);
-        let txn = some.iter().fold(none_there, |txn, (key, value)| txn.put(*key, value.clone()));
+        let txn =
+            some.iter().fold(none_there, |txn, (key, value)| txn.put(key.as_str(), value.clone()));
         if metadata.txn(txn).await? == TxnOutcome::Conflict {
             return Err(RebuildError::Overtaken);
         }

@@ -91,3 +91,18 @@ fn names_collide_within_a_tenant() {
     assert_eq!(catalogue.colliding(TENANT, "a_b").unwrap().name, "a.b");
     assert!(catalogue.colliding(TenantId(2), "a_b").is_none());
 }
+
+#[test]
+fn settings_come_change_and_go() {
+    let key = |tenant| SettingKey::new(TenantId(tenant), SettingKind::Quota, "q");
+    let change = |tenant, value: Option<&'static str>| {
+        MetaRecord::SettingsChanged(vec![(key(tenant), value.map(Bytes::from))])
+    };
+    let mut catalogue =
+        Catalogue::replay(vec![change(1, Some("a")), change(2, Some("b")), change(1, Some("c"))]);
+    let all: HashMap<_, _> = catalogue.all_settings().collect();
+    assert_eq!(all, HashMap::from([(key(1), &Bytes::from("c")), (key(2), &Bytes::from("b"))]));
+    catalogue.apply(change(1, None));
+    assert!(catalogue.settings(TENANT, SettingKind::Quota).entries.is_empty());
+    assert_eq!(catalogue.settings(TenantId(2), SettingKind::Quota).entries.len(), 1);
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use metadata::model::{DecodeError, Record, TopicRecord};
+use metadata::settings::SettingKey;
 use prost::Message;
 use protocol::ids::TopicId;
 
@@ -31,6 +32,8 @@ pub(crate) enum MetaRecord {
     ProducerIdsReserved { next: i64 },
     /// This is all that is set on these topics now.
     ConfigsChanged(Vec<(TopicId, BTreeMap<String, String>)>),
+    /// These settings have these values now, or are gone.
+    SettingsChanged(Vec<(SettingKey, Option<Bytes>)>),
 }
 
 /// Why a record cannot be read.
@@ -104,6 +107,13 @@ impl MetaRecord {
                 let topics = topics.iter().map(configured).collect();
                 Body::ConfigsChanged(ConfiguredTopics { topics })
             }
+            Self::SettingsChanged(changes) => {
+                let setting = |(key, value): &(SettingKey, Option<Bytes>)| Setting {
+                    key: key.to_string(),
+                    value: value.clone(),
+                };
+                Body::SettingsChanged(Settings { changes: changes.iter().map(setting).collect() })
+            }
         }
     }
 
@@ -135,13 +145,18 @@ impl MetaRecord {
                 let topics = topics.map(|topic| Ok((topic_id(&topic.id)?, topic.configs)));
                 Self::ConfigsChanged(topics.collect::<Result<_, RecordError>>()?)
             }
+            Body::SettingsChanged(message) => {
+                let changes = message.changes.into_iter();
+                let changes = changes.map(|change| Ok((setting_key(&change.key)?, change.value)));
+                Self::SettingsChanged(changes.collect::<Result<_, RecordError>>()?)
+            }
         })
     }
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     body: Option<Body>,
 }
 
@@ -163,6 +178,8 @@ enum Body {
     ProducerIdsReserved(ProducerIds),
     #[prost(message, tag = "8")]
     ConfigsChanged(ConfiguredTopics),
+    #[prost(message, tag = "9")]
+    SettingsChanged(Settings),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -229,6 +246,22 @@ struct Configured {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct Settings {
+    #[prost(message, repeated, tag = "1")]
+    changes: Vec<Setting>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Setting {
+    /// As the metadata store spells it.
+    #[prost(string, tag = "1")]
+    key: String,
+    /// None: the setting is gone.
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    value: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct ProducerIds {
     #[prost(int64, tag = "1")]
     next: i64,
@@ -249,9 +282,16 @@ fn topic_id(bytes: &[u8]) -> Result<TopicId, RecordError> {
     TopicId::from_slice(bytes).ok_or_else(|| RecordError::Malformed("topic id".to_owned()))
 }
 
+/// A kind that is not known is as good as a record that is not.
+fn setting_key(text: &str) -> Result<SettingKey, RecordError> {
+    SettingKey::parse(text).ok_or(RecordError::Newer)
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::ids::TenantId;
+
+    use metadata::settings::SettingKind;
 
     use super::*;
 
@@ -267,6 +307,10 @@ mod tests {
         }
     }
 
+    fn setting(name: &str) -> SettingKey {
+        SettingKey::new(TenantId(1), SettingKind::Acl, name)
+    }
+
     #[test]
     fn every_record_reads_back() {
         let id = topic().id;
@@ -280,6 +324,11 @@ mod tests {
             MetaRecord::PartitionsAdded(vec![(id, 12)]),
             MetaRecord::ProducerIdsReserved { next: 1 << 46 },
             MetaRecord::ConfigsChanged(vec![(id, topic().configs), (id, BTreeMap::new())]),
+            MetaRecord::SettingsChanged(vec![
+                (setting("a b"), Some(Bytes::from_static(b"value"))),
+                (setting("a b"), Some(Bytes::new())),
+                (setting("c"), None),
+            ]),
         ] {
             assert_eq!(MetaRecord::decode(&record.encode()), Ok(record));
         }
@@ -301,6 +350,11 @@ mod tests {
         let empty = BTreeMap::from([(String::new(), String::new())]);
         let record = MetaRecord::ConfigsChanged(vec![(topic().id, empty)]);
         assert_eq!(MetaRecord::decode(&configured), Ok(record));
+        let mut set = vec![1, 0x4a, 16, 0x0a, 14, 0x0a, 9];
+        set.extend(b"s/acl/1/a");
+        set.extend([0x12, 1, 7]);
+        let record = MetaRecord::SettingsChanged(vec![(setting("a"), Some(vec![7].into()))]);
+        assert_eq!(MetaRecord::decode(&set), Ok(record));
     }
 
     #[test]
@@ -308,6 +362,8 @@ mod tests {
         assert_eq!(MetaRecord::decode(&[2, 0x3a, 0]), Err(RecordError::Newer));
         // Tag 15 of the envelope.
         assert_eq!(MetaRecord::decode(&[1, 0x7a, 0]), Err(RecordError::Newer));
+        let unknown_kind = [1, 0x4a, 9, 0x0a, 7, 0x0a, 5, b's', b'/', b'x', b'/', b'1'];
+        assert_eq!(MetaRecord::decode(&unknown_kind), Err(RecordError::Newer));
         assert!(matches!(MetaRecord::decode(&[]), Err(RecordError::Malformed(_))));
         assert!(matches!(MetaRecord::decode(&[1, 0x3a, 9]), Err(RecordError::Malformed(_))));
     }

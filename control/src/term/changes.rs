@@ -1,6 +1,8 @@
 //! The commands: plan, commit, copy, assign, answer.
 
+use bytes::Bytes;
 use hop::{Request, Response};
+use metadata::settings::SettingKey;
 use protocol::{
     ErrorCode,
     ids::{TenantId, TopicId},
@@ -16,6 +18,12 @@ use crate::{
     guard::GuardError,
     meta_log::MetaRecord,
 };
+
+/// A change that may or may not happen, and how the term goes on.
+pub(super) struct Doubt {
+    #[expect(dead_code, reason = "as with `Term::change_settings`")]
+    pub(super) then: Result<(), Ended>,
+}
 
 /// What a change that may or may not happen is answered with.
 fn in_doubt() -> Refusal {
@@ -169,6 +177,21 @@ impl Term {
         match self.copies.put_producer_ids(next).await {
             Ok(_) => Ok(()),
             Err(error) => self.copies_failed(&error),
+        }
+    }
+
+    /// Commits settings and copies them. An error says that the caller must hear [`in_doubt`], and
+    /// how the term goes on after that.
+    #[expect(dead_code, reason = "the first kind of setting comes with the next commit")]
+    pub(super) async fn change_settings(
+        &mut self,
+        changes: Vec<(SettingKey, Option<Bytes>)>,
+    ) -> Result<(), Doubt> {
+        let committed = self.commit(MetaRecord::SettingsChanged(changes.clone())).await;
+        committed.map_err(|ended| Doubt { then: Err(ended) })?;
+        match self.copies.put_settings(&changes).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Doubt { then: self.copies_failed(&error) }),
         }
     }
 

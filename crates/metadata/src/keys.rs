@@ -11,6 +11,7 @@
 //! t/{tenant}/{topic}           a topic
 //! p/{topic}/{index}            which node should own a partition, and from which epoch
 //! pid/next                     first producer id not handed out yet
+//! s/{kind}/{tenant}/{name}     a setting of a tenant: see `settings`
 //! ```
 //!
 //! Topic ids are 32 hexadecimal digits. Persisted, keep stable.

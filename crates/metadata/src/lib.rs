@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The modules, from the outside in: [`view`] is what most of the system uses; [`keys`],
-//! [`model`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
+//! [`model`], [`settings`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
 //! stores, of which there are three: [`EtcdStore`], [`RedbStore`] and [`MemoryStore`].
 
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod settings;
 pub mod store;
 pub mod topic_config;
 pub mod txn;

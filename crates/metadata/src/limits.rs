@@ -55,4 +55,16 @@ pub(crate) const REFRESH_WAIT: Duration = Duration::from_millis(250);
 /// transaction.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 1024;
 
+/// Longest value of a setting. An access control entry with the longest names is below 1 KiB; a
+/// hundred of the longest settings, with their keys, fit one transaction.
+pub const SETTING_VALUE_BYTES_MAX: usize = 8 << 10;
+
+/// Longest name of a setting. In keys a byte takes three at worst.
+pub const SETTING_NAME_BYTES_MAX: usize = 600;
+
+/// Settings of one tenant and kind. Every process holds all of them, and what is made of them is
+/// made anew after each change.
+pub const SETTINGS_PER_KIND_MAX: usize = 10_000;
+
+const _: () = assert!(100 * (SETTING_VALUE_BYTES_MAX + 3 * SETTING_NAME_BYTES_MAX) < TXN_BYTES_MAX);
 const _: () = assert!(TXN_BYTES_MAX < 3 << 19, "below etcd's 1.5 MiB request limit");

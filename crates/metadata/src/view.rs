@@ -24,6 +24,7 @@ use crate::{
         Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
         ReaderRecord, Record, TopicRecord,
     },
+    settings::{SettingKind, Settings},
     store::{MetadataError, MetadataStore},
 };
 
@@ -133,6 +134,16 @@ impl ClusterView {
     /// and go without it.
     pub fn topics_revision(&self) -> u64 {
         self.inner.state.read().topics_revision
+    }
+
+    /// A tenant's settings of one kind.
+    pub fn settings(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
+        self.inner.state.read().settings.of(tenant, kind)
+    }
+
+    /// All tenants' settings of one kind, in no order. Never for an answer to a client.
+    pub fn settings_of_all(&self, kind: SettingKind) -> Vec<(TenantId, Arc<Settings>)> {
+        self.inner.state.read().settings.of_all(kind)
     }
 
     /// A storage node's incarnation.

@@ -69,7 +69,8 @@ async fn copies_are_repaired_from_the_log() {
         .delete(lost_key)
         .put(wrong_key, right.record.encode())
         .put(Key::Partition(never, 0), "?")
-        .put(Key::Topic(TENANT, never), "?");
+        .put(Key::Topic(TENANT, never), "?")
+        .put("s/acl/1/never", "?");
     cluster.commit(damage).await;
 
     let _control = cluster.leader("b").await;
@@ -79,6 +80,7 @@ async fn copies_are_repaired_from_the_log() {
     for key in [Key::Partition(never, 0), Key::Topic(TENANT, never)] {
         assert_eq!(cluster.metadata.get(&key.to_string()).await.unwrap(), None, "{key}");
     }
+    assert_eq!(cluster.metadata.get("s/acl/1/never").await.unwrap(), None, "in no record");
     let assigned = cluster.metadata.get(&Key::Partition(lost, 0).to_string()).await.unwrap();
     assert!(assigned.is_some(), "assignments outlive a lost copy of their topic");
 }

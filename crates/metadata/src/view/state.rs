@@ -19,6 +19,7 @@ use crate::{
         Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeLiveRecord, NodeRecord,
         ReaderRecord, Record, TopicRecord,
     },
+    settings::{AllSettings, SettingKey},
     store::{Entry, Event, Listing, WatchBatch},
 };
 
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) topics: HashMap<TopicId, Arc<Topic>>,
     /// Counts the changes of topics, for those who need not look at anything else.
     pub(super) topics_revision: u64,
+    pub(super) settings: AllSettings,
     names: HashMap<TenantId, BTreeMap<String, TopicId>>,
     assigned: HashMap<NodeId, HashSet<PartitionId>>,
 }
@@ -42,7 +44,7 @@ pub(super) struct State {
 impl State {
     /// Replaces everything by a full listing. False if the listing is older than the state.
     pub(super) fn reset(&mut self, listing: Listing) -> bool {
-        let fresh = Self::load(listing);
+        let mut fresh = Self::load(listing);
         if !process::mutation::on("R10")
             && fresh.revision < self.revision
             && fresh.generation() <= self.generation()
@@ -50,6 +52,7 @@ impl State {
             return false;
         }
         let topics_revision = self.topics_revision + 1;
+        fresh.settings.succeed(&self.settings);
         *self = Self { topics_revision, ..fresh };
         true
     }
@@ -126,7 +129,10 @@ impl State {
                 read(entry, |assignment| self.assign(topic, index, Some(assignment)));
             }
             Some(Key::ProducerIds | Key::NodePromise(_)) => {}
-            None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),
+            None => match SettingKey::parse(&entry.key) {
+                Some(key) => self.settings.set(&key, Some(entry.value.clone())),
+                None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),
+            },
         }
     }
 
@@ -140,7 +146,12 @@ impl State {
             Some(Key::Reader(reader)) => drop(self.readers.remove(&reader)),
             Some(Key::Topic(_, topic)) => self.remove_topic(topic),
             Some(Key::Partition(topic, index)) => self.assign(topic, index, None),
-            Some(Key::ProducerIds | Key::NodePromise(_)) | None => {}
+            Some(Key::ProducerIds | Key::NodePromise(_)) => {}
+            None => {
+                if let Some(key) = SettingKey::parse(key) {
+                    self.settings.set(&key, None);
+                }
+            }
         }
     }
 

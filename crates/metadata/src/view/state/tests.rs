@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::NodeState;
+use crate::{model::NodeState, settings::SettingKind};
 
 const TENANT: TenantId = TenantId(1);
 
@@ -244,4 +244,24 @@ proptest! {
         prop_assert_eq!(&followed.names, &loaded.names);
         prop_assert_eq!(&followed.assigned, &loaded.assigned);
     }
+}
+
+#[test]
+fn settings_are_shown_and_keep_their_revision_over_a_listing() {
+    let key = SettingKey::new(TENANT, SettingKind::Acl, "a b");
+    let entry = Entry {
+        key: key.to_string(),
+        value: bytes::Bytes::from_static(b"v"),
+        mod_revision: 1,
+        create_revision: 1,
+    };
+    let mut state = state(vec![vec![Event::Put(entry.clone())]]);
+    let shown = state.settings.of(TENANT, SettingKind::Acl);
+    assert_eq!(shown.entries, BTreeMap::from([("a b".to_owned(), entry.value.clone())]));
+    assert!(state.reset(Listing { entries: vec![entry], revision: 2 }));
+    assert_eq!(state.settings.of(TENANT, SettingKind::Acl), shown);
+    let events = vec![Event::Delete { key: key.into(), mod_revision: 3 }];
+    assert!(state.apply(WatchBatch { revision: 3, events }));
+    let gone = state.settings.of(TENANT, SettingKind::Acl);
+    assert!(gone.entries.is_empty() && gone.revision > shown.revision);
 }

@@ -210,7 +210,7 @@ async fn start_gateway(
     background: &Background,
 ) -> Result<SocketAddr> {
     let mut config = gateway::Config::new(1);
-    config.listener.bind = kafka.to_string();
+    config.listeners[0].bind = kafka.to_string();
     let deps = gateway::Deps {
         clock: process.clock.clone(),
         metadata: Arc::clone(&member.metadata),
@@ -219,7 +219,7 @@ async fn start_gateway(
         background: background.handle().clone(),
     };
     let gateway = gateway::start(config, deps, process.front_door.clone()).await?;
-    Ok(gateway.address)
+    Ok(gateway.addresses[0])
 }
 
 /// Internal ports of the single node: loopback, any free port.

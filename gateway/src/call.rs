@@ -23,7 +23,7 @@ use protocol::{EncodeError, ErrorCode, ProtocolError, StrBytes};
 use tokio::time::Instant;
 
 use crate::catalogue::Catalogue;
-use crate::config::Security;
+use crate::config::ListenerConfig;
 use crate::layers::authorisation::Grants;
 
 /// A socket as the listener accepted it.
@@ -46,8 +46,10 @@ pub(crate) struct Client {
     pub(crate) lane: u64,
     /// Its address, as groups show it.
     pub(crate) host: StrBytes,
-    /// The policy of the listener it came through.
-    pub(crate) security: Security,
+    /// The listener it came by.
+    pub(crate) listener: Arc<ListenerConfig>,
+    /// Whose client it is.
+    pub(crate) tenant: TenantId,
 }
 
 /// Who a client is. Found out once per connection, not per request (R47).
@@ -142,6 +144,19 @@ pub(crate) enum Disconnect {
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
+
+// === impl Client ===
+
+#[cfg(test)]
+impl Client {
+    /// A client of a plaintext listener.
+    pub(crate) fn for_tests() -> Self {
+        let (host, listener) = (StrBytes::default(), Arc::default());
+        Self { lane: 1, host, listener, tenant: TenantId::DEFAULT }
+    }
+}
+
+// === impl Disconnect ===
 
 impl Disconnect {
     /// The metric label.

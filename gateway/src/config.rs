@@ -3,12 +3,19 @@
 //! Durations and sizes are text (`"30s"`, `"64MiB"`), unknown keys are refused. [`Config::check`]
 //! refuses values that cannot work together and names the key.
 
+mod listener;
+
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
 
-use crate::limits::PRODUCE_HOLD_MAX;
+pub use self::listener::{
+    ClientAuth, ListenerConfig, PrincipalSource, SaslConfig, Security, TlsConfig, TlsVersion,
+    UnknownHost,
+};
+use crate::limits::{LISTENERS_MAX, PRODUCE_HOLD_MAX};
 
 /// The gateway's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,9 +24,9 @@ pub struct Config {
     /// The id under which clients know this gateway. Must be unique among the cluster's gateways
     /// and stay the same over restarts; never negative.
     pub broker_id: i32,
-    /// Where clients connect.
-    #[serde(default)]
-    pub listener: ListenerConfig,
+    /// Where clients connect. Default: one, in plain text on `127.0.0.1:9092`.
+    #[serde(default = "default_listeners")]
+    pub listeners: Vec<ListenerConfig>,
     /// Availability zone, shown to clients as the broker's rack. Default: none.
     #[serde(default)]
     pub zone: String,
@@ -46,30 +53,6 @@ pub struct Config {
     /// Fetch sessions and cold reads.
     #[serde(default)]
     pub fetch: FetchConfig,
-}
-
-/// A listener, and what clients are told about it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ListenerConfig {
-    /// Address to listen on. Port 0 takes any free port. Default: `127.0.0.1:9092`.
-    pub bind: String,
-    /// Host that clients are told to connect to. Default: the host of `bind`.
-    pub advertised_host: Option<String>,
-    /// Port that clients are told to connect to. Default: the port that was bound.
-    pub advertised_port: Option<u16>,
-    /// How bytes are protected and clients identified. Default: `plaintext`.
-    pub security: Security,
-}
-
-/// What protects a listener. One policy per listener (R60).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Security {
-    /// Neither encryption nor identity: every client is the anonymous principal of the default
-    /// tenant. For loopback and trusted networks.
-    #[default]
-    Plaintext,
 }
 
 /// Bounds on what clients may do to this process (R61, R62).
@@ -145,7 +128,7 @@ impl Config {
     pub fn new(broker_id: i32) -> Self {
         Self {
             broker_id,
-            listener: ListenerConfig::default(),
+            listeners: default_listeners(),
             zone: String::new(),
             auto_create_topics: true,
             lease: default_lease(),
@@ -159,6 +142,7 @@ impl Config {
     /// Refuses what cannot work, by the name of its key.
     pub fn check(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
+        self.check_listeners()?;
         require(self.broker_id >= 0, "broker_id", "must not be negative")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(self.produce_hold <= PRODUCE_HOLD_MAX, "produce_hold", "must be at most 5s")?;
@@ -182,21 +166,22 @@ impl Config {
         // At 100 a consumer that came from below would never get hot while records come in.
         require(self.fetch.seam_percent <= 75, "fetch.seam_percent", "must be at most 75")
     }
+
+    fn check_listeners(&self) -> Result<(), ConfigError> {
+        require(!self.listeners.is_empty(), "listeners", "must name one at least")?;
+        require(self.listeners.len() <= LISTENERS_MAX, "listeners", "must be at most 64")?;
+        let mut names = HashSet::new();
+        for listener in &self.listeners {
+            listener.check()?;
+            let is_new = names.insert(listener.name());
+            require(is_new, "listeners.name", "must differ between listeners; give each a name")?;
+        }
+        Ok(())
+    }
 }
 
 fn require(holds: bool, key: &'static str, problem: &str) -> Result<(), ConfigError> {
     if holds { Ok(()) } else { Err(ConfigError { key, problem: problem.to_owned() }) }
-}
-
-impl Default for ListenerConfig {
-    fn default() -> Self {
-        Self {
-            bind: "127.0.0.1:9092".to_owned(),
-            advertised_host: None,
-            advertised_port: None,
-            security: Security::Plaintext,
-        }
-    }
 }
 
 impl Default for LimitsConfig {
@@ -227,6 +212,10 @@ impl Default for FetchConfig {
             seam_percent: 25,
         }
     }
+}
+
+fn default_listeners() -> Vec<ListenerConfig> {
+    vec![ListenerConfig::default()]
 }
 
 fn yes() -> bool {
@@ -261,5 +250,25 @@ mod tests {
         config.broker_id = 1;
         config.limits.request_memory = ByteSize::mib(1);
         assert_eq!(config.check().map_err(|error| error.key), Err("limits.request_memory"));
+    }
+
+    #[test]
+    fn two_listeners_of_one_name_are_refused() {
+        let mut config = Config::new(1);
+        config.listeners.push(ListenerConfig::default());
+        assert_eq!(config.check().map_err(|error| error.key), Err("listeners.name"));
+        config.listeners[1].name = Some("INSIDE".to_owned());
+        assert_eq!(config.check(), Ok(()));
+        config.listeners.clear();
+        assert_eq!(config.check().map_err(|error| error.key), Err("listeners"));
+    }
+
+    #[test]
+    fn what_a_listener_cannot_do_yet_is_refused_by_its_key() {
+        for security in [Security::Tls, Security::SaslPlaintext, Security::SaslTls] {
+            let mut config = Config::new(1);
+            config.listeners[0].security = security;
+            assert_eq!(config.check().map_err(|error| error.key), Err("listeners.security"));
+        }
     }
 }

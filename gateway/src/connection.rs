@@ -104,12 +104,7 @@ impl Service<Secured> for Connections {
 impl Stages for Connections {
     fn stages(&self, names: &mut Vec<&'static str>) {
         names.push("frame limit");
-        let client = Client {
-            lane: 0,
-            host: protocol::StrBytes::default(),
-            security: self.core.config.listener.security,
-        };
-        stack::requests(&self.core, &Arc::new(client)).stages(names);
+        stack::requests(&self.core, &Arc::new(Client::for_tests())).stages(names);
     }
 }
 

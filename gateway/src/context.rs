@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hop::{Call, HopError, HopHeader};
 use metadata::ClusterView;
-use metadata::model::{GatewayRecord, NodeRecord, NodeState, ReaderRecord};
+use metadata::model::{Endpoint, GatewayRecord, NodeRecord, NodeState, ReaderRecord};
 use process::{Clock, Drain};
 use protocol::StrBytes;
-use protocol::ids::{PartitionId, TenantId};
+use protocol::ids::{BrokerId, PartitionId, TenantId};
 
 use crate::background::Background;
 use crate::call::{Client, Identity};
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     /// This gateway as clients are told to reach it.
     pub(crate) advertised: GatewayRecord,
+    /// The next connection's lane.
+    pub(crate) lanes: AtomicU64,
     pub(crate) view: ClusterView,
     pub(crate) clock: Clock,
     pub(crate) drain: Drain,
@@ -49,6 +51,14 @@ pub(crate) struct Core {
     pub(crate) usage: Usage,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) traces: AtomicU64,
+}
+
+/// A gateway, as the clients of one listener know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broker {
+    pub(crate) broker_id: BrokerId,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) zone: String,
 }
 
 /// One request's surroundings. Cheap to clone.
@@ -77,16 +87,16 @@ pub(crate) fn is_live((node, _): &Owner) -> bool {
 // === impl Core ===
 
 impl Core {
-    /// The gateways that clients are told about, by id. Always with this one: whoever asks it has
-    /// reached it, whatever became of its registration.
-    pub(crate) fn gateways(&self) -> Vec<GatewayRecord> {
+    /// The gateways that have a listener of this name, by id. Always with this one, if it has it:
+    /// whoever asks has reached it, whatever became of its registration.
+    pub(crate) fn brokers(&self, listener: &str) -> Vec<Broker> {
         let mut gateways = self.view.gateways();
         let ours = self.advertised.broker_id;
         match gateways.binary_search_by_key(&ours, |gateway| gateway.broker_id) {
             Ok(at) => gateways[at] = self.advertised.clone(),
             Err(at) => gateways.insert(at, self.advertised.clone()),
         }
-        gateways
+        gateways.into_iter().filter_map(|gateway| Broker::new(gateway, listener)).collect()
     }
 
     /// The owner of a partition and the epoch of its assignment. `None` also while its incarnation
@@ -107,9 +117,24 @@ impl Core {
     }
 }
 
+// === impl Broker ===
+
+impl Broker {
+    /// `None` if the gateway has no listener of this name.
+    fn new(mut gateway: GatewayRecord, listener: &str) -> Option<Self> {
+        let endpoint = gateway.endpoints.remove(listener)?;
+        Some(Self { broker_id: gateway.broker_id, endpoint, zone: gateway.zone })
+    }
+}
+
 // === impl Context ===
 
 impl Context {
+    /// The gateways as this client is told of them, by id.
+    pub(crate) fn gateways(&self) -> Vec<Broker> {
+        self.core.brokers(self.client.listener.name())
+    }
+
     pub(crate) fn tenant(&self) -> TenantId {
         self.identity.tenant
     }

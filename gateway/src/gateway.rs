@@ -1,4 +1,4 @@
-//! A gateway from its configuration to its listener, and back.
+//! A gateway from its configuration to its listeners, and back.
 //!
 //! ```text
 //! bind ─► register ─► accept …… drain begins: unregister, stop accepting,
@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use hop::Peers;
-use metadata::model::GatewayRecord;
+use metadata::model::{Endpoint, GatewayRecord};
 use metadata::{ClusterView, MetadataStore};
+use process::net::{Listener, Net};
 use process::{Clock, Drain};
 use protocol::ids::BrokerId;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
 use crate::background::Background;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ListenerConfig};
 use crate::connection::Budget;
 use crate::context::Core;
+use crate::layers::connection_limits::ConnectionLimitsLayer;
 use crate::layers::quota::Unlimited;
 use crate::registration::{Registration, RegistrationError};
 use crate::route::cold::ColdReads;
@@ -50,11 +52,11 @@ pub struct Deps {
 /// A gateway that serves.
 #[derive(Debug)]
 pub struct Handle {
-    /// The address that was bound, for clients.
-    pub address: SocketAddr,
+    /// The addresses that were bound for clients, in the order of the configuration.
+    pub addresses: Vec<SocketAddr>,
     /// The broker id clients know it by.
     pub broker_id: BrokerId,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 /// Why a gateway does not serve.
@@ -63,8 +65,8 @@ pub enum RoleError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The listener's address cannot be had.
-    #[error("`listener.bind`: cannot listen on `{address}`: {source}")]
+    /// A listener's address cannot be had.
+    #[error("`listeners.bind`: cannot listen on `{address}`: {source}")]
     Bind {
         /// As configured.
         address: String,
@@ -81,26 +83,44 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     config.check()?;
     metrics::describe();
     usage::describe();
-    let address = config.listener.bind.clone();
-    let listener = deps.peers.net().listen(&address).await;
-    let listener = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (bound, listener) = listener.map_err(|source| RoleError::Bind { address, source })?;
-    let advertised = advertised(&config, bound);
+    let bound = bind(&config, deps.peers.net()).await?;
+    let addresses: Vec<_> = bound.iter().map(|(address, _)| *address).collect();
+    let advertised = advertised(&config, &addresses);
     let lease = config.lease;
     let store = Arc::clone(&deps.metadata);
     let core = Arc::new(core(config, deps, advertised.clone(), drain.clone()));
-    let stack = stack::connections(&core);
+    let broker_id = advertised.broker_id;
     // Clients that connect early wait in the accept queue, not in vain.
-    let registration = Registration::take(store, advertised.clone(), lease).await?;
+    let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
-    let accepting = drain.spawn("gateway accept", accept::accept(listener, stack, drain.clone()));
-    tracing::info!(
-        broker_id = advertised.broker_id.0,
-        listening = %bound,
-        advertised = format!("{}:{}", advertised.host, advertised.port),
-        "gateway serves"
-    );
-    Ok(Handle { address: bound, broker_id: advertised.broker_id, accepting })
+    let limits = ConnectionLimitsLayer::new(&core.config.limits);
+    let accept = |(listener, (address, socket)): (&ListenerConfig, (SocketAddr, Listener))| {
+        let stack = stack::connections(&core, limits.clone(), Arc::new(listener.clone()));
+        let advertised = core.advertised.endpoints.get(listener.name());
+        let advertised = advertised.map(ToString::to_string).unwrap_or_default();
+        tracing::info!(
+            broker_id = broker_id.0,
+            listener = listener.name(),
+            listening = %address,
+            advertised,
+            "gateway serves"
+        );
+        drain.spawn("gateway accept", accept::accept(socket, stack, drain.clone()))
+    };
+    let accepting = core.config.listeners.iter().zip(bound).map(accept).collect();
+    Ok(Handle { addresses, broker_id, accepting })
+}
+
+/// Binds every listener, in their order.
+async fn bind(config: &Config, net: &Net) -> Result<Vec<(SocketAddr, Listener)>, RoleError> {
+    let mut bound = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        let address = listener.bind.clone();
+        let socket = net.listen(&address).await;
+        let socket = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
+        bound.push(socket.map_err(|source| RoleError::Bind { address, source })?);
+    }
+    Ok(bound)
 }
 
 /// Runs a gateway until the drain begins; what is under way then hangs on the drain.
@@ -114,8 +134,10 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
 impl Handle {
     /// Waits until the gateway accepts no more.
     pub async fn stopped(self) {
-        if let Err(error) = self.accepting.await {
-            tracing::error!(%error, "gateway accept task failed");
+        for accepting in self.accepting {
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "gateway accept task failed");
+            }
         }
     }
 }
@@ -138,6 +160,8 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
         usage: Usage::default(),
         producer_ids: ProducerIds::default(),
         traces: AtomicU64::new(seed),
+        // Lane 0 is for requests that no client asked for.
+        lanes: AtomicU64::new(1),
         view: deps.view,
         clock: deps.clock,
         background: Background::new(deps.background, drain.clone()),
@@ -146,9 +170,21 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
     }
 }
 
-/// How clients reach this gateway: as configured, or as it was bound.
-fn advertised(config: &Config, bound: SocketAddr) -> GatewayRecord {
-    let listener = &config.listener;
+/// How clients reach this gateway.
+fn advertised(config: &Config, bound: &[SocketAddr]) -> GatewayRecord {
+    let endpoint = |(listener, bound): (&ListenerConfig, &SocketAddr)| {
+        (listener.name().to_owned(), endpoint(listener, *bound))
+    };
+    GatewayRecord {
+        broker_id: BrokerId(config.broker_id),
+        endpoints: config.listeners.iter().zip(bound).map(endpoint).collect(),
+        zone: config.zone.clone(),
+        address: String::new(),
+    }
+}
+
+/// How clients reach a listener: as configured, or as it was bound.
+fn endpoint(listener: &ListenerConfig, bound: SocketAddr) -> Endpoint {
     let bind_host = listener.bind.rsplit_once(':').map_or("", |(host, _)| host);
     let host = match &listener.advertised_host {
         Some(host) => host.clone(),
@@ -156,13 +192,7 @@ fn advertised(config: &Config, bound: SocketAddr) -> GatewayRecord {
         None if bound.ip().is_unspecified() => "localhost".to_owned(),
         None => bind_host.trim_matches(['[', ']']).to_owned(),
     };
-    GatewayRecord {
-        broker_id: BrokerId(config.broker_id),
-        host,
-        port: listener.advertised_port.unwrap_or_else(|| bound.port()),
-        zone: config.zone.clone(),
-        address: String::new(),
-    }
+    Endpoint { host, port: listener.advertised_port.unwrap_or_else(|| bound.port()) }
 }
 
 #[cfg(test)]
@@ -176,7 +206,7 @@ impl Core {
         let peers = Peers::new(hop::Role::Gateway, secret, drain.clone());
         let config = Config::new(1);
         let bound = SocketAddr::from(([127, 0, 0, 1], 9092));
-        let advertised = advertised(&config, bound);
+        let advertised = advertised(&config, &[bound]);
         let background = Runtime::current();
         let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers, background };
         Arc::new(core(config, deps, advertised, drain))
@@ -190,18 +220,16 @@ mod tests {
     #[test]
     fn clients_are_told_the_bound_address_unless_configured_otherwise() {
         let bound = SocketAddr::from(([0, 0, 0, 0], 4_000));
-        let mut config = Config::new(1);
-        config.listener.bind = "gateway.internal:0".to_owned();
+        let mut listener =
+            ListenerConfig { bind: "gateway.internal:0".to_owned(), ..ListenerConfig::default() };
         let loopback = SocketAddr::from(([127, 0, 0, 1], 4_000));
-        let shown = advertised(&config, loopback);
-        assert_eq!((shown.host.as_str(), shown.port), ("gateway.internal", 4_000));
+        assert_eq!(endpoint(&listener, loopback).to_string(), "gateway.internal:4000");
 
-        config.listener.bind = "0.0.0.0:0".to_owned();
-        assert_eq!(advertised(&config, bound).host, "localhost");
+        listener.bind = "0.0.0.0:0".to_owned();
+        assert_eq!(endpoint(&listener, bound).to_string(), "localhost:4000");
 
-        config.listener.advertised_host = Some("kafka.example".to_owned());
-        config.listener.advertised_port = Some(9_092);
-        let shown = advertised(&config, bound);
-        assert_eq!((shown.host.as_str(), shown.port), ("kafka.example", 9_092));
+        listener.advertised_host = Some("kafka.example".to_owned());
+        listener.advertised_port = Some(9_092);
+        assert_eq!(endpoint(&listener, bound).to_string(), "kafka.example:9092");
     }
 }

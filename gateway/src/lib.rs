@@ -38,6 +38,9 @@ mod upstream;
 mod lru;
 mod rendezvous;
 
-pub use config::{Config, ConfigError, FetchConfig, LimitsConfig, ListenerConfig, Security};
+pub use config::{
+    ClientAuth, Config, ConfigError, FetchConfig, LimitsConfig, ListenerConfig, PrincipalSource,
+    SaslConfig, Security, TlsConfig, TlsVersion, UnknownHost,
+};
 pub use gateway::{Deps, Handle, RoleError, run, start};
 pub use registration::RegistrationError;

@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+/// Listeners of one gateway. Each is a socket, an entry in the gateway's record, and a task; one per
+/// security and tenant that has no host name of its own.
+pub(crate) const LISTENERS_MAX: usize = 64;
+
 /// Pause after a failed accept. It fails when file descriptors ran out, and trying again at once
 /// would only burn the processor.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -115,9 +115,10 @@ async fn put(
         let revision = present.as_ref().map_or(0, |entry| entry.mod_revision);
         if let Some(entry) = present
             && let Ok(holder) = GatewayRecord::decode(&entry.value)
-            && (&holder.host, holder.port) != (&record.host, record.port)
+            && !is_same(&holder, record)
         {
-            let holder = format!("{}:{}", holder.host, holder.port);
+            let holder = holder.endpoints.values().map(ToString::to_string).collect::<Vec<_>>();
+            let holder = holder.join(", ");
             return Err(RegistrationError::Taken { broker_id: record.broker_id.0, holder });
         }
         let txn = Txn::new().when_mod(&key, revision).put_leased(&key, record.encode(), lease);
@@ -127,9 +128,16 @@ async fn put(
     }
 }
 
+/// Whether both are one gateway, before and after a restart. No two have an endpoint in common.
+fn is_same(holder: &GatewayRecord, record: &GatewayRecord) -> bool {
+    let has = |endpoint| record.endpoints.values().any(|other| other == endpoint);
+    holder.endpoints.values().any(has)
+}
+
 #[cfg(test)]
 mod tests {
     use metadata::MemoryStore;
+    use metadata::model::Endpoint;
     use protocol::ids::BrokerId;
 
     use super::*;
@@ -139,8 +147,7 @@ mod tests {
     fn record(port: u16) -> GatewayRecord {
         GatewayRecord {
             broker_id: BrokerId(3),
-            host: "a".to_owned(),
-            port,
+            endpoints: [("A".to_owned(), Endpoint { host: "a".to_owned(), port })].into(),
             zone: String::new(),
             address: String::new(),
         }

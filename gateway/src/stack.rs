@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tower::ServiceBuilder;
 
 use crate::call::Client;
+use crate::config::ListenerConfig;
 use crate::connection::Connections;
 use crate::context::Core;
 use crate::layers::authentication::{Authentication, AuthenticationLayer};
@@ -28,13 +29,17 @@ pub(crate) type ConnectionStack = ConnectionLimits<Tls<Connections>>;
 /// about their client.
 pub(crate) type RequestStack = Authentication<Quota<Decode<Authorisation<Namespace<Router>>>>>;
 
-/// From the socket to frames.
-pub(crate) fn connections(core: &Arc<Core>) -> ConnectionStack {
+/// From a listener's sockets to frames. The `limits` are those of all listeners together.
+pub(crate) fn connections(
+    core: &Arc<Core>,
+    limits: ConnectionLimitsLayer,
+    listener: Arc<ListenerConfig>,
+) -> ConnectionStack {
     ServiceBuilder::new()
         // Before anything is spent on a connection but its accept.
-        .layer(ConnectionLimitsLayer::new(&core.config.limits))
+        .layer(limits)
         // Frames are inside of it.
-        .layer(TlsLayer::new(core.config.listener.security))
+        .layer(TlsLayer::new(Arc::clone(core), listener))
         // Lengths are checked before memory is allocated for them; then requests() per frame.
         .service(Connections::new(Arc::clone(core)))
 }
@@ -64,7 +69,8 @@ mod tests {
     async fn the_stages_stand_in_the_order_of_the_rule() {
         let core = Core::for_tests().await;
         let mut names = Vec::new();
-        connections(&core).stages(&mut names);
+        let limits = ConnectionLimitsLayer::new(&core.config.limits);
+        connections(&core, limits, Arc::default()).stages(&mut names);
         assert_eq!(
             names,
             [

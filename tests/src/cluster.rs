@@ -306,7 +306,7 @@ fn reader_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
 fn gateway_text(role: &Addresses, etcd: &Etcd) -> String {
     let Addresses { id, address, .. } = role;
     format!(
-        "{}[gateway]\nbroker_id = {id}\n[gateway.listener]\nbind = \"{address}\"\n",
+        "{}[gateway]\nbroker_id = {id}\n[[gateway.listeners]]\nbind = \"{address}\"\n",
         common(role, etcd)
     )
 }

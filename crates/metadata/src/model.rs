@@ -110,15 +110,23 @@ pub struct NodeLiveRecord {
     pub clock_is_wrong: bool,
 }
 
+/// A host and port that clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// The host, as clients are told it.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
 /// A gateway, as clients reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayRecord {
     /// Its broker id.
     pub broker_id: BrokerId,
-    /// The host clients connect to.
-    pub host: String,
-    /// The port clients connect to.
-    pub port: u16,
+    /// Where clients connect, by the name of the listener: who came by one of a name is told of the
+    /// others of that name.
+    pub endpoints: BTreeMap<String, Endpoint>,
     /// Where it stands.
     pub zone: String,
     /// Its internal address; empty when it has none.
@@ -169,4 +177,12 @@ pub struct Assignment {
 pub struct ProducerIdRecord {
     /// The next id to hand out (R43).
     pub next: i64,
+}
+
+// === impl Endpoint ===
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }

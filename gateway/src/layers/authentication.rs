@@ -1,9 +1,9 @@
 //! Who is asking: a state machine per connection, not per request (R47).
 //!
 //! ```text
-//! Anonymous                 plaintext listener: everybody is the default tenant's anonymous
-//! Unknown => Known          SASL or TLS listeners; before Known, only the requests that
-//!                           authentication itself needs pass (R60)
+//! Known                     no SASL: the listener's anonymous, or whom a certificate names
+//! Unknown => Known          SASL; before Known, only the requests that authentication itself
+//!                           needs pass (R60)
 //! ```
 //!
 //! Before the quota, which is charged to an identity, and before decoding, so that a stranger's
@@ -19,7 +19,6 @@ use protocol::messages::ApiKey;
 use tower::{Layer, Service};
 
 use crate::call::{Client, Disconnect, Identified, Identity, Inbound};
-use crate::config::Security;
 #[cfg(test)]
 use crate::layers::Stages;
 
@@ -40,8 +39,7 @@ pub(crate) struct AuthenticationLayer(State);
 /// How far a connection's authentication has come.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
-    /// Not said yet. Reached by the listeners that ask; plaintext ones never do.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the state of listeners with SASL or TLS"))]
+    /// Not said yet.
     Unknown,
     /// Somebody.
     Known(Arc<Identity>),
@@ -52,14 +50,15 @@ pub(crate) enum State {
 impl AuthenticationLayer {
     /// The state in which `client` begins.
     pub(crate) fn new(client: &Client) -> Self {
-        match client.security {
-            Security::Plaintext => Self(State::Known(Arc::new(anonymous()))),
+        if client.listener.security.is_sasl() {
+            return Self(State::Unknown);
         }
+        Self(State::Known(Arc::new(anonymous(client.tenant))))
     }
 }
 
-fn anonymous() -> Identity {
-    Identity { tenant: TenantId::DEFAULT, principal: StrBytes::from_static_str(ANONYMOUS) }
+fn anonymous(tenant: TenantId) -> Identity {
+    Identity { tenant, principal: StrBytes::from_static_str(ANONYMOUS) }
 }
 
 impl<S> Layer<S> for AuthenticationLayer {
@@ -96,7 +95,7 @@ where
             State::Known(identity) => Arc::clone(identity),
             // Versions may be asked for by anybody, and again after authentication.
             State::Unknown if inbound.header.api() == Some(ApiKey::ApiVersions) => {
-                Arc::new(anonymous())
+                Arc::new(anonymous(inbound.client.tenant))
             }
             State::Unknown => return Either::Left(ready(Err(Disconnect::Unauthenticated))),
         };
@@ -128,9 +127,8 @@ mod tests {
             correlation_id: 1,
             client_id: None,
         };
-        let client = Client { lane: 1, host: StrBytes::default(), security: Security::Plaintext };
-        let received = Instant::now();
-        Inbound { header, body: Bytes::new(), client: Arc::new(client), received }
+        let client = Arc::new(Client::for_tests());
+        Inbound { header, body: Bytes::new(), client, received: Instant::now() }
     }
 
     #[tokio::test]

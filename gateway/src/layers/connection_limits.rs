@@ -25,8 +25,8 @@ pub(crate) struct ConnectionLimits<S> {
     places: Arc<Places>,
 }
 
-/// Puts [`ConnectionLimits`] in front of a service.
-#[derive(Debug)]
+/// Puts [`ConnectionLimits`] in front of a service; all clones share the places.
+#[derive(Debug, Clone)]
 pub(crate) struct ConnectionLimitsLayer(Arc<Places>);
 
 #[derive(Debug)]

@@ -100,7 +100,6 @@ mod tests {
 
     use super::*;
     use crate::call::{Client, Inbound};
-    use crate::config::Security;
 
     /// A millisecond per byte, for one tenant only.
     struct PerByte;
@@ -116,7 +115,7 @@ mod tests {
     }
 
     fn request(tenant: u32) -> Identified {
-        let client = Client { lane: 1, host: StrBytes::default(), security: Security::Plaintext };
+        let client = Client::for_tests();
         let header =
             RequestHeader { api_key: 0, api_version: 9, correlation_id: 1, client_id: None };
         let inbound = Inbound {

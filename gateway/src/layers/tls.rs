@@ -4,37 +4,37 @@
 //! its sockets pass as they are, with Nagle's algorithm off: answers are written whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use protocol::ids::TenantId;
 use tower::{Layer, Service};
 
 use crate::call::{Accepted, Client, Secured};
-use crate::config::Security;
+use crate::config::ListenerConfig;
+use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
 
 /// Turns a socket into a connection to be trusted as far as its listener says.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Tls<S> {
     inner: S,
-    security: Security,
-    lanes: Arc<AtomicU64>,
+    core: Arc<Core>,
+    listener: Arc<ListenerConfig>,
 }
 
 /// Puts [`Tls`] in front of a service.
-#[derive(Debug)]
 pub(crate) struct TlsLayer {
-    security: Security,
-    lanes: Arc<AtomicU64>,
+    core: Arc<Core>,
+    listener: Arc<ListenerConfig>,
 }
 
 // === impl TlsLayer ===
 
 impl TlsLayer {
-    pub(crate) fn new(security: Security) -> Self {
-        // Lane 0 is for requests that no client asked for.
-        Self { security, lanes: Arc::new(AtomicU64::new(1)) }
+    pub(crate) fn new(core: Arc<Core>, listener: Arc<ListenerConfig>) -> Self {
+        Self { core, listener }
     }
 }
 
@@ -42,7 +42,7 @@ impl<S> Layer<S> for TlsLayer {
     type Service = Tls<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Tls { inner, security: self.security, lanes: Arc::clone(&self.lanes) }
+        Tls { inner, core: Arc::clone(&self.core), listener: Arc::clone(&self.listener) }
     }
 }
 
@@ -58,11 +58,12 @@ impl<S: Service<Secured>> Service<Accepted> for Tls<S> {
     }
 
     fn call(&mut self, Accepted { stream, peer }: Accepted) -> Self::Future {
-        let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
+        let lane = self.core.lanes.fetch_add(1, Ordering::Relaxed);
         // As Kafka's tools show it: Java's rendering of an address.
         let host = format!("/{}", peer.ip().to_canonical()).into();
-        let client = Arc::new(Client { lane, host, security: self.security });
-        self.inner.call(Secured { stream, client })
+        let listener = Arc::clone(&self.listener);
+        let client = Client { lane, host, listener, tenant: TenantId::DEFAULT };
+        self.inner.call(Secured { stream, client: Arc::new(client) })
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn list(
         resources.extend(topics.iter().map(|t| listed(resource::TOPIC, t.name().to_owned())));
     }
     if wanted.contains(&resource::BROKER) {
-        let gateways = context.core.gateways();
+        let gateways = context.gateways();
         resources
             .extend(gateways.iter().map(|g| listed(resource::BROKER, g.broker_id.to_string())));
     }

@@ -30,12 +30,12 @@ pub(super) fn cluster(
             .with_error_code(ErrorCode::InvalidRequest.code())
             .with_error_message(Some(StrBytes::from_static_str(text)));
     }
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let brokers = gateways.iter().map(|gateway| {
         DescribeClusterBroker::default()
             .with_broker_id(BrokerId(gateway.broker_id.0))
-            .with_host(StrBytes::from_string(gateway.host.clone()))
-            .with_port(gateway.port.into())
+            .with_host(StrBytes::from_string(gateway.endpoint.host.clone()))
+            .with_port(gateway.endpoint.port.into())
             .with_rack(rack(gateway))
     });
     let operations = if request.include_cluster_authorized_operations {
@@ -74,7 +74,7 @@ pub(super) async fn topic_partitions(
         // A failure leaves the topics unknown, which is retried by clients.
         drop(context.catalogue.refresh().await);
     }
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let shown = Shown { gateways: &gateways };
     let room = request.response_partition_limit.clamp(1, DESCRIBED_PARTITIONS_MAX);
     let mut page = Page { context: &context, shown, topics: Vec::new(), room, next: None };

@@ -54,7 +54,7 @@ fn questions(
     context: &Context,
     asked: Option<Vec<DescribableLogDirTopic>>,
 ) -> Vec<(TopicName, i32)> {
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let shown = Shown { gateways: &gateways };
     let own = context.core.advertised.broker_id;
     let is_ours = |topic: &Topic, index: i32| {

@@ -11,7 +11,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use metadata::Topic;
-use metadata::model::GatewayRecord;
 use protocol::ids::{PartitionId, TopicId};
 use protocol::limits::TOPIC_NAME_BYTES_MAX;
 use protocol::messages::metadata_request::MetadataRequestTopic;
@@ -23,7 +22,7 @@ use protocol::{ErrorCode, StrBytes};
 use uuid::Uuid;
 
 use super::admin;
-use crate::context::Context;
+use crate::context::{Broker, Context};
 use crate::{errors, rendezvous};
 
 /// First version in which a request may keep us from creating topics; before, asking creates.
@@ -34,7 +33,7 @@ const EMPTY_MEANS_ALL_UNTIL: i16 = 0;
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let answer = Answer {
         shown: Shown { gateways: &gateways },
         operations: if request.include_topic_authorized_operations {
@@ -78,7 +77,7 @@ pub(super) fn cluster_id(context: &Context) -> Option<StrBytes> {
 }
 
 /// The broker that is shown as controller: any would do, all gateways must show the same.
-pub(super) fn controller(gateways: &[GatewayRecord]) -> BrokerId {
+pub(super) fn controller(gateways: &[Broker]) -> BrokerId {
     let least = gateways.iter().map(|gateway| gateway.broker_id).min();
     BrokerId(least.map_or(-1, |broker| broker.0))
 }
@@ -161,7 +160,7 @@ async fn create_missing(context: &Context, found: &mut [Found]) {
 /// Partitions as clients are shown them: led by one of these gateways.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
-    pub(super) gateways: &'a [GatewayRecord],
+    pub(super) gateways: &'a [Broker],
 }
 
 /// What all topics of one answer share.
@@ -174,7 +173,7 @@ struct Answer<'a> {
 
 impl<'a> Shown<'a> {
     /// The gateway that is shown as the leader of a partition, whether it has an owner or not.
-    pub(super) fn leader(&self, topic: &Topic, index: i32) -> Option<&'a GatewayRecord> {
+    pub(super) fn leader(&self, topic: &Topic, index: i32) -> Option<&'a Broker> {
         let id = PartitionId::new(topic.record.tenant, topic.id(), index);
         let key = rendezvous::of_partition(id);
         rendezvous::pick(key, self.gateways, |gateway| gateway.broker_id.0)
@@ -238,16 +237,16 @@ impl From<&MetadataRequestTopic> for Asked {
 }
 
 /// A gateway as clients know it.
-fn broker(gateway: &GatewayRecord) -> MetadataResponseBroker {
+fn broker(gateway: &Broker) -> MetadataResponseBroker {
     MetadataResponseBroker::default()
         .with_node_id(BrokerId(gateway.broker_id.0))
-        .with_host(StrBytes::from_string(gateway.host.clone()))
-        .with_port(gateway.port.into())
+        .with_host(StrBytes::from_string(gateway.endpoint.host.clone()))
+        .with_port(gateway.endpoint.port.into())
         .with_rack(rack(gateway))
 }
 
 /// The zone of a gateway, if it has one.
-pub(super) fn rack(gateway: &GatewayRecord) -> Option<StrBytes> {
+pub(super) fn rack(gateway: &Broker) -> Option<StrBytes> {
     let zone = &gateway.zone;
     (!zone.is_empty()).then(|| StrBytes::from_string(zone.clone()))
 }

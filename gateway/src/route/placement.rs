@@ -69,7 +69,7 @@ pub(super) async fn reassign(
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
     look_again(&context, request.topics.iter().map(|topic| &topic.name)).await;
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let shown = Shown { gateways: &gateways };
     let responses = request.topics.into_iter().map(|asked| {
         let topic = context.catalogue.by_name(&asked.name);

@@ -15,6 +15,7 @@ mod fetch;
 mod fetch_cold;
 mod groups;
 mod hostile;
+mod listeners;
 mod metadata;
 mod pipelining;
 mod placement;

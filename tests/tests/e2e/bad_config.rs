@@ -43,11 +43,11 @@ fn an_unknown_key_is_named_with_its_nearest_neighbour() {
     let error = refused(
         "gateway",
         dir.path(),
-        "[metadata]\nurl = 'memory:'\n[gateway]\nbroker_id = 1\nlistner = '127.0.0.1:0'\n",
+        "[metadata]\nurl = 'memory:'\n[gateway]\nbroker_id = 1\nlistners = '127.0.0.1:0'\n",
     );
     assert_names(
         &error,
-        &["gateway-bad.toml:5", "unknown key `listner`", "did you mean `listener`?"],
+        &["gateway-bad.toml:5", "unknown key `listners`", "did you mean `listeners`?"],
     );
 }
 

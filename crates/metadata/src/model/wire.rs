@@ -10,7 +10,7 @@ use prost::Message;
 use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
 
 use super::{
-    Assignment, ClusterRecord, DecodeError, GatewayRecord, LeaderRecord, NodeLiveRecord,
+    Assignment, ClusterRecord, DecodeError, Endpoint, GatewayRecord, LeaderRecord, NodeLiveRecord,
     NodeRecord, NodeState, ProducerIdRecord, ReaderRecord, Record, TopicRecord,
 };
 
@@ -143,25 +143,45 @@ fn node_state(value: i32) -> Result<NodeState, String> {
 record! {
     GatewayRecord as WireGateway {
         #[prost(int32, tag = "1")] broker_id: i32,
-        #[prost(string, tag = "2")] host: String,
-        #[prost(uint32, tag = "3")] port: u32,
+        // Tags 2 and 3 were the host and port of the one listener there was.
         #[prost(string, tag = "4")] zone: String,
         #[prost(string, tag = "5")] address: String,
+        #[prost(btree_map = "string, message", tag = "6")] endpoints: BTreeMap<String, WireEndpoint>,
     }
     to: |record| WireGateway {
         broker_id: record.broker_id.0,
-        host: record.host.clone(),
-        port: u32::from(record.port),
         zone: record.zone.clone(),
         address: record.address.clone(),
+        endpoints: record.endpoints.iter().map(|(name, at)| (name.clone(), at.into())).collect(),
     };
     from: |wire| Ok(Self {
         broker_id: BrokerId(wire.broker_id),
-        host: wire.host,
-        port: u16::try_from(wire.port).map_err(|_| "port".to_owned())?,
+        endpoints: endpoints(wire.endpoints)?,
         zone: wire.zone,
         address: wire.address,
     });
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireEndpoint {
+    #[prost(string, tag = "1")]
+    host: String,
+    #[prost(uint32, tag = "2")]
+    port: u32,
+}
+
+impl From<&Endpoint> for WireEndpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self { host: endpoint.host.clone(), port: endpoint.port.into() }
+    }
+}
+
+fn endpoints(wire: BTreeMap<String, WireEndpoint>) -> Result<BTreeMap<String, Endpoint>, String> {
+    let read = |(name, WireEndpoint { host, port })| {
+        let port = u16::try_from(port).map_err(|_| "port".to_owned())?;
+        Ok((name, Endpoint { host, port }))
+    };
+    wire.into_iter().map(read).collect()
 }
 
 record! {

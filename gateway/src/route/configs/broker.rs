@@ -41,14 +41,16 @@ pub(super) fn check_id(context: &Context, name: &str) -> Result<(), (ErrorCode, 
 
 fn of_gateway(context: &Context) -> Vec<Fact> {
     let config = &context.core.config;
-    let gateway = &context.core.advertised;
     let limits = &config.limits;
-    let listener = format!("PLAINTEXT://{}:{}", gateway.host, gateway.port);
+    // The client's own only: others may be other tenants'.
+    let name = context.client.listener.name();
+    let endpoint = context.core.advertised.endpoints.get(name);
+    let listener = endpoint.map(|at| format!("{name}://{at}")).unwrap_or_default();
     let facts = [
         ("advertised.listeners", List, listener),
         ("auto.create.topics.enable", Boolean, config.auto_create_topics.to_string()),
         ("broker.id", Int, config.broker_id.to_string()),
-        ("broker.rack", Text, gateway.zone.clone()),
+        ("broker.rack", Text, config.zone.clone()),
         ("connections.max.idle.ms", Long, limits.idle_timeout.as_millis().to_string()),
         ("max.connections", Int, limits.connections.to_string()),
         ("max.incremental.fetch.session.cache.slots", Int, config.fetch.sessions.to_string()),

@@ -3,12 +3,11 @@
 //! Any gateway could serve any group or transactional id. Spreading groups over them by rendezvous hash spreads their
 //! connections, and lets each gateway list its own groups only, as clients expect of a broker.
 
-use metadata::model::GatewayRecord;
 use protocol::messages::find_coordinator_response::Coordinator;
 use protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use protocol::{ErrorCode, StrBytes};
 
-use crate::context::Context;
+use crate::context::{Broker, Context};
 use crate::rendezvous;
 
 /// First version that asks for several keys at once (KIP-699).
@@ -49,15 +48,15 @@ fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
         Some(gateway) => Coordinator::default()
             .with_error_message(None)
             .with_node_id(BrokerId(gateway.broker_id.0))
-            .with_host(gateway.host.into())
-            .with_port(gateway.port.into())
+            .with_host(gateway.endpoint.host.into())
+            .with_port(gateway.endpoint.port.into())
             .with_key(key),
         None => failure(key, ErrorCode::CoordinatorNotAvailable, "no gateway is registered"),
     }
 }
 
-fn gateway_of(context: &Context, group: &str) -> Option<GatewayRecord> {
-    let gateways = context.core.gateways();
+fn gateway_of(context: &Context, group: &str) -> Option<Broker> {
+    let gateways = context.gateways();
     let key = rendezvous::of_text(context.tenant(), group);
     rendezvous::pick(key, &gateways, |gateway| gateway.broker_id.0).cloned()
 }

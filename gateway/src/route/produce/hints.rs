@@ -38,7 +38,7 @@ fn is_refused(partition: &PartitionProduceResponse) -> bool {
 }
 
 fn name_leaders(context: &Context, response: &mut ProduceResponse) {
-    let gateways = context.core.gateways();
+    let gateways = context.gateways();
     let shown = Shown { gateways: &gateways };
     let mut endpoints = BTreeMap::new();
     for answer in &mut response.responses {
@@ -60,8 +60,8 @@ fn name_leaders(context: &Context, response: &mut ProduceResponse) {
     let endpoints = endpoints.into_values().map(|gateway| {
         NodeEndpoint::default()
             .with_node_id(BrokerId(gateway.broker_id.0))
-            .with_host(StrBytes::from_string(gateway.host.clone()))
-            .with_port(gateway.port.into())
+            .with_host(StrBytes::from_string(gateway.endpoint.host.clone()))
+            .with_port(gateway.endpoint.port.into())
             .with_rack(rack(gateway))
     });
     response.node_endpoints = endpoints.collect();

@@ -46,7 +46,10 @@ pub(crate) struct Cluster {
 
 /// A gateway under test.
 pub(crate) struct Gateway {
+    /// Of its first listener.
     pub(crate) address: SocketAddr,
+    /// Of all its listeners.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) view: ClusterView,
     pub(crate) drain: Drain,
 }
@@ -121,7 +124,7 @@ impl Cluster {
         configure: impl FnOnce(&mut Config),
     ) -> Gateway {
         let mut config = Config::new(broker_id);
-        config.listener.bind = "127.0.0.1:0".to_owned();
+        config.listeners[0].bind = "127.0.0.1:0".to_owned();
         configure(&mut config);
         let drain = self.drain.child();
         let view = ClusterView::start(Arc::clone(&self.store), &drain).await.unwrap();
@@ -137,7 +140,7 @@ impl Cluster {
             background: tokio::runtime::Handle::current(),
         };
         let handle = gateway::start(config, deps, drain.clone()).await.unwrap();
-        Gateway { address: handle.address, view, drain }
+        Gateway { address: handle.addresses[0], addresses: handle.addresses, view, drain }
     }
 
     /// A topic of the default tenant; its partitions belong to `owners`.

@@ -93,8 +93,8 @@ async fn gateway(place: &Place, number: i32) -> Result<()> {
     let drain = Drain::new();
     let member = place.join(Role::Gateway, &drain).await?;
     let mut config = gateway::Config::new(number);
-    config.listener.bind = any(KAFKA_PORT).to_string();
-    config.listener.advertised_host = Some(place.host.clone());
+    config.listeners[0].bind = any(KAFKA_PORT).to_string();
+    config.listeners[0].advertised_host = Some(place.host.clone());
     let deps = gateway::Deps {
         clock: place.clock(),
         metadata: member.metadata,

@@ -44,8 +44,11 @@ fn every_record_reads_back() {
     }
     reads_back(GatewayRecord {
         broker_id: BrokerId(0),
-        host: "h".to_owned(),
-        port: u16::MAX,
+        endpoints: [
+            ("PLAINTEXT".to_owned(), Endpoint { host: "h".to_owned(), port: u16::MAX }),
+            ("SSL".to_owned(), Endpoint { host: "i".to_owned(), port: 1 }),
+        ]
+        .into(),
         zone: "z".to_owned(),
         address: String::new(),
     });

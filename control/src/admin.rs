@@ -4,6 +4,7 @@
 //! is true once the record is committed. Codes and texts are Kafka's.
 
 pub(crate) mod alter_configs;
+pub(crate) mod alter_credentials;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;

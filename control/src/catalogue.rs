@@ -137,7 +137,6 @@ impl Catalogue {
     }
 
     /// A tenant's settings of one kind, to plan changes against.
-    #[cfg_attr(not(test), expect(dead_code, reason = "used with the first kind of setting"))]
     pub(crate) fn settings(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
         self.settings.of(tenant, kind)
     }

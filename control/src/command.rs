@@ -7,7 +7,8 @@ use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::admin::{
-    Refusal, alter_configs, create_partitions, create_topics, delete_topics, producer_ids,
+    Refusal, alter_configs, alter_credentials, create_partitions, create_topics, delete_topics,
+    producer_ids,
 };
 
 /// One request and whoever waits for its answer.
@@ -95,6 +96,9 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         }
         Request::IncrementalAlterConfigs(request) => {
             Response::IncrementalAlterConfigs(alter_configs::refuse_all(request, &refusal))
+        }
+        Request::AlterUserScramCredentials(request) => {
+            Response::AlterUserScramCredentials(alter_credentials::refuse_all(request, &refusal))
         }
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.

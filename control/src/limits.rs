@@ -13,6 +13,10 @@ pub(crate) const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 /// each and a few KiB at most, and a record of the metadata log is one object.
 pub(crate) const TOPICS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 
+/// Users whose credentials one request may alter: at a few hundred bytes each, a record of the
+/// metadata log stays small.
+pub(crate) const CREDENTIALS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
+
 /// Operations of one of our transactions: leaves room for the leader's compare and a few more
 /// below the store's limit.
 pub(crate) const OPS_PER_TXN: usize = 100;

@@ -41,6 +41,7 @@ fn is_for_control(request: &Request) -> bool {
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
             | Request::IncrementalAlterConfigs(_)
+            | Request::AlterUserScramCredentials(_)
             | Request::AllocateProducerIds(_)
     )
 }

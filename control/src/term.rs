@@ -182,6 +182,7 @@ impl Term {
             Request::DeleteTopics(_) => self.delete_topics(command).await,
             Request::CreatePartitions(_) => self.create_partitions(command).await,
             Request::IncrementalAlterConfigs(_) => self.alter_configs(command).await,
+            Request::AlterUserScramCredentials(_) => self.alter_credentials(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
             _ => {
                 command.refuse(ErrorCode::InvalidRequest);

@@ -8,7 +8,7 @@
 //!   log_dirs ──────────────► owner of each partition
 //!   describe_producers ────► owner of each partition
 //! groups, transactions ────► owner of the group's or the id's internal partition
-//! admin, configs,
+//! admin, configs, credentials,
 //!   producer_id ───────────► control leader
 //! metadata, api_versions,
 //!   describe, placement ───► answered here, from the view
@@ -21,6 +21,7 @@ pub(crate) mod admin;
 pub(crate) mod api_versions;
 pub(crate) mod cold;
 pub(crate) mod configs;
+pub(crate) mod credentials;
 pub(crate) mod delete_records;
 pub(crate) mod describe;
 pub(crate) mod describe_producers;
@@ -153,6 +154,8 @@ impl Service<Scoped> for Router {
             | R::ElectLeaders(_)
             | R::AlterPartitionReassignments(_)
             | R::ListPartitionReassignments(_)
+            | R::DescribeUserScramCredentials(_)
+            | R::AlterUserScramCredentials(_)
             | R::DescribeAcls(_)
             | R::CreateAcls(_)
             | R::DeleteAcls(_)) => administer(context, request),
@@ -184,6 +187,8 @@ fn administer(context: Context, request: ClientRequest) -> Answer {
         R::AlterPartitionReassignments(request) => answer(placement::reassign(context, request)),
         R::ListPartitionReassignments(_) => answer(std::future::ready(placement::reassignments())),
         R::AlterReplicaLogDirs(request) => answer(placement::move_to_dirs(context, request)),
+        R::DescribeUserScramCredentials(request) => answer(credentials::describe(context, request)),
+        R::AlterUserScramCredentials(request) => answer(credentials::alter(context, request)),
         R::DescribeAcls(_) => answer(std::future::ready(acls::describe())),
         R::CreateAcls(request) => answer(std::future::ready(acls::create(&request))),
         R::DeleteAcls(request) => answer(std::future::ready(acls::delete(&request))),

@@ -11,7 +11,7 @@ use protocol::{
 use super::{Ended, Term};
 use crate::{
     admin::{
-        Refusal, alter_configs, create_partitions, create_topics, delete_topics,
+        Refusal, alter_configs, alter_credentials, create_partitions, create_topics, delete_topics,
         producer_ids::{self, Reservation},
     },
     command::{self, Command},
@@ -21,7 +21,6 @@ use crate::{
 
 /// A change that may or may not happen, and how the term goes on.
 pub(super) struct Doubt {
-    #[expect(dead_code, reason = "as with `Term::change_settings`")]
     pub(super) then: Result<(), Ended>,
 }
 
@@ -150,6 +149,24 @@ impl Term {
         Ok(())
     }
 
+    pub(super) async fn alter_credentials(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::AlterUserScramCredentials(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let plan = alter_credentials::plan(&self.catalogue, command.tenant, request);
+        let mut response = plan.response;
+        let mut then = Ok(());
+        if !plan.changes.is_empty() {
+            command.begun();
+            if let Err(doubt) = self.change_settings(plan.changes).await {
+                alter_credentials::refuse_planned(&mut response, &in_doubt());
+                then = doubt.then;
+            }
+        }
+        command.answer(Response::AlterUserScramCredentials(response));
+        then
+    }
+
     pub(super) async fn allocate_producer_ids(&mut self, command: Command) -> Result<(), Ended> {
         let Some(generation) = self.catalogue.founded().map(|founded| founded.generation) else {
             // Nothing leads before the cluster is founded; a log without founder is damaged.
@@ -182,7 +199,6 @@ impl Term {
 
     /// Commits settings and copies them. An error says that the caller must hear [`in_doubt`], and
     /// how the term goes on after that.
-    #[expect(dead_code, reason = "the first kind of setting comes with the next commit")]
     pub(super) async fn change_settings(
         &mut self,
         changes: Vec<(SettingKey, Option<Bytes>)>,

@@ -10,7 +10,8 @@ use protocol::{
     DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ConsumerGroupDescribeRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterUserScramCredentialsRequest,
+        AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
@@ -220,6 +221,10 @@ apis! {
         IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     /// Delete a group's offsets. The name field carries the topic id.
     OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
+    /// Set and delete SCRAM credentials; control only. The field of the salted password carries
+    /// stored key and server key, one after the other: who has the salted password can log in.
+    AlterUserScramCredentials = 51 v 0:
+        AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse,
     /// What is known of a partition's producers. The name field carries the topic id.
     DescribeProducers = 61 v 0: DescribeProducersRequest => DescribeProducersResponse,
     /// Join, stay in or leave a consumer group.

@@ -7,7 +7,8 @@ use protocol::{
     Decodable, DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ConsumerGroupDescribeRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterUserScramCredentialsRequest,
+        AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
         CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
@@ -63,6 +64,7 @@ generated! {
     ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
     ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
     AddOffsetsToTxnRequest AddOffsetsToTxnResponse
+    AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
     DeleteGroupsRequest DeleteGroupsResponse

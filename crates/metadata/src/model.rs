@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, fmt};
 use bytes::Bytes;
 use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
 
+pub(crate) use self::wire::{open, seal};
+
 /// A value of the metadata store.
 pub trait Record: Sized {
     /// The bytes to store.

@@ -26,6 +26,8 @@ messages! {
     alter_partition_reassignments_response::AlterPartitionReassignmentsResponse
     alter_replica_log_dirs_request::AlterReplicaLogDirsRequest
     alter_replica_log_dirs_response::AlterReplicaLogDirsResponse
+    alter_user_scram_credentials_request::AlterUserScramCredentialsRequest
+    alter_user_scram_credentials_response::AlterUserScramCredentialsResponse
     api_versions_request::ApiVersionsRequest
     api_versions_response::ApiVersionsResponse
     consumer_group_describe_request::ConsumerGroupDescribeRequest
@@ -62,6 +64,8 @@ messages! {
     describe_topic_partitions_response::DescribeTopicPartitionsResponse
     describe_transactions_request::DescribeTransactionsRequest
     describe_transactions_response::DescribeTransactionsResponse
+    describe_user_scram_credentials_request::DescribeUserScramCredentialsRequest
+    describe_user_scram_credentials_response::DescribeUserScramCredentialsResponse
     elect_leaders_request::ElectLeadersRequest
     elect_leaders_response::ElectLeadersResponse
     end_txn_request::EndTxnRequest

@@ -6,18 +6,20 @@ use crate::error::EncodeError;
 use crate::fetch::FetchResponse;
 use crate::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterConfigsResponse,
-    AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse, ApiKey, ApiVersionsResponse,
-    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
-    DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClusterResponse,
-    DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
-    DescribeProducersResponse, DescribeTopicPartitionsResponse, DescribeTransactionsResponse,
-    ElectLeadersResponse, EndTxnResponse, FindCoordinatorResponse, HeartbeatResponse,
-    IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse,
-    ListPartitionReassignmentsResponse, ListTransactionsResponse, MetadataResponse,
-    OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
-    ProduceResponse, SyncGroupResponse, TxnOffsetCommitResponse,
+    AlterPartitionReassignmentsResponse, AlterReplicaLogDirsResponse,
+    AlterUserScramCredentialsResponse, ApiKey, ApiVersionsResponse, ConsumerGroupDescribeResponse,
+    ConsumerGroupHeartbeatResponse, CreateAclsResponse, CreatePartitionsResponse,
+    CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse, DeleteRecordsResponse,
+    DeleteTopicsResponse, DescribeAclsResponse, DescribeClusterResponse, DescribeConfigsResponse,
+    DescribeGroupsResponse, DescribeLogDirsResponse, DescribeProducersResponse,
+    DescribeTopicPartitionsResponse, DescribeTransactionsResponse,
+    DescribeUserScramCredentialsResponse, ElectLeadersResponse, EndTxnResponse,
+    FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse,
+    InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse,
+    ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
+    ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+    TxnOffsetCommitResponse,
 };
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
@@ -95,6 +97,8 @@ client_responses! {
     AlterPartitionReassignments(AlterPartitionReassignmentsResponse)
     ListPartitionReassignments(ListPartitionReassignmentsResponse)
     OffsetDelete(OffsetDeleteResponse)
+    DescribeUserScramCredentials(DescribeUserScramCredentialsResponse)
+    AlterUserScramCredentials(AlterUserScramCredentialsResponse)
     DescribeCluster(DescribeClusterResponse)
     ListConfigResources(ListConfigResourcesResponse)
     DescribeTopicPartitions(DescribeTopicPartitionsResponse)

@@ -111,6 +111,8 @@ pub const APIS: &[Api] = &[
     ),
     api(ApiKey::ListPartitionReassignments, 0, 0, "there are never any"),
     api(ApiKey::OffsetDelete, 0, 0, ""),
+    api(ApiKey::DescribeUserScramCredentials, 0, 0, ""),
+    api(ApiKey::AlterUserScramCredentials, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
     api(ApiKey::DescribeProducers, 0, 0, ""),
     api(ApiKey::DescribeTransactions, 0, 0, ""),

@@ -257,14 +257,14 @@ record! {
     from: |wire| Ok(Self { next: wire.next });
 }
 
-fn seal(message: &impl Message) -> Bytes {
+pub(crate) fn seal(message: &impl Message) -> Bytes {
     let mut bytes = BytesMut::with_capacity(1 + message.encoded_len());
     bytes.put_u8(VERSION);
     message.encode(&mut bytes).expect("the buffer grows as needed");
     bytes.freeze()
 }
 
-fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     match bytes.split_first() {
         None => Err(DecodeError::Empty),
         Some((&VERSION, body)) => Ok(body),

@@ -12,6 +12,7 @@ mod admin;
 mod configs;
 mod data;
 mod groups;
+mod sasl;
 mod transactions;
 
 /// The shape of a request, if we serve it.
@@ -63,6 +64,9 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::AlterConfigs => &configs::ALTER_CONFIGS,
         ApiKey::IncrementalAlterConfigs => &configs::INCREMENTAL_ALTER_CONFIGS,
         ApiKey::ListConfigResources => &configs::LIST_CONFIG_RESOURCES,
+
+        ApiKey::DescribeUserScramCredentials => &sasl::DESCRIBE_USER_SCRAM_CREDENTIALS,
+        ApiKey::AlterUserScramCredentials => &sasl::ALTER_USER_SCRAM_CREDENTIALS,
 
         ApiKey::DescribeAcls => &acls::DESCRIBE_ACLS,
         ApiKey::CreateAcls => &acls::CREATE_ACLS,

@@ -29,6 +29,7 @@ fn served_versions_exist_in_both_directions() {
         InitProducerIdRequest
         OffsetForLeaderEpochRequest DescribeConfigsRequest CreatePartitionsRequest
         DeleteGroupsRequest OffsetDeleteRequest DescribeClusterRequest
+        DescribeUserScramCredentialsRequest AlterUserScramCredentialsRequest
         DescribeAclsRequest CreateAclsRequest DeleteAclsRequest AlterConfigsRequest
         AlterReplicaLogDirsRequest DescribeLogDirsRequest ElectLeadersRequest
         IncrementalAlterConfigsRequest AlterPartitionReassignmentsRequest

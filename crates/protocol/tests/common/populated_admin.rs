@@ -1,14 +1,16 @@
 //! Requests about configs, placement and access, with every field set that the version has.
 
 use protocol::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiKey,
-    BrokerId, CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, DescribeLogDirsRequest,
-    DescribeTopicPartitionsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+    AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest,
+    AlterUserScramCredentialsRequest, ApiKey, BrokerId, CreateAclsRequest, DeleteAclsRequest,
+    DescribeAclsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
+    DescribeUserScramCredentialsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
     ListConfigResourcesRequest, ListPartitionReassignmentsRequest,
     alter_configs_request as alter_configs, alter_partition_reassignments_request as reassign,
-    alter_replica_log_dirs_request as alter_dirs, create_acls_request as create_acls,
-    delete_acls_request as delete_acls, describe_log_dirs_request as log_dirs,
-    describe_topic_partitions_request as topic_partitions, elect_leaders_request as elect,
+    alter_replica_log_dirs_request as alter_dirs, alter_user_scram_credentials_request as scram,
+    create_acls_request as create_acls, delete_acls_request as delete_acls,
+    describe_log_dirs_request as log_dirs, describe_topic_partitions_request as topic_partitions,
+    describe_user_scram_credentials_request as describe_scram, elect_leaders_request as elect,
     incremental_alter_configs_request as incremental,
     list_partition_reassignments_request as list_reassignments,
 };
@@ -25,6 +27,11 @@ pub(super) fn populated(api: ApiKey, version: i16) -> ClientRequest {
             .with_resource_types(if version >= 1 { vec![2, 4] } else { Vec::new() })
             .into(),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions_request().into(),
+        ApiKey::DescribeUserScramCredentials => {
+            let user = describe_scram::UserName::default().with_name(text("alice"));
+            DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user])).into()
+        }
+        ApiKey::AlterUserScramCredentials => alter_user_scram_credentials_request().into(),
         ApiKey::DescribeLogDirs => {
             let asked = log_dirs::DescribableLogDirTopic::default()
                 .with_topic(topic())
@@ -83,6 +90,20 @@ fn alter_configs_request() -> AlterConfigsRequest {
         .with_resource_name(text("orders"))
         .with_configs(vec![config(Some(text("5"))), config(None)]);
     AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
+}
+
+fn alter_user_scram_credentials_request() -> AlterUserScramCredentialsRequest {
+    let deletion =
+        scram::ScramCredentialDeletion::default().with_name(text("alice")).with_mechanism(1);
+    let upsertion = scram::ScramCredentialUpsertion::default()
+        .with_name(text("bob"))
+        .with_mechanism(2)
+        .with_iterations(8_192)
+        .with_salt(bytes::Bytes::from_static(b"salt"))
+        .with_salted_password(bytes::Bytes::from_static(b"salted"));
+    AlterUserScramCredentialsRequest::default()
+        .with_deletions(vec![deletion])
+        .with_upsertions(vec![upsertion])
 }
 
 fn incremental_alter_configs_request() -> IncrementalAlterConfigsRequest {

@@ -10,17 +10,20 @@ use hop::internal::AllocateProducerIdsResponse;
 use hop::{Handler, HopRequest, Request, Response};
 use metadata::keys::{self, Key};
 use metadata::model::{Assignment, Record, TopicRecord};
+use metadata::settings::credential::{ScramCredential, ScramMechanism};
+use metadata::settings::{SettingKey, SettingKind};
 use metadata::{MetadataStore, Txn};
 use protocol::ErrorCode;
 use protocol::ids::{NodeId, TenantId, TopicId};
+use protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use protocol::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 
 use super::EPOCH;
@@ -176,6 +179,41 @@ impl FakeControl {
         IncrementalAlterConfigsResponse::default().with_responses(responses)
     }
 
+    /// Does what it is asked, and believes everything.
+    async fn alter_credentials(
+        &self,
+        tenant: TenantId,
+        request: AlterUserScramCredentialsRequest,
+    ) -> AlterUserScramCredentialsResponse {
+        let key = |mechanism: i8, user: &str| {
+            let setting = ScramMechanism::from_number(mechanism).expect("known").setting(user);
+            SettingKey::new(tenant, SettingKind::Credential, setting)
+        };
+        let mut users = Vec::new();
+        let mut txn = Txn::new();
+        for deletion in request.deletions {
+            txn = txn.delete(key(deletion.mechanism, &deletion.name));
+            users.push(deletion.name);
+        }
+        for upsertion in request.upsertions {
+            let (stored_key, server_key) =
+                upsertion.salted_password.split_at(upsertion.salted_password.len() / 2);
+            let credential = ScramCredential {
+                salt: upsertion.salt.to_vec(),
+                iterations: upsertion.iterations.unsigned_abs(),
+                stored_key: stored_key.to_vec(),
+                server_key: server_key.to_vec(),
+            };
+            txn = txn.put(key(upsertion.mechanism, &upsertion.name), credential.encode());
+            users.push(upsertion.name);
+        }
+        assert!(self.store.txn(txn).await.unwrap().is_committed());
+        let results = users.into_iter();
+        let results =
+            results.map(|user| AlterUserScramCredentialsResult::default().with_user(user));
+        AlterUserScramCredentialsResponse::default().with_results(results.collect())
+    }
+
     fn refuses(&self) -> bool {
         let refusals = self.refusals.load(Ordering::SeqCst);
         self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
@@ -213,6 +251,10 @@ impl Handler for ControlHandler {
                 Request::IncrementalAlterConfigs(request) => {
                     let answer = control.alter_configs(tenant, request).await;
                     Response::IncrementalAlterConfigs(answer)
+                }
+                Request::AlterUserScramCredentials(request) => {
+                    let answer = control.alter_credentials(tenant, request).await;
+                    Response::AlterUserScramCredentials(answer)
                 }
                 Request::AllocateProducerIds(_) => {
                     let first = control.next_producer_id.fetch_add(10, Ordering::SeqCst);

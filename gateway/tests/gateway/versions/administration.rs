@@ -1,13 +1,15 @@
 //! Configs, placement and access, in every version.
 
+use protocol::messages::alter_user_scram_credentials_request::ScramCredentialDeletion;
 use protocol::messages::{
-    AlterReplicaLogDirsRequest, ApiKey, CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest,
-    DescribeLogDirsRequest, ElectLeadersRequest, ListConfigResourcesRequest,
+    AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey, CreateAclsRequest,
+    DeleteAclsRequest, DescribeAclsRequest, DescribeLogDirsRequest,
+    DescribeUserScramCredentialsRequest, ElectLeadersRequest, ListConfigResourcesRequest,
     ListPartitionReassignmentsRequest, create_acls_request, delete_acls_request,
 };
 use protocol::versions::Api;
 
-use crate::support::Client;
+use crate::support::{Client, text};
 use crate::{configs, placement};
 
 /// False if the API is none of these.
@@ -35,6 +37,17 @@ pub(super) async fn ask(client: &mut Client, api: &Api, version: i16) -> bool {
             let response = client.call(version, request).await;
             let orders = response.results[0].topics.iter().find(|t| t.name.as_str() == "orders");
             assert_eq!(orders.unwrap().partitions.len(), 2);
+        }
+        ApiKey::DescribeUserScramCredentials => {
+            let request = DescribeUserScramCredentialsRequest::default();
+            assert_eq!(client.call(version, request).await.error_code, 0);
+        }
+        ApiKey::AlterUserScramCredentials => {
+            let deletion =
+                ScramCredentialDeletion::default().with_name(text("alice")).with_mechanism(1);
+            let request =
+                AlterUserScramCredentialsRequest::default().with_deletions(vec![deletion]);
+            assert_eq!(client.call(version, request).await.results[0].user.as_str(), "alice");
         }
         _ => return placement_or_access(client, api, version).await,
     }

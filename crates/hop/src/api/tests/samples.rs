@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod consumer_groups;
+mod credentials;
 mod failover;
 mod groups;
 mod offsets;
@@ -54,6 +55,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::DeleteTopics => topics::delete(),
         Api::CreatePartitions => topics::create_partitions(),
         Api::IncrementalAlterConfigs => topics::alter_configs(),
+        Api::AlterUserScramCredentials => credentials::alter(),
         Api::DescribeLogDirs => topics::describe_log_dirs(),
         Api::InitProducerId => topics::init_producer_id(),
         Api::Plan => plan(),

@@ -17,15 +17,16 @@ const FILE_LINES_P90: usize = 400;
 const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("process", &[]),
+    ("quota", &[]),
     ("coordinator", &["protocol"]),
     ("hop", &["protocol", "process"]),
     ("segment", &["protocol", "process"]),
     ("metadata", &["protocol", "process"]),
-    ("gateway", &["protocol", "process", "hop", "metadata"]),
+    ("gateway", &["protocol", "process", "hop", "metadata", "quota"]),
     ("storage-node", &["protocol", "process", "hop", "metadata", "segment", "coordinator"]),
     ("cold-reader", &["protocol", "process", "hop", "metadata", "segment"]),
     ("compactor", &["protocol", "process", "hop", "metadata", "segment"]),
-    ("control", &["protocol", "process", "hop", "metadata", "segment"]),
+    ("control", &["protocol", "process", "hop", "metadata", "segment", "quota"]),
     (
         "thermocline",
         &[

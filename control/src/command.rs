@@ -7,19 +7,28 @@ use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::admin::{
-    Refusal, alter_configs, alter_credentials, create_partitions, create_topics, delete_topics,
-    producer_ids,
+    Refusal, alter_client_quotas, alter_configs, alter_credentials, create_partitions,
+    create_topics, delete_topics, producer_ids,
 };
 
 /// One request and whoever waits for its answer.
 pub(crate) struct Command {
     pub(crate) tenant: TenantId,
+    pub(crate) by: By,
     pub(crate) request: Request,
     /// When nobody waits any more.
     pub(crate) expires_at: Instant,
     reply: Option<oneshot::Sender<Response>>,
     /// What a command that is dropped without an answer says.
     fate: ErrorCode,
+}
+
+/// On whose behalf a request came. Gateways name the principal of every client; a request of the
+/// cluster's own processes and commands has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Client,
+    Operator,
 }
 
 impl Command {
@@ -29,6 +38,7 @@ impl Command {
         let patience = patience(&body).map_or(header.deadline, |own| own.min(header.deadline));
         let command = Self {
             tenant: header.tenant,
+            by: if header.principal.is_empty() { By::Operator } else { By::Client },
             request: body,
             expires_at: Instant::now() + patience,
             reply: Some(reply),
@@ -99,6 +109,9 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         }
         Request::AlterUserScramCredentials(request) => {
             Response::AlterUserScramCredentials(alter_credentials::refuse_all(request, &refusal))
+        }
+        Request::AlterClientQuotas(request) => {
+            Response::AlterClientQuotas(alter_client_quotas::refuse_all(request, &refusal))
         }
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.

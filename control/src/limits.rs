@@ -16,6 +16,8 @@ pub(crate) const TOPICS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 /// Users whose credentials one request may alter: at a few hundred bytes each, a record of the
 /// metadata log stays small.
 pub(crate) const CREDENTIALS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
+/// Entities whose quotas one request may change. Each is some hundred bytes; Kafka's tools change one.
+pub(crate) const QUOTAS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 
 /// Operations of one of our transactions: leaves room for the leader's compare and a few more
 /// below the store's limit.

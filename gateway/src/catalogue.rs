@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metadata::settings::{SettingKind, Settings};
 use metadata::{ClusterView, MetadataError, Topic};
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
@@ -31,6 +32,11 @@ impl Catalogue {
     /// All topics, by name.
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
         self.view.topics(self.tenant)
+    }
+
+    /// What the tenant has set of one kind.
+    pub(crate) fn settings(&self, kind: SettingKind) -> Arc<Settings> {
+        self.view.settings(self.tenant, kind)
     }
 
     /// Catches up with what the store holds now: after it, a topic that is still unknown does not

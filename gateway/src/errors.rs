@@ -93,6 +93,8 @@ fn codes(response: &ClientResponse) -> Box<dyn Iterator<Item = i16> + '_> {
         | R::ListPartitionReassignments(_)
         | R::DescribeUserScramCredentials(_)
         | R::AlterUserScramCredentials(_)
+        | R::DescribeClientQuotas(_)
+        | R::AlterClientQuotas(_)
         | R::DescribeAcls(_)
         | R::CreateAcls(_)
         | R::DeleteAcls(_) => codes_of_administration(response),
@@ -219,6 +221,8 @@ fn codes_of_administration(response: &ClientResponse) -> Box<dyn Iterator<Item =
             Box::new(std::iter::once(r.error_code).chain(users))
         }
         R::AlterUserScramCredentials(r) => Box::new(r.results.iter().map(|user| user.error_code)),
+        R::DescribeClientQuotas(r) => Box::new(std::iter::once(r.error_code)),
+        R::AlterClientQuotas(r) => Box::new(r.entries.iter().map(|entry| entry.error_code)),
         R::DescribeAcls(r) => Box::new(std::iter::once(r.error_code)),
         R::CreateAcls(r) => Box::new(r.results.iter().map(|acl| acl.error_code)),
         R::DeleteAcls(r) => Box::new(r.filter_results.iter().map(|filter| filter.error_code)),

@@ -66,9 +66,9 @@ pub(crate) const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const ADMIN_TIMEOUT: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(120));
 
-/// How long a change of configs may take, which names no time itself: what Kafka's clients wait for a
+/// How long a change of configs or quotas may take, which names no time itself: what Kafka's clients wait for a
 /// request.
-pub(crate) const ALTER_CONFIGS_TIMEOUT_MS: i32 = 30_000;
+pub(crate) const ALTER_SETTINGS_TIMEOUT_MS: i32 = 30_000;
 
 /// Resources whose configs one request may change. Control has the same bound.
 pub(crate) const CONFIG_RESOURCES_MAX: usize = 1_000;

@@ -8,7 +8,8 @@
 //!   log_dirs ──────────────► owner of each partition
 //!   describe_producers ────► owner of each partition
 //! groups, transactions ────► owner of the group's or the id's internal partition
-//! admin, configs, credentials,
+//! admin, configs, quotas,
+//!   credentials,
 //!   producer_id ───────────► control leader
 //! metadata, api_versions,
 //!   describe, placement ───► answered here, from the view
@@ -33,6 +34,7 @@ pub(crate) mod offsets;
 pub(crate) mod placement;
 pub(crate) mod produce;
 pub(crate) mod producer_id;
+pub(crate) mod quotas;
 pub(crate) mod sessions;
 mod spread;
 pub(crate) mod tides;
@@ -156,6 +158,8 @@ impl Service<Scoped> for Router {
             | R::ListPartitionReassignments(_)
             | R::DescribeUserScramCredentials(_)
             | R::AlterUserScramCredentials(_)
+            | R::DescribeClientQuotas(_)
+            | R::AlterClientQuotas(_)
             | R::DescribeAcls(_)
             | R::CreateAcls(_)
             | R::DeleteAcls(_)) => administer(context, request),
@@ -189,6 +193,8 @@ fn administer(context: Context, request: ClientRequest) -> Answer {
         R::AlterReplicaLogDirs(request) => answer(placement::move_to_dirs(context, request)),
         R::DescribeUserScramCredentials(request) => answer(credentials::describe(context, request)),
         R::AlterUserScramCredentials(request) => answer(credentials::alter(context, request)),
+        R::DescribeClientQuotas(request) => answer(quotas::describe(context, request)),
+        R::AlterClientQuotas(request) => answer(quotas::alter(context, request)),
         R::DescribeAcls(_) => answer(std::future::ready(acls::describe())),
         R::CreateAcls(request) => answer(std::future::ready(acls::create(&request))),
         R::DeleteAcls(request) => answer(std::future::ready(acls::delete(&request))),

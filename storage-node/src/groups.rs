@@ -16,10 +16,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use coordinator::{Command, Reply, TopicShape, Topics};
+use coordinator::{Command, GroupConfigs, Reply, TopicShape, Topics};
 use futures::future::BoxFuture;
 use hop::{HopRequest, Peers, Response};
-use metadata::model::ClusterRecord;
+use metadata::model::{ClusterRecord, Record};
+use metadata::settings::SettingKind;
+use metadata::settings::group::{
+    CONSUMER_HEARTBEAT_INTERVAL, CONSUMER_SESSION_TIMEOUT, GroupRecord,
+};
 use metadata::{ClusterView, Topic};
 use parking_lot::RwLock;
 use process::{Clock, Drain};
@@ -245,6 +249,17 @@ impl Topics for ViewTopics {
 
     fn revision(&self) -> u64 {
         self.0.topics_revision()
+    }
+
+    fn group_configs(&self, tenant: TenantId, group: &str) -> GroupConfigs {
+        let settings = self.0.settings(tenant, SettingKind::Group);
+        let Some(value) = settings.entries.get(group) else { return GroupConfigs::default() };
+        // One that cannot be read is of a newer version, which a newer node will heed.
+        let Ok(set) = GroupRecord::decode(value) else { return GroupConfigs::default() };
+        GroupConfigs {
+            consumer_session_timeout_ms: set.get(&CONSUMER_SESSION_TIMEOUT),
+            consumer_heartbeat_interval_ms: set.get(&CONSUMER_HEARTBEAT_INTERVAL),
+        }
     }
 }
 

@@ -1,13 +1,17 @@
-//! IncrementalAlterConfigs of topics. AlterConfigs comes as one, too: what it does not name is
+//! IncrementalAlterConfigs of topics and groups. AlterConfigs comes as one, too: what it does not name is
 //! deleted (see the gateway's `route/alter_configs.rs`).
 //!
 //! A change is planned against all that is set on the topic afterwards, because some configs forbid
-//! each other. Everything of one topic happens, or nothing.
+//! each other. Everything of one resource happens, or nothing.
+
+mod group;
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use metadata::{
     model::TopicRecord,
+    settings::SettingKey,
     topic_config::{self, ConfigKind, FRONT},
 };
 use protocol::{
@@ -27,6 +31,8 @@ use crate::{
 
 /// Kafka's `ConfigResource.Type` of topics.
 const TOPIC: i8 = 2;
+/// The same of groups.
+const GROUP: i8 = 32;
 
 /// Kafka's `AlterConfigOp.OpType`.
 mod operation {
@@ -43,6 +49,8 @@ type Configs = BTreeMap<String, String>;
 pub(crate) struct Plan {
     /// The topics that change, and all that is set on them from then on.
     pub(crate) topics: Vec<(TopicId, Configs)>,
+    /// The groups that change, as settings.
+    pub(crate) groups: Vec<(SettingKey, Option<Bytes>)>,
     /// The answer, if that succeeds.
     pub(crate) response: IncrementalAlterConfigsResponse,
 }
@@ -54,20 +62,16 @@ pub(crate) fn plan(
     request: &IncrementalAlterConfigsRequest,
 ) -> Plan {
     let mut named = HashSet::new();
-    let mut topics = Vec::new();
+    let (mut topics, mut groups) = (Vec::new(), Vec::new());
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
-        let planned = find(catalogue, tenant, resource).and_then(|topic| {
-            if !named.insert(topic.id) {
-                let text = "Each resource must appear at most once.";
-                return Err(Refusal::new(ErrorCode::InvalidRequest, text));
+        let is_new = named.insert((resource.resource_type, resource.resource_name.as_str()));
+        let planned = check_bounds(is_new, topics.len() + groups.len()).and_then(|()| {
+            if resource.resource_type == GROUP {
+                groups.extend(group::plan(catalogue, tenant, resource)?);
+                return Ok(());
             }
-            if topics.len() >= TOPICS_ALTERED_PER_REQUEST_MAX {
-                let text = format!(
-                    "A request may change at most {TOPICS_ALTERED_PER_REQUEST_MAX} topics."
-                );
-                return Err(Refusal::new(ErrorCode::PolicyViolation, text));
-            }
+            let topic = find(catalogue, tenant, resource)?;
             let configs = changed(&topic.configs, &resource.configs)?;
             if configs != topic.configs {
                 topics.push((topic.id, configs));
@@ -81,8 +85,13 @@ pub(crate) fn plan(
     }
     if request.validate_only {
         topics.clear();
+        groups.clear();
     }
-    Plan { topics, response: IncrementalAlterConfigsResponse::default().with_responses(responses) }
+    Plan {
+        topics,
+        groups,
+        response: IncrementalAlterConfigsResponse::default().with_responses(responses),
+    }
 }
 
 /// An answer that refuses everything alike.
@@ -100,6 +109,19 @@ pub(crate) fn refuse_planned(response: &mut IncrementalAlterConfigsResponse, ref
         result.error_code = refusal.code.code();
         result.error_message = refusal.clone().text();
     }
+}
+
+fn check_bounds(is_new: bool, changes: usize) -> Result<(), Refusal> {
+    if !is_new {
+        let text = "Each resource must appear at most once.";
+        return Err(Refusal::new(ErrorCode::InvalidRequest, text));
+    }
+    if changes >= TOPICS_ALTERED_PER_REQUEST_MAX {
+        let text =
+            format!("A request may change at most {TOPICS_ALTERED_PER_REQUEST_MAX} resources.");
+        return Err(Refusal::new(ErrorCode::PolicyViolation, text));
+    }
+    Ok(())
 }
 
 fn find<'a>(
@@ -132,6 +154,17 @@ fn find<'a>(
 
 /// What is set on a topic after these changes.
 fn changed(before: &Configs, changes: &[AlterableConfig]) -> Result<Configs, Refusal> {
+    let after = topic_config::validated(&applied(before, changes)?)
+        .map_err(|error| Refusal::new(ErrorCode::InvalidConfig, error.to_string()))?;
+    if FrontChoice::asked(&after) != FrontChoice::asked(before) {
+        let text = format!("{FRONT} is set when a topic is created and cannot be changed.");
+        return Err(Refusal::new(ErrorCode::InvalidConfig, text));
+    }
+    Ok(after)
+}
+
+/// What is set after these changes, whether it is legal or not.
+fn applied(before: &Configs, changes: &[AlterableConfig]) -> Result<Configs, Refusal> {
     let mut after = before.clone();
     let mut named = HashSet::new();
     for change in changes {
@@ -140,12 +173,6 @@ fn changed(before: &Configs, changes: &[AlterableConfig]) -> Result<Configs, Ref
             return Err(Refusal::new(ErrorCode::InvalidRequest, text));
         }
         change_one(&mut after, change)?;
-    }
-    let after = topic_config::validated(&after)
-        .map_err(|error| Refusal::new(ErrorCode::InvalidConfig, error.to_string()))?;
-    if FrontChoice::asked(&after) != FrontChoice::asked(before) {
-        let text = format!("{FRONT} is set when a topic is created and cannot be changed.");
-        return Err(Refusal::new(ErrorCode::InvalidConfig, text));
     }
     Ok(after)
 }

@@ -1,5 +1,7 @@
 //! The commands: plan, commit, copy, assign, answer.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use hop::{Request, Response};
 use metadata::settings::SettingKey;
@@ -11,7 +13,8 @@ use protocol::{
 use super::{Ended, Term};
 use crate::{
     admin::{
-        Refusal, alter_configs, alter_credentials, create_partitions, create_topics, delete_topics,
+        Refusal, alter_client_quotas, alter_configs, alter_credentials, create_partitions,
+        create_topics, delete_topics,
         producer_ids::{self, Reservation},
     },
     command::{self, Command},
@@ -126,27 +129,56 @@ impl Term {
         };
         let plan = alter_configs::plan(&self.catalogue, command.tenant, request);
         let mut response = plan.response;
-        if plan.topics.is_empty() {
+        if plan.topics.is_empty() && plan.groups.is_empty() {
             command.answer(Response::IncrementalAlterConfigs(response));
             return Ok(());
         }
         command.begun();
-        let ids: Vec<_> = plan.topics.iter().map(|(id, _)| *id).collect();
-        let shown = match self.commit(MetaRecord::ConfigsChanged(plan.topics)).await {
-            Ok(()) => self.show_again(ids.into_iter()).await,
-            Err(ended) => {
-                alter_configs::refuse_planned(&mut response, &in_doubt());
-                command.answer(Response::IncrementalAlterConfigs(response));
-                return Err(ended);
-            }
-        };
-        if let Err(error) = shown {
+        let mut changed = self.change_topics(plan.topics).await;
+        if changed.is_ok() && !plan.groups.is_empty() {
+            changed = self.change_settings(plan.groups).await;
+        }
+        if changed.is_err() {
             alter_configs::refuse_planned(&mut response, &in_doubt());
-            command.answer(Response::IncrementalAlterConfigs(response));
-            return self.copies_failed(&error);
         }
         command.answer(Response::IncrementalAlterConfigs(response));
-        Ok(())
+        changed.or_else(|doubt| doubt.then)
+    }
+
+    /// Commits configs of topics and copies them.
+    async fn change_topics(
+        &mut self,
+        topics: Vec<(TopicId, BTreeMap<String, String>)>,
+    ) -> Result<(), Doubt> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = topics.iter().map(|(id, _)| *id).collect();
+        let committed = self.commit(MetaRecord::ConfigsChanged(topics)).await;
+        committed.map_err(|ended| Doubt { then: Err(ended) })?;
+        match self.show_again(ids.into_iter()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Doubt { then: self.copies_failed(&error) }),
+        }
+    }
+
+    pub(super) async fn alter_client_quotas(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::AlterClientQuotas(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let plan = alter_client_quotas::plan(&self.catalogue, command.tenant, command.by, request);
+        let mut response = plan.response;
+        if plan.changes.is_empty() {
+            command.answer(Response::AlterClientQuotas(response));
+            return Ok(());
+        }
+        command.begun();
+        let changed = self.change_settings(plan.changes).await;
+        if changed.is_err() {
+            alter_client_quotas::refuse_planned(&mut response, &in_doubt());
+        }
+        command.answer(Response::AlterClientQuotas(response));
+        changed.or_else(|doubt| doubt.then)
     }
 
     pub(super) async fn alter_credentials(&mut self, mut command: Command) -> Result<(), Ended> {

@@ -16,7 +16,7 @@ use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::messages::ConsumerGroupHeartbeatResponse;
 
-use crate::coordinator::Topics;
+use crate::coordinator::{GroupConfigs, Topics};
 use crate::effects::Effects;
 use crate::ledger::{ConsumerLedger, MemberLedger};
 use crate::record::{ConsumerChange, ConsumerMember, GroupKey, MemberState, Record};
@@ -48,6 +48,8 @@ pub(crate) struct ConsumerGroup<'a> {
     topics: &'a dyn Topics,
     /// The revision of the topics that each group's targets are for.
     looked_at: &'a mut BTreeMap<GroupKey, u64>,
+    /// What is set on the group.
+    configs: GroupConfigs,
     fx: Effects<'a>,
 }
 
@@ -80,6 +82,7 @@ impl ConsumerGroup<'_> {
     fn arm_session(&mut self, member_id: &StrBytes) {
         let classic = self.member(member_id).and_then(|member| member.info.classic.as_ref());
         let timeout_ms = classic.map(|classic| classic.session_timeout_ms);
+        let timeout_ms = timeout_ms.or(self.configs.consumer_session_timeout_ms);
         let timeout_ms = timeout_ms.unwrap_or(self.fx.config.consumer_session_timeout_ms);
         let timer = Timer::ConsumerSession(self.key.clone(), member_id.clone());
         self.fx.arm(timer, timeout_ms);

@@ -28,8 +28,8 @@ use crate::owned::owned;
 use crate::record::{GroupKey, Record};
 use crate::timers::{Timer, Timers};
 
-/// The topics that there are. Groups name the topics they subscribe to; everything else in the
-/// coordinator goes by id.
+/// The topics that there are, and what is set on groups. Groups name the topics they subscribe to;
+/// everything else in the coordinator goes by id.
 pub trait Topics: Send + Sync {
     /// The topic's name, or `None` if it is not known here (yet, or any more).
     fn name(&self, tenant: TenantId, topic: TopicId) -> Option<StrBytes>;
@@ -43,6 +43,20 @@ pub trait Topics: Send + Sync {
     /// A number that is another one whenever a topic was created, grown or deleted. What depends
     /// on topics is computed again when it has moved.
     fn revision(&self) -> u64;
+
+    /// What the tenant has set on a group.
+    fn group_configs(&self, _tenant: TenantId, _group: &str) -> GroupConfigs {
+        GroupConfigs::default()
+    }
+}
+
+/// What is set on one group, in place of the coordinator's own [`Config`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupConfigs {
+    /// `consumer.session.timeout.ms`.
+    pub consumer_session_timeout_ms: Option<i32>,
+    /// `consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_ms: Option<i32>,
 }
 
 /// A topic as groups need to know it.

@@ -75,7 +75,7 @@ mod timers;
 
 pub use command::{Caller, Command, Outputs, Reply, Token};
 pub use config::Config;
-pub use coordinator::{Coordinator, Shard, TopicShape, Topics};
+pub use coordinator::{Coordinator, GroupConfigs, Shard, TopicShape, Topics};
 pub use limits::RECORD_BYTES_MAX;
 pub use offsets::Marker;
 pub use record::{

@@ -10,7 +10,8 @@ use protocol::{
     DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterUserScramCredentialsRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterClientQuotasRequest,
+        AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
         AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
@@ -221,6 +222,8 @@ apis! {
         IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     /// Delete a group's offsets. The name field carries the topic id.
     OffsetDelete = 47 v 0: OffsetDeleteRequest => OffsetDeleteResponse,
+    /// Change client quotas; control only.
+    AlterClientQuotas = 49 v 1: AlterClientQuotasRequest => AlterClientQuotasResponse,
     /// Set and delete SCRAM credentials; control only. The field of the salted password carries
     /// stored key and server key, one after the other: who has the salted password can log in.
     AlterUserScramCredentials = 51 v 0:

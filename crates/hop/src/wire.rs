@@ -7,7 +7,8 @@ use protocol::{
     Decodable, DecodeError, EncodeError,
     fetch::FetchResponse,
     messages::{
-        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterUserScramCredentialsRequest,
+        AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AlterClientQuotasRequest,
+        AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
         AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
         ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
@@ -65,6 +66,7 @@ generated! {
     ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
     AddOffsetsToTxnRequest AddOffsetsToTxnResponse
     AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse
+    AlterClientQuotasRequest AlterClientQuotasResponse
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
     DeleteGroupsRequest DeleteGroupsResponse

@@ -6,6 +6,8 @@
 //! them; none of those looks inside. Another kind is a variant here and a record type.
 
 pub mod credential;
+pub mod group;
+pub mod quota;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -20,6 +20,8 @@ messages! {
     add_offsets_to_txn_response::AddOffsetsToTxnResponse
     add_partitions_to_txn_request::AddPartitionsToTxnRequest
     add_partitions_to_txn_response::AddPartitionsToTxnResponse
+    alter_client_quotas_request::AlterClientQuotasRequest
+    alter_client_quotas_response::AlterClientQuotasResponse
     alter_configs_request::AlterConfigsRequest
     alter_configs_response::AlterConfigsResponse
     alter_partition_reassignments_request::AlterPartitionReassignmentsRequest
@@ -50,6 +52,8 @@ messages! {
     delete_topics_response::DeleteTopicsResponse
     describe_acls_request::DescribeAclsRequest
     describe_acls_response::DescribeAclsResponse
+    describe_client_quotas_request::DescribeClientQuotasRequest
+    describe_client_quotas_response::DescribeClientQuotasResponse
     describe_cluster_request::DescribeClusterRequest
     describe_cluster_response::DescribeClusterResponse
     describe_configs_request::DescribeConfigsRequest

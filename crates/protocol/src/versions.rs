@@ -84,8 +84,8 @@ pub const APIS: &[Api] = &[
     api(ApiKey::DescribeAcls, 1, 3, NO_AUTHORIZER),
     api(ApiKey::CreateAcls, 1, 3, NO_AUTHORIZER),
     api(ApiKey::DeleteAcls, 1, 3, NO_AUTHORIZER),
-    api(ApiKey::DescribeConfigs, 1, 4, "topics and the gateway itself"),
-    api(ApiKey::AlterConfigs, 0, 2, "topics; a gateway's configs are in its file"),
+    api(ApiKey::DescribeConfigs, 1, 4, "topics, groups and the gateway itself"),
+    api(ApiKey::AlterConfigs, 0, 2, "topics and groups; a gateway's configs are in its file"),
     api(
         ApiKey::AlterReplicaLogDirs,
         1,
@@ -102,7 +102,12 @@ pub const APIS: &[Api] = &[
     api(ApiKey::CreatePartitions, 0, 3, ""),
     api(ApiKey::DeleteGroups, 0, 2, ""),
     api(ApiKey::ElectLeaders, 0, 2, "never needed: any gateway leads any partition"),
-    api(ApiKey::IncrementalAlterConfigs, 0, 1, "topics; a gateway's configs are in its file"),
+    api(
+        ApiKey::IncrementalAlterConfigs,
+        0,
+        1,
+        "topics; of groups those configs that consumer groups have; a gateway's configs are in its file",
+    ),
     api(
         ApiKey::AlterPartitionReassignments,
         0,
@@ -111,6 +116,13 @@ pub const APIS: &[Api] = &[
     ),
     api(ApiKey::ListPartitionReassignments, 0, 0, "there are never any"),
     api(ApiKey::OffsetDelete, 0, 0, ""),
+    api(ApiKey::DescribeClientQuotas, 0, 1, ""),
+    api(
+        ApiKey::AlterClientQuotas,
+        0,
+        1,
+        "a quota is that of all gateways together; addresses are given as such, not as host names",
+    ),
     api(ApiKey::DescribeUserScramCredentials, 0, 0, ""),
     api(ApiKey::AlterUserScramCredentials, 0, 0, ""),
     api(ApiKey::DescribeCluster, 0, 2, ""),
@@ -131,7 +143,7 @@ pub const APIS: &[Api] = &[
          migration policy `bidirectional`",
     ),
     api(ApiKey::ConsumerGroupDescribe, 0, 1, ""),
-    api(ApiKey::ListConfigResources, 0, 1, "topics and brokers"),
+    api(ApiKey::ListConfigResources, 0, 1, "topics, brokers, and groups with configs"),
     api(ApiKey::DescribeTopicPartitions, 0, 0, ""),
 ];
 

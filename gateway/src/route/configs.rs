@@ -1,13 +1,16 @@
 //! Configs: DescribeConfigs and ListConfigResources. Changing them is in [`alter`].
 //!
 //! Configs are shown as Kafka shows them: every name there is, the value in force, where it comes
-//! from and what it would be otherwise. A topic's stem from the topic or from the defaults; a
-//! gateway's own are read-only facts that clients look for.
+//! from and what it would be otherwise. A topic's stem from the topic or from the defaults, a group's
+//! likewise, whether there is such a group or not; a gateway's own are read-only facts that clients
+//! look for.
 
 pub(super) mod alter;
 mod broker;
+mod group;
 mod topic;
 
+use metadata::settings::SettingKind;
 use metadata::topic_config::ConfigKind;
 use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::describe_configs_response::{
@@ -37,6 +40,7 @@ mod source {
     pub(super) const TOPIC: i8 = 1;
     pub(super) const STATIC_BROKER: i8 = 4;
     pub(super) const DEFAULT: i8 = 5;
+    pub(super) const GROUP: i8 = 8;
 }
 
 /// First version of ListConfigResources that says which types it wants; before, it lists what
@@ -54,11 +58,13 @@ pub(super) async fn describe(
     context: Context,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
-    let unknown = |resource: &DescribeConfigsResource| {
-        resource.resource_type == resource::TOPIC
-            && context.catalogue.by_name(&resource.resource_name).is_none()
+    let unsure = |resource: &DescribeConfigsResource| match resource.resource_type {
+        resource::TOPIC => context.catalogue.by_name(&resource.resource_name).is_none(),
+        // That nothing is set here does not say that nothing is set.
+        resource::GROUP => true,
+        _ => false,
     };
-    if request.resources.iter().any(unknown) {
+    if request.resources.iter().any(unsure) {
         // A failure leaves the topics unknown, which is retried by clients.
         drop(context.catalogue.refresh().await);
     }
@@ -105,6 +111,10 @@ fn configs_of(
             broker::check_id(context, name)?;
             Ok(broker::configs(context, detail))
         }
+        resource::GROUP if name.is_empty() => {
+            Err((ErrorCode::InvalidRequest, "Group name must not be empty".to_owned()))
+        }
+        resource::GROUP => Ok(group::configs(context, name, detail)),
         other => Err((ErrorCode::InvalidRequest, unsupported(other))),
     }
 }
@@ -145,6 +155,10 @@ pub(super) fn list(
         resources
             .extend(gateways.iter().map(|g| listed(resource::BROKER, g.broker_id.to_string())));
     }
+    if wanted.contains(&resource::GROUP) {
+        let groups = context.catalogue.settings(SettingKind::Group);
+        resources.extend(groups.entries.keys().map(|name| listed(resource::GROUP, name.clone())));
+    }
     ListConfigResourcesResponse::default().with_config_resources(resources)
 }
 
@@ -153,10 +167,9 @@ fn unsupported(resource_type: i8) -> String {
     let what = match resource_type {
         resource::BROKER_LOGGER => "Loggers have",
         resource::CLIENT_METRICS => "Client metrics have",
-        resource::GROUP => "Groups have",
         _ => return format!("Unknown resource type {resource_type}"),
     };
-    format!("{what} no configs in this cluster; topics and brokers have.")
+    format!("{what} no configs in this cluster; topics, groups and brokers have.")
 }
 
 fn synonym(name: &str, value: &str, source: i8) -> DescribeConfigsSynonym {

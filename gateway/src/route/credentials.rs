@@ -23,7 +23,7 @@ use protocol::{ErrorCode, StrBytes};
 use super::admin::ask_control;
 use crate::context::Context;
 use crate::errors;
-use crate::limits::ALTER_CONFIGS_TIMEOUT_MS;
+use crate::limits::ALTER_SETTINGS_TIMEOUT_MS;
 
 /// Answers AlterUserScramCredentials.
 pub(super) async fn alter(
@@ -39,7 +39,7 @@ pub(super) async fn alter(
     let refused = |answer: &AlterUserScramCredentialsResponse| {
         answer.results.iter().any(|user| user.error_code == ErrorCode::NotController.code())
     };
-    let answer = ask_control(&context, ALTER_CONFIGS_TIMEOUT_MS, request, refused).await;
+    let answer = ask_control(&context, ALTER_SETTINGS_TIMEOUT_MS, request, refused).await;
     // Whoever asks this gateway next sees the change. Others hear of it in a moment.
     drop(context.core.view.refresh().await);
     answer.unwrap_or_else(|error| {

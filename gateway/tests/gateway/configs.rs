@@ -73,10 +73,30 @@ async fn a_gateways_configs_are_facts() {
     assert_eq!(facts["message.max.bytes"], "1048588", "what topics are created with");
     let all = client.call(4, configs(4, "", None)).await.results.remove(0);
     assert_eq!((all.error_code, all.configs.len()), (0, 0), "nothing was set for all brokers");
-    for (kind, resource) in [(4, "99"), (4, "x"), (8, "3"), (32, "g"), (3, "")] {
+    for (kind, resource) in [(4, "99"), (4, "x"), (8, "3"), (32, ""), (3, "")] {
         let refused = client.call(4, configs(kind, resource, None)).await.results.remove(0);
         assert_eq!(refused.error_code, ErrorCode::InvalidRequest.code());
     }
+}
+
+#[tokio::test]
+async fn what_is_set_on_a_group_is_shown_beside_the_default() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let name = "consumer.session.timeout.ms";
+    let set = client.call(1, change(&[(32, "g")], name, Some("50000"))).await;
+    assert_eq!(set.responses[0].error_code, 0);
+    let shown = client.call(4, configs(32, "g", None)).await.results.remove(0);
+    let shown: Vec<_> = shown
+        .configs
+        .iter()
+        .map(|c| (c.name.as_str(), c.value.as_deref().unwrap(), c.config_source))
+        .collect();
+    assert_eq!(shown, [("consumer.heartbeat.interval.ms", "5000", 5), (name, "50000", 8)]);
+    let groups = ListConfigResourcesRequest::default().with_resource_types(vec![32]);
+    let listed = client.call(1, groups).await.config_resources;
+    assert_eq!((listed.len(), listed[0].resource_name.as_str()), (1, "g"));
 }
 
 /// Sets one config to a value, or deletes it, on each of these resources.
@@ -168,7 +188,7 @@ async fn each_resource_is_answered_in_its_place_and_repeated_ones_are_refused() 
         (BROKER, "1"),
         (TOPIC, "nothing"),
         (TOPIC, "orders"),
-        (32, "group"),
+        (8, "group"),
         (BROKER, "2"),
         (BROKER, ""),
     ];

@@ -20,6 +20,7 @@ mod metadata;
 mod pipelining;
 mod placement;
 mod produce;
+mod quotas;
 mod takeover;
 mod times;
 mod versions;

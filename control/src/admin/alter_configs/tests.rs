@@ -197,3 +197,55 @@ fn a_request_changes_only_so_many_topics() {
     let first = &plan.response.responses[0];
     assert_eq!(first.error_code, ErrorCode::RequestTimedOut.code());
 }
+
+/// Carries out changes of group `g`: what is set on it afterwards, or the refusal.
+fn on_group(
+    catalogue: &mut Catalogue,
+    changes: &[(&str, i8, Option<&str>)],
+) -> Result<Configs, (ErrorCode, String)> {
+    use metadata::model::Record;
+    use metadata::settings::SettingKind;
+    use metadata::settings::group::GroupRecord;
+
+    let resource = resource("g", changes).with_resource_type(GROUP);
+    let plan = plan(catalogue, TENANT, &request(vec![resource]));
+    catalogue.apply(MetaRecord::SettingsChanged(plan.groups));
+    let result = &plan.response.responses[0];
+    if result.error_code != 0 {
+        let text = result.error_message.as_ref().unwrap().to_string();
+        return Err((ErrorCode::from_code(result.error_code), text));
+    }
+    let settings = catalogue.settings(TENANT, SettingKind::Group);
+    let set = settings.entries.get("g").map(|value| GroupRecord::decode(value).unwrap());
+    Ok(set.unwrap_or_default().configs)
+}
+
+#[test]
+fn a_group_that_is_not_there_can_be_configured() {
+    let (session, heartbeat) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
+    let mut catalogue = Catalogue::default();
+    let configs = on_group(&mut catalogue, &[(session, 0, Some("50000"))]);
+    assert_eq!(configs, Ok(set(&[(session, "50000")])));
+    let refused = on_group(&mut catalogue, &[(heartbeat, 0, Some("50000"))]).unwrap_err();
+    assert_eq!(refused.0, ErrorCode::InvalidConfig, "against what is set already");
+    let both = [(heartbeat, 0, Some("7000")), (session, 1, None)];
+    assert_eq!(on_group(&mut catalogue, &both), Ok(set(&[(heartbeat, "7000")])));
+    let appended = on_group(&mut catalogue, &[(heartbeat, 2, Some("1"))]).unwrap_err();
+    assert_eq!(appended.0, ErrorCode::InvalidConfig);
+    assert_eq!(on_group(&mut catalogue, &[(heartbeat, 1, None)]), Ok(Configs::new()));
+}
+
+#[test]
+fn a_topic_and_a_group_of_one_name_are_two_resources() {
+    let catalogue = catalogue(&["g"], &[]);
+    let of_topic = resource("g", &[("retention.ms", 0, Some("5"))]);
+    let of_group = resource("g", &[("consumer.session.timeout.ms", 0, Some("50000"))]);
+    let of_group = of_group.with_resource_type(GROUP);
+    let unnamed = of_group.clone().with_resource_name(StrBytes::default());
+    let all = vec![of_topic, of_group.clone(), of_group, unnamed];
+    let plan = plan(&catalogue, TENANT, &request(all));
+    let codes: Vec<_> = plan.response.responses.iter().map(|r| r.error_code).collect();
+    let invalid = ErrorCode::InvalidRequest.code();
+    assert_eq!(codes, [0, 0, invalid, invalid]);
+    assert_eq!((plan.topics.len(), plan.groups.len()), (1, 1));
+}

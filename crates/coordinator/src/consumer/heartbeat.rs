@@ -99,10 +99,12 @@ impl ConsumerGroup<'_> {
 
     fn response(&self, id: &StrBytes, with_assignment: bool) -> ConsumerGroupHeartbeatResponse {
         let current = &self.member(id).expect("the member was described").current;
+        let interval_ms = self.configs.consumer_heartbeat_interval_ms;
+        let interval_ms = interval_ms.unwrap_or(self.fx.config.consumer_heartbeat_interval_ms);
         ConsumerGroupHeartbeatResponse::default()
             .with_member_id(Some(id.clone()))
             .with_member_epoch(current.epoch)
-            .with_heartbeat_interval_ms(self.fx.config.consumer_heartbeat_interval_ms)
+            .with_heartbeat_interval_ms(interval_ms)
             .with_assignment(with_assignment.then(|| wire_assignment(&current.assigned)))
     }
 }

@@ -112,7 +112,8 @@ impl Coordinator {
             out,
         };
         let (topics, looked_at) = (self.topics.as_ref(), &mut self.topics_looked_at);
-        act(&mut ConsumerGroup { key, topics, looked_at, fx })
+        let configs = topics.group_configs(key.tenant, &key.group);
+        act(&mut ConsumerGroup { key, topics, looked_at, configs, fx })
     }
 
     pub(crate) fn consumer_group_describe(

@@ -257,6 +257,7 @@ record! {
     from: |wire| Ok(Self { next: wire.next });
 }
 
+/// A record's bytes.
 pub(crate) fn seal(message: &impl Message) -> Bytes {
     let mut bytes = BytesMut::with_capacity(1 + message.encoded_len());
     bytes.put_u8(VERSION);
@@ -264,6 +265,7 @@ pub(crate) fn seal(message: &impl Message) -> Bytes {
     bytes.freeze()
 }
 
+/// A record's message, if its version is ours.
 pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
     match bytes.split_first() {
         None => Err(DecodeError::Empty),

@@ -12,6 +12,7 @@ mod admin;
 mod configs;
 mod data;
 mod groups;
+mod quotas;
 mod sasl;
 mod transactions;
 
@@ -67,6 +68,8 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
 
         ApiKey::DescribeUserScramCredentials => &sasl::DESCRIBE_USER_SCRAM_CREDENTIALS,
         ApiKey::AlterUserScramCredentials => &sasl::ALTER_USER_SCRAM_CREDENTIALS,
+        ApiKey::DescribeClientQuotas => &quotas::DESCRIBE_CLIENT_QUOTAS,
+        ApiKey::AlterClientQuotas => &quotas::ALTER_CLIENT_QUOTAS,
 
         ApiKey::DescribeAcls => &acls::DESCRIBE_ACLS,
         ApiKey::CreateAcls => &acls::CREATE_ACLS,

@@ -38,6 +38,7 @@ fn served_versions_exist_in_both_directions() {
         ConsumerGroupHeartbeatRequest ConsumerGroupDescribeRequest
         DescribeProducersRequest AddPartitionsToTxnRequest AddOffsetsToTxnRequest EndTxnRequest
         TxnOffsetCommitRequest DescribeTransactionsRequest ListTransactionsRequest
+        DescribeClientQuotasRequest AlterClientQuotasRequest
     };
     assert_eq!(ranges.len(), APIS.len(), "every served API is checked");
     for (key, range) in ranges {

@@ -1,15 +1,17 @@
 //! Requests about configs, placement and access, with every field set that the version has.
 
 use protocol::messages::{
-    AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest,
-    AlterUserScramCredentialsRequest, ApiKey, BrokerId, CreateAclsRequest, DeleteAclsRequest,
-    DescribeAclsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
-    DescribeUserScramCredentialsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
-    ListConfigResourcesRequest, ListPartitionReassignmentsRequest,
+    AlterClientQuotasRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
+    AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey, BrokerId,
+    CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
+    DescribeLogDirsRequest, DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest,
+    ElectLeadersRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
+    ListPartitionReassignmentsRequest, alter_client_quotas_request as alter_quotas,
     alter_configs_request as alter_configs, alter_partition_reassignments_request as reassign,
     alter_replica_log_dirs_request as alter_dirs, alter_user_scram_credentials_request as scram,
     create_acls_request as create_acls, delete_acls_request as delete_acls,
-    describe_log_dirs_request as log_dirs, describe_topic_partitions_request as topic_partitions,
+    describe_client_quotas_request as describe_quotas, describe_log_dirs_request as log_dirs,
+    describe_topic_partitions_request as topic_partitions,
     describe_user_scram_credentials_request as describe_scram, elect_leaders_request as elect,
     incremental_alter_configs_request as incremental,
     list_partition_reassignments_request as list_reassignments,
@@ -27,6 +29,17 @@ pub(super) fn populated(api: ApiKey, version: i16) -> ClientRequest {
             .with_resource_types(if version >= 1 { vec![2, 4] } else { Vec::new() })
             .into(),
         ApiKey::DescribeTopicPartitions => describe_topic_partitions_request().into(),
+        ApiKey::DescribeClientQuotas => {
+            let component = describe_quotas::ComponentData::default()
+                .with_entity_type(text("user"))
+                .with_match_type(1)
+                .with_match(Some(text("alice")));
+            DescribeClientQuotasRequest::default()
+                .with_components(vec![component])
+                .with_strict(true)
+                .into()
+        }
+        ApiKey::AlterClientQuotas => alter_client_quotas_request().into(),
         ApiKey::DescribeUserScramCredentials => {
             let user = describe_scram::UserName::default().with_name(text("alice"));
             DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user])).into()
@@ -90,6 +103,20 @@ fn alter_configs_request() -> AlterConfigsRequest {
         .with_resource_name(text("orders"))
         .with_configs(vec![config(Some(text("5"))), config(None)]);
     AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(true)
+}
+
+fn alter_client_quotas_request() -> AlterClientQuotasRequest {
+    let part = |name| {
+        alter_quotas::EntityData::default().with_entity_type(text("user")).with_entity_name(name)
+    };
+    let op = alter_quotas::OpData::default()
+        .with_key(text("producer_byte_rate"))
+        .with_value(1024.5)
+        .with_remove(true);
+    let entry = alter_quotas::EntryData::default()
+        .with_entity(vec![part(None), part(Some(text("alice")))])
+        .with_ops(vec![op]);
+    AlterClientQuotasRequest::default().with_entries(vec![entry]).with_validate_only(true)
 }
 
 fn alter_user_scram_credentials_request() -> AlterUserScramCredentialsRequest {

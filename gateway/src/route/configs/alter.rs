@@ -1,11 +1,12 @@
 //! AlterConfigs and IncrementalAlterConfigs.
 //!
-//! Topics are control's to change. Of AlterConfigs, which sets some configs and takes back all
+//! Topics and groups are control's to change. Of AlterConfigs, which sets some configs and takes back all
 //! others, control never hears: it comes as an IncrementalAlterConfigs that deletes the others by
 //! name, so that both are one change of one state. Configs of brokers are in files.
 
 use std::collections::HashSet;
 
+use metadata::settings::group::GROUP_CONFIGS;
 use metadata::topic_config::{FRONT, TOPIC_CONFIGS};
 use protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
@@ -19,7 +20,7 @@ use protocol::{ErrorCode, StrBytes};
 
 use super::{broker, resource, unsupported};
 use crate::context::Context;
-use crate::limits::{ALTER_CONFIGS_TIMEOUT_MS, CONFIG_RESOURCES_MAX};
+use crate::limits::{ALTER_SETTINGS_TIMEOUT_MS, CONFIG_RESOURCES_MAX};
 use crate::route::admin::ask_control;
 
 /// Kafka's `AlterConfigOp.OpType`.
@@ -60,12 +61,15 @@ pub(in crate::route) async fn handle(
 /// Sets what is named, and deletes all else that can be changed.
 fn instead(wanted: alter_configs_request::AlterConfigsResource) -> AlterConfigsResource {
     let named: HashSet<_> = wanted.configs.iter().map(|config| config.name.clone()).collect();
-    let all = TOPIC_CONFIGS.iter().filter(|_| wanted.resource_type == resource::TOPIC);
-    let others =
-        all.filter(|config| config.name != FRONT && !named.contains(config.name.as_bytes()));
-    let deleted = others.map(|config| {
+    let all: Vec<_> = match wanted.resource_type {
+        resource::TOPIC => TOPIC_CONFIGS.iter().map(|config| config.name).collect(),
+        resource::GROUP => GROUP_CONFIGS.iter().map(|config| config.name).collect(),
+        _ => Vec::new(),
+    };
+    let others = all.into_iter().filter(|name| *name != FRONT && !named.contains(name.as_bytes()));
+    let deleted = others.map(|name| {
         AlterableConfig::default()
-            .with_name(StrBytes::from_static_str(config.name))
+            .with_name(StrBytes::from_static_str(name))
             .with_config_operation(operation::DELETE)
             .with_value(None)
     });
@@ -105,23 +109,24 @@ async fn change(
         })
         .collect();
     let is_legal = |place: &usize| {
-        responses[*place].error_code == 0 && responses[*place].resource_type == resource::TOPIC
+        let of_control = [resource::TOPIC, resource::GROUP];
+        responses[*place].error_code == 0 && of_control.contains(&responses[*place].resource_type)
     };
     let places: Vec<_> = (0..responses.len()).filter(is_legal).collect();
     if places.is_empty() {
         return responses;
     }
     let mut resources: Vec<_> = resources.into_iter().map(Some).collect();
-    let topics = places.iter().filter_map(|place| resources[*place].take()).collect();
+    let asked = places.iter().filter_map(|place| resources[*place].take()).collect();
     let question = IncrementalAlterConfigsRequest::default()
-        .with_resources(topics)
+        .with_resources(asked)
         .with_validate_only(validate_only);
-    answer_topics(context, question, &places, &mut responses).await;
+    ask(context, question, &places, &mut responses).await;
     responses
 }
 
-/// Has control decide about topics, and puts its answers into their places.
-async fn answer_topics(
+/// Has control decide, and puts its answers into their places.
+async fn ask(
     context: &Context,
     question: IncrementalAlterConfigsRequest,
     places: &[usize],
@@ -129,17 +134,17 @@ async fn answer_topics(
 ) {
     let validate_only = question.validate_only;
     let refused = |answer: &IncrementalAlterConfigsResponse| {
-        let mut topics = answer.responses.iter();
-        topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
+        let mut resources = answer.responses.iter();
+        resources.any(|resource| resource.error_code == ErrorCode::NotController.code())
     };
-    match ask_control(context, ALTER_CONFIGS_TIMEOUT_MS, question, refused).await {
+    match ask_control(context, ALTER_SETTINGS_TIMEOUT_MS, question, refused).await {
         Ok(answer) if answer.responses.len() == places.len() => {
             for (place, said) in places.iter().zip(answer.responses) {
                 responses[*place] = said;
             }
         }
         Ok(_) => {
-            tracing::error!("control did not answer for every topic");
+            tracing::error!("control did not answer for every resource");
             fail(responses, places, ErrorCode::RequestTimedOut);
         }
         Err(error) => fail(responses, places, error),
@@ -178,7 +183,7 @@ fn judge(
         return Err((ErrorCode::PolicyViolation, text));
     }
     match wanted.resource_type {
-        resource::TOPIC => Ok(()),
+        resource::TOPIC | resource::GROUP => Ok(()),
         resource::BROKER => {
             let name = wanted.resource_name.as_str();
             if !name.is_empty() {

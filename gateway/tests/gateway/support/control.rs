@@ -11,6 +11,8 @@ use hop::{Handler, HopRequest, Request, Response};
 use metadata::keys::{self, Key};
 use metadata::model::{Assignment, Record, TopicRecord};
 use metadata::settings::credential::{ScramCredential, ScramMechanism};
+use metadata::settings::group::GroupRecord;
+use metadata::settings::quota::{QuotaEntity, QuotaKey, QuotaRecord};
 use metadata::settings::{SettingKey, SettingKind};
 use metadata::{MetadataStore, Txn};
 use protocol::ErrorCode;
@@ -19,11 +21,13 @@ use protocol::messages::alter_user_scram_credentials_response::AlterUserScramCre
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::incremental_alter_configs_request::AlterConfigsResource;
 use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use protocol::messages::{
-    AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, CreatePartitionsRequest,
-    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    AlterClientQuotasRequest, AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, alter_client_quotas_response,
 };
 
 use super::EPOCH;
@@ -146,8 +150,13 @@ impl FakeControl {
     ) -> IncrementalAlterConfigsResponse {
         let mut responses = Vec::new();
         for resource in request.resources {
-            assert_eq!(resource.resource_type, 2, "brokers are none of control's business");
             let name = resource.resource_name.clone();
+            if resource.resource_type == 32 {
+                self.configure_group(tenant, &resource).await;
+                responses.push(AlterConfigsResourceResponse::default());
+                continue;
+            }
+            assert_eq!(resource.resource_type, 2, "brokers are none of control's business");
             let known = self.topic(tenant, |record| record.name == name.as_str()).await;
             let code = match known {
                 None => ErrorCode::UnknownTopicOrPartition,
@@ -214,6 +223,41 @@ impl FakeControl {
         AlterUserScramCredentialsResponse::default().with_results(results.collect())
     }
 
+    async fn configure_group(&self, tenant: TenantId, resource: &AlterConfigsResource) {
+        let configs = resource
+            .configs
+            .iter()
+            .map(|config| (config.name.to_string(), config.value.as_ref().unwrap().to_string()));
+        let record = GroupRecord { configs: configs.collect() };
+        let key = SettingKey::new(tenant, SettingKind::Group, resource.resource_name.as_str());
+        let txn = Txn::new().put(key, record.encode());
+        assert!(self.store.txn(txn).await.unwrap().is_committed());
+    }
+
+    /// Sets what is asked for, whatever it is.
+    async fn alter_quotas(
+        &self,
+        tenant: TenantId,
+        request: AlterClientQuotasRequest,
+    ) -> AlterClientQuotasResponse {
+        let mut entries = Vec::new();
+        for entry in request.entries {
+            let parts = entry.entity.iter();
+            let parts = parts.map(|part| (part.entity_type.as_str(), part.entity_name.as_deref()));
+            let entity = QuotaEntity::checked(parts).unwrap();
+            let values = entry
+                .ops
+                .iter()
+                .map(|op| (QuotaKey::checked(&entity, &op.key, op.value).unwrap(), op.value));
+            let record = QuotaRecord { values: values.collect() };
+            let key = SettingKey::new(tenant, SettingKind::Quota, entity.to_string());
+            let txn = Txn::new().put(key, record.encode());
+            assert!(self.store.txn(txn).await.unwrap().is_committed());
+            entries.push(alter_client_quotas_response::EntryData::default());
+        }
+        AlterClientQuotasResponse::default().with_entries(entries)
+    }
+
     fn refuses(&self) -> bool {
         let refusals = self.refusals.load(Ordering::SeqCst);
         self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
@@ -255,6 +299,9 @@ impl Handler for ControlHandler {
                 Request::AlterUserScramCredentials(request) => {
                     let answer = control.alter_credentials(tenant, request).await;
                     Response::AlterUserScramCredentials(answer)
+                }
+                Request::AlterClientQuotas(request) => {
+                    Response::AlterClientQuotas(control.alter_quotas(tenant, request).await)
                 }
                 Request::AllocateProducerIds(_) => {
                     let first = control.next_producer_id.fetch_add(10, Ordering::SeqCst);

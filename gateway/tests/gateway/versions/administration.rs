@@ -10,7 +10,7 @@ use protocol::messages::{
 use protocol::versions::Api;
 
 use crate::support::{Client, text};
-use crate::{configs, placement};
+use crate::{configs, placement, quotas};
 
 /// False if the API is none of these.
 pub(super) async fn ask(client: &mut Client, api: &Api, version: i16) -> bool {
@@ -48,6 +48,14 @@ pub(super) async fn ask(client: &mut Client, api: &Api, version: i16) -> bool {
             let request =
                 AlterUserScramCredentialsRequest::default().with_deletions(vec![deletion]);
             assert_eq!(client.call(version, request).await.results[0].user.as_str(), "alice");
+        }
+        ApiKey::AlterClientQuotas => {
+            let response = client.call(version, quotas::alter("a", &[("request_percentage", 5.0)]));
+            assert_eq!(response.await.entries[0].error_code, 0);
+        }
+        ApiKey::DescribeClientQuotas => {
+            let response = client.call(version, quotas::describe()).await;
+            assert_eq!((response.error_code, response.entries), (0, Some(Vec::new())));
         }
         _ => return placement_or_access(client, api, version).await,
     }

@@ -1,6 +1,6 @@
 //! Members come, stay and go, and partitions move between them one heartbeat at a time.
 
-use coordinator::Config;
+use coordinator::{Config, GroupConfigs};
 use protocol::error::ErrorCode;
 
 use crate::dsl::{Consumer, GROUP, HEARTBEAT_MS, REBALANCE_MS, World, settle};
@@ -25,6 +25,23 @@ fn the_first_member_gets_everything_with_the_answer_to_its_join() {
     assert_eq!(a.join(&mut world), ErrorCode::None, "the answer was lost, say");
     assert_eq!((a.epoch, a.indexes(1)), (1, vec![0, 1, 2, 3]));
     assert_eq!(world.describe_consumers(GROUP).group_state.as_str(), "Stable");
+}
+
+#[test]
+fn what_is_set_on_a_group_holds_from_the_next_heartbeat_on() {
+    let mut world = world();
+    let mut a = Consumer::new("a", &["topic-1"]);
+    a.join(&mut world);
+    world.topics.set_on_groups(GroupConfigs {
+        consumer_session_timeout_ms: Some(9_000),
+        consumer_heartbeat_interval_ms: Some(2_000),
+    });
+    let token = a.send(&mut world, a.request());
+    assert_eq!(crate::dsl::heard(&world, token).heartbeat_interval_ms, 2_000);
+    world.advance(8_999);
+    assert_eq!(world.describe_consumers(GROUP).members.len(), 1);
+    world.advance(1);
+    assert!(world.describe_consumers(GROUP).members.is_empty());
 }
 
 #[test]

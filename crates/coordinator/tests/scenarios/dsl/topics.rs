@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coordinator::{TopicShape, Topics};
+use coordinator::{GroupConfigs, TopicShape, Topics};
 use parking_lot::RwLock;
 use protocol::StrBytes;
 use protocol::ids::{TenantId, TopicId};
@@ -16,6 +16,7 @@ pub(crate) struct TopicTable(RwLock<Table>);
 #[derive(Debug, Default)]
 struct Table {
     partitions: BTreeMap<u128, i32>,
+    group_configs: GroupConfigs,
     revision: u64,
 }
 
@@ -29,6 +30,11 @@ impl TopicTable {
         } else {
             table.partitions.insert(number, partitions);
         }
+    }
+
+    /// Sets this on every group.
+    pub(crate) fn set_on_groups(&self, configs: GroupConfigs) {
+        self.0.write().group_configs = configs;
     }
 }
 
@@ -57,5 +63,9 @@ impl Topics for TopicTable {
 
     fn revision(&self) -> u64 {
         self.0.read().revision
+    }
+
+    fn group_configs(&self, _tenant: TenantId, _group: &str) -> GroupConfigs {
+        self.0.read().group_configs
     }
 }

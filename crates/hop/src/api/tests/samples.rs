@@ -56,6 +56,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::CreatePartitions => topics::create_partitions(),
         Api::IncrementalAlterConfigs => topics::alter_configs(),
         Api::AlterUserScramCredentials => credentials::alter(),
+        Api::AlterClientQuotas => topics::alter_client_quotas(),
         Api::DescribeLogDirs => topics::describe_log_dirs(),
         Api::InitProducerId => topics::init_producer_id(),
         Api::Plan => plan(),

@@ -1,12 +1,13 @@
 //! Samples of what control answers.
 
 use protocol::messages::{
-    BrokerId, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-    CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse, DescribeLogDirsRequest,
-    DescribeLogDirsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ProducerId, TopicName, TransactionalId,
-    create_partitions_request, create_partitions_response, create_topics_request,
-    create_topics_response, delete_topics_request, delete_topics_response,
+    AlterClientQuotasRequest, AlterClientQuotasResponse, BrokerId, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+    InitProducerIdResponse, ProducerId, TopicName, TransactionalId, alter_client_quotas_request,
+    alter_client_quotas_response, create_partitions_request, create_partitions_response,
+    create_topics_request, create_topics_response, delete_topics_request, delete_topics_response,
     describe_log_dirs_request, describe_log_dirs_response, incremental_alter_configs_request,
     incremental_alter_configs_response,
 };
@@ -112,6 +113,31 @@ pub(super) fn alter_configs() -> (Request, Response) {
         .with_throttle_time_ms(9)
         .with_responses(vec![changed]);
     (Request::IncrementalAlterConfigs(request), Response::IncrementalAlterConfigs(response))
+}
+
+pub(super) fn alter_client_quotas() -> (Request, Response) {
+    let op = alter_client_quotas_request::OpData::default()
+        .with_key(text("producer_byte_rate"))
+        .with_value(1024.5)
+        .with_remove(true);
+    let entity = alter_client_quotas_request::EntityData::default()
+        .with_entity_type(text("user"))
+        .with_entity_name(None);
+    let entry = alter_client_quotas_request::EntryData::default()
+        .with_entity(vec![entity])
+        .with_ops(vec![op]);
+    let request =
+        AlterClientQuotasRequest::default().with_entries(vec![entry]).with_validate_only(true);
+    let entity = alter_client_quotas_response::EntityData::default()
+        .with_entity_type(text("user"))
+        .with_entity_name(Some(text("alice")));
+    let entry = alter_client_quotas_response::EntryData::default()
+        .with_error_code(42)
+        .with_error_message(Some(text("no such key")))
+        .with_entity(vec![entity]);
+    let response =
+        AlterClientQuotasResponse::default().with_throttle_time_ms(9).with_entries(vec![entry]);
+    (Request::AlterClientQuotas(request), Response::AlterClientQuotas(response))
 }
 
 pub(super) fn describe_log_dirs() -> (Request, Response) {

@@ -1,0 +1,40 @@
+//! Quotas of clients: set through control, shown from the view, kept by the gateway.
+
+use protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
+use protocol::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest};
+
+use crate::support::{Cluster, text};
+
+/// Sets quotas of a client id.
+pub(crate) fn alter(client_id: &str, quotas: &[(&str, f64)]) -> AlterClientQuotasRequest {
+    let entity = EntityData::default()
+        .with_entity_type(text("client-id"))
+        .with_entity_name(Some(text(client_id)));
+    let ops =
+        quotas.iter().map(|(key, value)| OpData::default().with_key(text(key)).with_value(*value));
+    let entry = EntryData::default().with_entity(vec![entity]).with_ops(ops.collect());
+    AlterClientQuotasRequest::default().with_entries(vec![entry])
+}
+
+/// Asks for all quotas.
+pub(crate) fn describe() -> DescribeClientQuotasRequest {
+    DescribeClientQuotasRequest::default()
+}
+
+#[tokio::test]
+async fn a_quota_that_was_set_is_shown_by_every_gateway_at_once() {
+    let cluster = Cluster::start().await;
+    let (one, other) = (cluster.gateway(1).await, cluster.gateway(2).await);
+    let (mut client, mut elsewhere) = (one.client().await, other.client().await);
+    let quotas = [("producer_byte_rate", 1024.0), ("request_percentage", 12.5)];
+    let answer = client.call(1, alter("app", &quotas)).await;
+    assert_eq!(answer.entries[0].error_code, 0);
+    let shown = elsewhere.call(1, describe()).await.entries.unwrap();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].entity[0].entity_name, Some(text("app")));
+    let values: Vec<_> = shown[0].values.iter().map(|v| (v.key.as_str(), v.value)).collect();
+    assert_eq!(values, quotas);
+    let refused = DescribeClientQuotasRequest::default().with_components(vec![Default::default()]);
+    let refused = client.call(1, refused).await;
+    assert_eq!((refused.error_code, refused.entries), (42, None));
+}

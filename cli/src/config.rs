@@ -1,7 +1,11 @@
 //! Configuration files: TOML, one file per role, unknown keys refused with the nearest known one.
 //!
+//! `${NAME}` stands for an environment variable, outside comments: what differs between the
+//! processes of a role (its id, its host), and secrets that must be in no file.
+//!
 //! Every error is one line that names the file, the line, the key, and what to do.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +38,10 @@ pub(crate) enum ConfigError {
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = expand(&text, |name| env::var(name).ok()).map_err(|(line, name)| {
+        let problem = format!("environment variable `{name}` is not set; the file needs it");
+        ConfigError::Invalid { path: path.to_owned(), line, problem }
+    })?;
     toml::from_str(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         ConfigError::Invalid {
@@ -42,6 +50,23 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
             problem: explain(error.message()),
         }
     })
+}
+
+/// The text with every `${NAME}` replaced; a variable that is not set is named with its line.
+fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, (usize, String)> {
+    let mut expanded = String::with_capacity(text.len());
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let is_comment = line.trim_start().starts_with('#');
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once("${").filter(|_| !is_comment) {
+            let Some((name, after)) = after.split_once('}') else { break };
+            expanded += before;
+            expanded += &value(name).ok_or_else(|| (number, name.to_owned()))?;
+            rest = after;
+        }
+        expanded += rest;
+    }
+    Ok(expanded)
 }
 
 /// Serde's message with the nearest known key named: ``unknown key `listn`; did you mean `listen`?``
@@ -113,6 +138,24 @@ mod tests {
     fn a_missing_file_says_how_to_name_one() {
         let error = load::<Sample>(Path::new("/nowhere/x.toml")).expect_err("no such file");
         assert!(error.to_string().contains("--config"));
+    }
+
+    #[test]
+    fn variables_are_replaced_outside_comments() {
+        let value = |name: &str| (name == "POD").then(|| "p-1".to_owned());
+        let text = "# ${NONE}\na = \"${POD}.x.${POD}\"\nb = \"$POD ${\"\n";
+        let expanded = "# ${NONE}\na = \"p-1.x.p-1\"\nb = \"$POD ${\"\n";
+        assert_eq!(expand(text, value).as_deref(), Ok(expanded));
+        assert_eq!(expand("a = 1\nb = ${NONE}", value), Err((2, "NONE".to_owned())));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        assert_eq!(
+            problem("max-connections = ${THERMOCLINE_TEST_NOT_SET}\n"),
+            "config: x.toml:1: environment variable `THERMOCLINE_TEST_NOT_SET` is not set; the \
+             file needs it"
+        );
     }
 
     #[test]

@@ -2,7 +2,15 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Result;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The whole file of a role.
+pub(crate) trait RoleFile: DeserializeOwned {
+    /// Refuses values that cannot work, by the name of their key.
+    fn check(&self) -> Result<()>;
+}
 
 /// `[metadata]`: where the cluster's metadata lives.
 #[derive(Debug, Clone, Deserialize)]
@@ -120,4 +128,34 @@ pub(crate) struct ControlFile {
     #[serde(default)]
     pub(crate) log: Log,
     pub(crate) control: control::Config,
+}
+
+impl RoleFile for GatewayFile {
+    fn check(&self) -> Result<()> {
+        Ok(self.gateway.check()?)
+    }
+}
+
+impl RoleFile for StorageNodeFile {
+    fn check(&self) -> Result<()> {
+        Ok(self.storage_node.check()?)
+    }
+}
+
+impl RoleFile for ColdReaderFile {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl RoleFile for CompactorFile {
+    fn check(&self) -> Result<()> {
+        Ok(self.compactor.check()?)
+    }
+}
+
+impl RoleFile for ControlFile {
+    fn check(&self) -> Result<()> {
+        Ok(self.control.check()?)
+    }
 }

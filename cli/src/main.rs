@@ -19,6 +19,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use self::files::RoleFile;
+
 /// A Kafka-protocol gateway in front of a shared-storage cluster.
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true)]
@@ -54,6 +56,9 @@ struct RoleArguments {
     /// The role's TOML file; see docs/operations.md.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Only say whether the file can be used.
+    #[arg(long)]
+    check: bool,
 }
 
 fn main() -> ExitCode {
@@ -75,17 +80,30 @@ impl Command {
         runtime.context("cannot start the runtime")?.block_on(async {
             match self {
                 Self::Dev(arguments) => dev::run(arguments).await?,
-                Self::Gateway(role) => roles::gateway(&role.config).await?,
-                Self::StorageNode(role) => roles::storage_node(&role.config).await?,
-                Self::ColdReader(role) => roles::cold_reader(&role.config).await?,
-                Self::Compactor(role) => roles::compactor(&role.config).await?,
-                Self::Control(role) => roles::control(&role.config).await?,
+                Self::Gateway(role) => role.run(roles::gateway).await?,
+                Self::StorageNode(role) => role.run(roles::storage_node).await?,
+                Self::ColdReader(role) => role.run(roles::cold_reader).await?,
+                Self::Compactor(role) => role.run(roles::compactor).await?,
+                Self::Control(role) => role.run(roles::control).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+impl RoleArguments {
+    /// Reads the role's file and, unless it was only to be checked, starts the role with it.
+    async fn run<F: RoleFile>(self, start: impl AsyncFnOnce(F) -> Result<()>) -> Result<()> {
+        let file: F = config::load(&self.config)?;
+        file.check()?;
+        if self.check {
+            eprintln!("config: {} can be used", self.config.display());
+            return Ok(());
+        }
+        start(file).await
     }
 }
 

@@ -1,21 +1,16 @@
-//! The roles as processes of their own: load the file, start up, run until SIGTERM or failure.
-
-use std::path::Path;
+//! The roles as processes of their own: start up, run until SIGTERM or failure.
 
 use anyhow::{Context as _, Result};
 use hop::Role;
 
 use crate::background::Background;
-use crate::config;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
 use crate::startup::{
     Process, join, open_metadata, open_store, start_compactor, wait_for_partitions,
 };
 
 /// `thermocline gateway`.
-pub(crate) async fn gateway(path: &Path) -> Result<()> {
-    let file: GatewayFile = config::load(path)?;
-    file.gateway.check()?;
+pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
     let process = Process::start("gateway", &file.http, &file.log).await?;
     let gate = process.readiness.gate("gateway");
     let metadata = open_metadata(&file.metadata).await?;
@@ -35,9 +30,7 @@ pub(crate) async fn gateway(path: &Path) -> Result<()> {
 }
 
 /// `thermocline storage-node`.
-pub(crate) async fn storage_node(path: &Path) -> Result<()> {
-    let file: StorageNodeFile = config::load(path)?;
-    file.storage_node.check()?;
+pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
     let process = Process::start("storage-node", &file.http, &file.log).await?;
     let gate = process.readiness.gate("storage-node");
     let store = open_store(&file.store, "storage-node").await?;
@@ -59,8 +52,7 @@ pub(crate) async fn storage_node(path: &Path) -> Result<()> {
 }
 
 /// `thermocline cold-reader`.
-pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
-    let file: ColdReaderFile = config::load(path)?;
+pub(crate) async fn cold_reader(file: ColdReaderFile) -> Result<()> {
     let process = Process::start("cold-reader", &file.http, &file.log).await?;
     let gate = process.readiness.gate("cold-reader");
     let store = open_store(&file.store, "cold-reader").await?;
@@ -79,9 +71,7 @@ pub(crate) async fn cold_reader(path: &Path) -> Result<()> {
 }
 
 /// `thermocline compactor`.
-pub(crate) async fn compactor(path: &Path) -> Result<()> {
-    let file: CompactorFile = config::load(path)?;
-    file.compactor.check()?;
+pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
     let process = Process::start("compactor", &file.http, &file.log).await?;
     let gate = process.readiness.gate("compactor");
     let store = open_store(&file.store, "compactor").await?;
@@ -94,9 +84,7 @@ pub(crate) async fn compactor(path: &Path) -> Result<()> {
 }
 
 /// `thermocline control`.
-pub(crate) async fn control(path: &Path) -> Result<()> {
-    let file: ControlFile = config::load(path)?;
-    file.control.check()?;
+pub(crate) async fn control(file: ControlFile) -> Result<()> {
     let process = Process::start("control", &file.http, &file.log).await?;
     let gate = process.readiness.gate("control");
     let store = open_store(&file.store, "control").await?;

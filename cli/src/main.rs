@@ -6,6 +6,7 @@
 mod background;
 mod config;
 mod dev;
+mod doctor;
 mod files;
 mod rebuild;
 mod repair_manifest;
@@ -43,6 +44,8 @@ enum Command {
     Compactor(RoleArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
+    /// Try what a role's configuration asks of the machine and its surroundings.
+    Doctor(doctor::DoctorArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
     Rebuild(rebuild::RebuildArguments),
     /// Make a partition's lost or damaged manifest again from logs and compacted objects.
@@ -85,6 +88,7 @@ impl Command {
                 Self::ColdReader(role) => role.run(roles::cold_reader).await?,
                 Self::Compactor(role) => role.run(roles::compactor).await?,
                 Self::Control(role) => role.run(roles::control).await?,
+                Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,

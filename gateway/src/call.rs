@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::catalogue::Catalogue;
 use crate::config::ListenerConfig;
 use crate::layers::authorisation::Grants;
+use crate::tls::TlsRefusal;
 
 /// A socket as the listener accepted it.
 pub(crate) struct Accepted {
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) listener: Arc<ListenerConfig>,
     /// Whose client it is.
     pub(crate) tenant: TenantId,
+    /// Whom its certificate names, if that is how the listener's clients are named.
+    pub(crate) principal: Option<StrBytes>,
 }
 
 /// Who a client is. Found out once per connection, not per request (R47).
@@ -113,6 +116,9 @@ pub(crate) struct Reply {
 /// Why a connection ends before its client wants it to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Disconnect {
+    /// No TLS with this client.
+    #[error(transparent)]
+    Tls(#[from] TlsRefusal),
     /// Frame borders are lost.
     #[error(transparent)]
     Frame(#[from] protocol::frame::FrameError),
@@ -152,7 +158,7 @@ impl Client {
     /// A client of a plaintext listener.
     pub(crate) fn for_tests() -> Self {
         let (host, listener) = (StrBytes::default(), Arc::default());
-        Self { lane: 1, host, listener, tenant: TenantId::DEFAULT }
+        Self { lane: 1, host, listener, tenant: TenantId::DEFAULT, principal: None }
     }
 }
 
@@ -162,6 +168,7 @@ impl Disconnect {
     /// The metric label.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
+            Self::Tls(_) => "tls",
             Self::Frame(_) => "frame",
             Self::Truncated => "truncated",
             Self::Protocol(_) => "protocol",

@@ -6,6 +6,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -16,6 +17,7 @@ use process::net::{Listener, Net};
 use process::{Clock, Drain};
 use protocol::ids::BrokerId;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::background::Background;
@@ -24,12 +26,15 @@ use crate::connection::Budget;
 use crate::context::Core;
 use crate::layers::connection_limits::ConnectionLimitsLayer;
 use crate::layers::quota::Unlimited;
+use crate::layers::tls::Door;
+use crate::limits::HANDSHAKES_PER_PROCESSOR;
 use crate::registration::{Registration, RegistrationError};
 use crate::route::cold::ColdReads;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::takeover::{Follower, Takeovers};
+use crate::tls::{Tls, TlsError, TlsParts};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
 use crate::{accept, metrics, stack, usage};
@@ -65,6 +70,9 @@ pub enum RoleError {
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A listener cannot do TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A listener's address cannot be had.
     #[error("`listeners.bind`: cannot listen on `{address}`: {source}")]
     Bind {
@@ -83,6 +91,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     config.check()?;
     metrics::describe();
     usage::describe();
+    let doors = doors(&config, &deps, &drain).await?;
     let bound = bind(&config, deps.peers.net()).await?;
     let addresses: Vec<_> = bound.iter().map(|(address, _)| *address).collect();
     let advertised = advertised(&config, &addresses);
@@ -94,21 +103,42 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
     let limits = ConnectionLimitsLayer::new(&core.config.limits);
-    let accept = |(listener, (address, socket)): (&ListenerConfig, (SocketAddr, Listener))| {
-        let stack = stack::connections(&core, limits.clone(), Arc::new(listener.clone()));
-        let advertised = core.advertised.endpoints.get(listener.name());
+    let accept = |(door, (address, socket)): (Door, (SocketAddr, Listener))| {
+        let listener = door.config.name().to_owned();
+        let advertised = core.advertised.endpoints.get(&listener);
         let advertised = advertised.map(ToString::to_string).unwrap_or_default();
         tracing::info!(
             broker_id = broker_id.0,
-            listener = listener.name(),
+            listener,
+            security = door.config.security.protocol(),
             listening = %address,
             advertised,
             "gateway serves"
         );
+        let stack = stack::connections(&core, limits.clone(), door);
         drain.spawn("gateway accept", accept::accept(socket, stack, drain.clone()))
     };
-    let accepting = core.config.listeners.iter().zip(bound).map(accept).collect();
+    let accepting = doors.into_iter().zip(bound).map(accept).collect();
     Ok(Handle { addresses, broker_id, accepting })
+}
+
+/// What each listener does with its connections, in their order.
+async fn doors(config: &Config, deps: &Deps, drain: &Drain) -> Result<Vec<Door>, RoleError> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = TlsParts {
+        secret: deps.view.cluster().map(|cluster| cluster.secret).unwrap_or_default(),
+        clock: deps.clock.clone(),
+        handshakes: Arc::new(Semaphore::new(processors * HANDSHAKES_PER_PROCESSOR)),
+    };
+    let mut doors = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        let tls = match &listener.tls {
+            Some(tls) => Some(Tls::start(listener, tls, parts.clone(), drain).await?),
+            None => None,
+        };
+        doors.push(Door { config: Arc::new(listener.clone()), tls });
+    }
+    Ok(doors)
 }
 
 /// Binds every listener, in their order.

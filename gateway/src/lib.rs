@@ -21,6 +21,7 @@ mod registration;
 
 mod accept;
 mod connection;
+mod tls;
 
 mod call;
 mod layers;
@@ -44,3 +45,4 @@ pub use config::{
 };
 pub use gateway::{Deps, Handle, RoleError, run, start};
 pub use registration::RegistrationError;
+pub use tls::TlsError;

@@ -9,6 +9,10 @@ use std::time::Duration;
 /// security and tenant that has no host name of its own.
 pub(crate) const LISTENERS_MAX: usize = 64;
 
+/// TLS handshakes per processor that are ready to be paid for at a time (R65). Each is a signature,
+/// of less than a millisecond: what waits behind so many waits some tens of milliseconds.
+pub(crate) const HANDSHAKES_PER_PROCESSOR: usize = 64;
+
 /// Pause after a failed accept. It fails when file descriptors ran out, and trying again at once
 /// would only burn the processor.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -33,6 +33,13 @@ const PRODUCE_HELD_SECONDS: &str = "gateway_produce_held_seconds";
 /// Cold readers that did not answer, so that the next one was asked.
 const READERS_PASSED_OVER_TOTAL: &str = "gateway_readers_passed_over_total";
 
+/// TLS handshakes, by how they ended.
+const TLS_HANDSHAKES_TOTAL: &str = "gateway_tls_handshakes_total";
+/// When a listener's certificate ends, in Unix seconds.
+const TLS_CERTIFICATE_EXPIRY_SECONDS: &str = "gateway_tls_certificate_expiry_seconds";
+/// Certificate files that changed, by whether what they hold is used.
+const TLS_RELOADS_TOTAL: &str = "gateway_tls_reloads_total";
+
 /// Describes every metric, so that they show with unit and text.
 pub(crate) fn describe() {
     describe_counter!(REQUESTS_TOTAL, "requests answered, by API and first error");
@@ -41,6 +48,9 @@ pub(crate) fn describe() {
     describe_counter!(FETCH_BYTES_TOTAL, "bytes of records fetched, by tier");
     describe_counter!(PRODUCE_BYTES_TOTAL, "bytes of records produced");
     describe_gauge!(CONNECTIONS, "open client connections");
+    describe_counter!(TLS_HANDSHAKES_TOTAL, "TLS handshakes, by how they ended");
+    describe_gauge!(TLS_CERTIFICATE_EXPIRY_SECONDS, "when a listener's certificate ends");
+    describe_counter!(TLS_RELOADS_TOTAL, "changes of certificate files, by whether they are used");
     describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
     describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
     describe_histogram!(COLD_READ_SECONDS, "time of cold reads, with their plans");
@@ -83,6 +93,21 @@ pub(crate) fn produced(bytes: usize) {
 
 pub(crate) fn connections(open: usize) {
     gauge!(CONNECTIONS).set(open as f64);
+}
+
+/// `how` is `full`, `resumed`, or why it failed.
+pub(crate) fn handshake(how: &'static str) {
+    counter!(TLS_HANDSHAKES_TOTAL, "how" => how).increment(1);
+}
+
+pub(crate) fn certificate(listener: &str, expires_s: i64) {
+    let listener = listener.to_owned();
+    gauge!(TLS_CERTIFICATE_EXPIRY_SECONDS, "listener" => listener).set(expires_s as f64);
+}
+
+pub(crate) fn certificates_reloaded(listener: &str, is_used: bool) {
+    let (listener, result) = (listener.to_owned(), if is_used { "used" } else { "refused" });
+    counter!(TLS_RELOADS_TOTAL, "listener" => listener, "result" => result).increment(1);
 }
 
 pub(crate) fn refused(limit: &'static str) {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use tower::ServiceBuilder;
 
 use crate::call::Client;
-use crate::config::ListenerConfig;
 use crate::connection::Connections;
 use crate::context::Core;
 use crate::layers::authentication::{Authentication, AuthenticationLayer};
@@ -19,7 +18,7 @@ use crate::layers::connection_limits::{ConnectionLimits, ConnectionLimitsLayer};
 use crate::layers::decode::{Decode, DecodeLayer};
 use crate::layers::namespace::{Namespace, NamespaceLayer};
 use crate::layers::quota::{Quota, QuotaLayer};
-use crate::layers::tls::{Tls, TlsLayer};
+use crate::layers::tls::{Door, Tls, TlsLayer};
 use crate::route::Router;
 
 /// What serves a listener: one call per accepted socket, for as long as the connection lasts.
@@ -33,13 +32,13 @@ pub(crate) type RequestStack = Authentication<Quota<Decode<Authorisation<Namespa
 pub(crate) fn connections(
     core: &Arc<Core>,
     limits: ConnectionLimitsLayer,
-    listener: Arc<ListenerConfig>,
+    door: Door,
 ) -> ConnectionStack {
     ServiceBuilder::new()
         // Before anything is spent on a connection but its accept.
         .layer(limits)
         // Frames are inside of it.
-        .layer(TlsLayer::new(Arc::clone(core), listener))
+        .layer(TlsLayer::new(Arc::clone(core), door))
         // Lengths are checked before memory is allocated for them; then requests() per frame.
         .service(Connections::new(Arc::clone(core)))
 }
@@ -70,7 +69,7 @@ mod tests {
         let core = Core::for_tests().await;
         let mut names = Vec::new();
         let limits = ConnectionLimitsLayer::new(&core.config.limits);
-        connections(&core, limits, Arc::default()).stages(&mut names);
+        connections(&core, limits, Door::default()).stages(&mut names);
         assert_eq!(
             names,
             [

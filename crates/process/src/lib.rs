@@ -4,6 +4,7 @@
 //! - [`Net`]: the network, which a simulation can be;
 //! - [`Drain`]: every task hangs on one, and shutdown waits for it;
 //! - [`mutation`]: deliberate mistakes, in builds for that purpose only;
+//! - [`tls`]: certificates from files, and the news when they change;
 //! - [`admin`]: the HTTP listener for metrics, liveness and readiness.
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ mod clock;
 mod drain;
 pub mod mutation;
 pub mod net;
+pub mod tls;
 
 pub use clock::Clock;
 pub use drain::Drain;

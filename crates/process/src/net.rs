@@ -150,7 +150,15 @@ fn system(stream: TcpStream) -> Stream {
 }
 
 fn other(link: Link) -> Stream {
-    join(Either::Right(link.read), Either::Right(link.write))
+    joined(link.read, link.write)
+}
+
+/// A connection made of its two directions, as one that is encrypted on the way.
+pub fn joined(
+    read: Box<dyn AsyncRead + Send + Sync + Unpin>,
+    write: Box<dyn AsyncWrite + Send + Sync + Unpin>,
+) -> Stream {
+    join(Either::Right(read), Either::Right(write))
 }
 
 // === impl Listener ===

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, require};
+use crate::tls::Rules;
 
 /// A listener, and what clients are told about it.
 #[derive(Debug, Clone, Deserialize)]
@@ -149,16 +150,14 @@ impl ListenerConfig {
             "listeners.name",
             "must be 1 to 64 letters, digits, `.`, `_` or `-`",
         )?;
-        require(
-            self.security == Security::Plaintext,
-            "listeners.security",
-            "only `plaintext` is served so far",
-        )?;
+        require(!self.security.is_sasl(), "listeners.security", "SASL is not served so far")?;
+        require(self.tenant.is_none(), "listeners.tenant", "there is one tenant so far")?;
         require(
             self.security.is_tls() == self.tls.is_some(),
             "listeners.tls",
             "stands with `security = \"tls\"` and `\"sasl_tls\"`, and only there",
-        )
+        )?;
+        self.tls.as_ref().map_or(Ok(()), TlsConfig::check)
     }
 }
 
@@ -174,6 +173,40 @@ impl Default for ListenerConfig {
             tls: None,
             sasl: SaslConfig::default(),
         }
+    }
+}
+
+// === impl TlsConfig ===
+
+impl TlsConfig {
+    /// All defaults, for this certificate and its key.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+            min_version: TlsVersion::default(),
+            client_auth: ClientAuth::default(),
+            client_ca: None,
+            principal: PrincipalSource::default(),
+            principal_mapping_rules: default_rules(),
+            unknown_host: UnknownHost::default(),
+            handshake_timeout: default_handshake(),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuses = self.unknown_host == UnknownHost::Refuse;
+        require(!refuses, "listeners.tls.unknown_host", "no tenant has a host name so far")?;
+        let asks = self.client_auth != ClientAuth::None;
+        require(
+            asks == self.client_ca.is_some(),
+            "listeners.tls.client_ca",
+            "stands with a `client_auth` that asks for certificates, and only there",
+        )?;
+        Rules::parse(&self.principal_mapping_rules).map(drop).map_err(|error| ConfigError {
+            key: "listeners.tls.principal_mapping_rules",
+            problem: error.to_string(),
+        })
     }
 }
 

@@ -194,6 +194,8 @@ impl Reader {
             self.buffer.reserve(READ_BYTES);
         }
         match timeout_at(deadline, self.socket.read_buf(&mut self.buffer)).await {
+            // Over TLS the end without a word; what it cuts off, the frame's length tells.
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(Some(0)),
             Ok(arrived) => Ok(Some(arrived?)),
             Err(_) => Ok(None),
         }

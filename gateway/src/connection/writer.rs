@@ -74,9 +74,16 @@ impl Writer {
                     }
                     None => reading = false,
                 },
-                else => return Ok(()),
+                else => return self.close().await,
             }
         }
+    }
+
+    /// Says that nothing more comes: over TLS an end without a word looks like an attack.
+    async fn close(&mut self) -> Result<(), Disconnect> {
+        let mut socket = self.socket.take().ok_or_else(closed)?;
+        let ended = timeout(self.timeout, socket.shutdown()).await;
+        Ok(ended.map_err(|_| Disconnect::SlowReader)??)
     }
 
     async fn write(&mut self, ready: Ready) -> Result<(), Disconnect> {
@@ -109,6 +116,8 @@ async fn write_all(
             return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
         }
     }
+    // Over TLS the last of it may wait, encrypted, for room in the socket.
+    timeout(patience, socket.flush()).await.map_err(|_| Disconnect::SlowReader)??;
     Ok(socket)
 }
 

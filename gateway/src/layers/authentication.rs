@@ -53,7 +53,11 @@ impl AuthenticationLayer {
         if client.listener.security.is_sasl() {
             return Self(State::Unknown);
         }
-        Self(State::Known(Arc::new(anonymous(client.tenant))))
+        let mut identity = anonymous(client.tenant);
+        if let Some(principal) = &client.principal {
+            identity.principal = principal.clone();
+        }
+        Self(State::Known(Arc::new(identity)))
     }
 }
 
@@ -143,6 +147,23 @@ mod tests {
             let refused = service.call(inbound(api)).await;
             assert!(matches!(refused, Err(Disconnect::Unauthenticated)), "{api:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn whom_a_certificate_names_is_known_from_the_start() {
+        let inner =
+            service_fn(
+                |identified: Identified| async move { Ok::<_, Disconnect>(identified.identity) },
+            );
+        let principal = StrBytes::from_static_str("User:CN=orders");
+        let client = Client {
+            principal: Some(principal.clone()),
+            tenant: TenantId(7),
+            ..Client::for_tests()
+        };
+        let mut service = AuthenticationLayer::new(&client).layer(inner);
+        let identity = service.call(inbound(ApiKey::Metadata)).await.unwrap();
+        assert_eq!(*identity, Identity { tenant: TenantId(7), principal });
     }
 
     #[tokio::test]

@@ -3,38 +3,51 @@
 //! Outside of framing, because the frames are inside of it. A plaintext listener asks for nothing;
 //! its sockets pass as they are, with Nagle's algorithm off: answers are written whole.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use futures::future::{BoxFuture, Either, FutureExt};
+use protocol::StrBytes;
 use protocol::ids::TenantId;
 use tower::{Layer, Service};
 
-use crate::call::{Accepted, Client, Secured};
+use crate::call::{Accepted, Client, Disconnect, Secured};
 use crate::config::ListenerConfig;
 use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
+use crate::metrics;
+use crate::tls::{self, Handshaken, TlsRefusal};
+
+/// A listener, as its connections meet it.
+#[derive(Clone, Default)]
+pub(crate) struct Door {
+    pub(crate) config: Arc<ListenerConfig>,
+    /// There with TLS only.
+    pub(crate) tls: Option<Arc<tls::Tls>>,
+}
 
 /// Turns a socket into a connection to be trusted as far as its listener says.
 #[derive(Clone)]
 pub(crate) struct Tls<S> {
     inner: S,
     core: Arc<Core>,
-    listener: Arc<ListenerConfig>,
+    door: Door,
 }
 
 /// Puts [`Tls`] in front of a service.
 pub(crate) struct TlsLayer {
     core: Arc<Core>,
-    listener: Arc<ListenerConfig>,
+    door: Door,
 }
 
 // === impl TlsLayer ===
 
 impl TlsLayer {
-    pub(crate) fn new(core: Arc<Core>, listener: Arc<ListenerConfig>) -> Self {
-        Self { core, listener }
+    pub(crate) fn new(core: Arc<Core>, door: Door) -> Self {
+        Self { core, door }
     }
 }
 
@@ -42,28 +55,76 @@ impl<S> Layer<S> for TlsLayer {
     type Service = Tls<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Tls { inner, core: Arc::clone(&self.core), listener: Arc::clone(&self.listener) }
+        Tls { inner, core: Arc::clone(&self.core), door: self.door.clone() }
     }
 }
 
 // === impl Tls ===
 
-impl<S: Service<Secured>> Service<Accepted> for Tls<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+impl<S> Tls<S> {
+    fn client(
+        &self,
+        peer: SocketAddr,
+        tenant: TenantId,
+        principal: Option<StrBytes>,
+    ) -> Arc<Client> {
+        let lane = self.core.lanes.fetch_add(1, Ordering::Relaxed);
+        // As Kafka's tools show it: Java's rendering of an address.
+        let host = format!("/{}", peer.ip().to_canonical()).into();
+        let listener = Arc::clone(&self.door.config);
+        Arc::new(Client { lane, host, listener, tenant, principal })
+    }
+}
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+impl<S> Service<Accepted> for Tls<S>
+where
+    S: Service<Secured, Response = (), Error = Disconnect> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    type Response = ();
+    type Error = Disconnect;
+    type Future = Either<S::Future, BoxFuture<'static, Result<(), Disconnect>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, Accepted { stream, peer }: Accepted) -> Self::Future {
-        let lane = self.core.lanes.fetch_add(1, Ordering::Relaxed);
-        // As Kafka's tools show it: Java's rendering of an address.
-        let host = format!("/{}", peer.ip().to_canonical()).into();
-        let listener = Arc::clone(&self.listener);
-        let client = Client { lane, host, listener, tenant: TenantId::DEFAULT };
-        self.inner.call(Secured { stream, client: Arc::new(client) })
+        let Some(tls) = self.door.tls.clone() else {
+            let client = self.client(peer, TenantId::DEFAULT, None);
+            return Either::Left(self.inner.call(Secured { stream, client }));
+        };
+        let mut this = self.clone();
+        let connection = async move {
+            let handshake = tls.handshake(stream, |_| Some(TenantId::DEFAULT));
+            // Its state is large, and gone before the connection begins.
+            let handshaken = Box::pin(handshake).await;
+            let secured = this.secured(peer, handshaken)?;
+            this.inner.call(secured).await
+        };
+        Either::Right(connection.boxed())
+    }
+}
+
+impl<S> Tls<S> {
+    /// What comes of a handshake.
+    fn secured(
+        &self,
+        peer: SocketAddr,
+        handshaken: Result<Handshaken, TlsRefusal>,
+    ) -> Result<Secured, Disconnect> {
+        let listener = self.door.config.name();
+        match handshaken {
+            Ok(Handshaken { stream, tenant, principal, is_resumed }) => {
+                metrics::handshake(if is_resumed { "resumed" } else { "full" });
+                Ok(Secured { stream, client: self.client(peer, tenant, principal) })
+            }
+            Err(error) => {
+                metrics::handshake(error.reason());
+                tracing::debug!(%peer, listener, %error, "TLS handshake failed");
+                Err(error.into())
+            }
+        }
     }
 }
 

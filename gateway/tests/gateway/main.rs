@@ -23,4 +23,5 @@ mod produce;
 mod quotas;
 mod takeover;
 mod times;
+mod tls;
 mod versions;

@@ -8,12 +8,14 @@ mod group_coordinator;
 mod log;
 mod node;
 mod reader;
+mod tls;
 mod transaction_coordinator;
 
 pub(crate) use self::client::{Client, frame, id, name, raw_frame, text};
 pub(crate) use self::cluster::{Cluster, EPOCH, Gateway};
 pub(crate) use self::log::{batch, batch_at, values};
 pub(crate) use self::node::Seen;
+pub(crate) use self::tls::{Authority, Issued, TlsClient};
 
 /// Longest a test waits for anything: only a failing test ever waits that long.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::messages::{ApiKey, RequestHeader, ResponseHeader, TopicName};
 use protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -13,9 +13,14 @@ use super::PATIENCE;
 
 /// One connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Transport>,
     next_correlation: i32,
 }
+
+/// What carries a client's bytes.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 pub(crate) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
@@ -34,7 +39,11 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, next_correlation: 100 }
+        Self::over(stream)
+    }
+
+    pub(crate) fn over(stream: impl Transport + 'static) -> Self {
+        Self { stream: Box::new(stream), next_correlation: 100 }
     }
 
     /// Sends a request and waits for its answer.

@@ -70,8 +70,8 @@ pub struct ProducerState {
     pub coordinator_epoch: i32,
     /// Offset of the first record of its open transaction.
     pub txn_first_offset: Option<i64>,
-    /// The first marker of it in this log, whenever the transaction began. Only where the footers of
-    /// a log were folded.
+    /// The first marker of it in this log since the partition last came to it, whenever the
+    /// transaction began. Only where the footers of a log were folded.
     pub first_end: Option<TransactionEnd>,
 }
 

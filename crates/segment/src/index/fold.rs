@@ -39,6 +39,9 @@ impl PartitionIndex {
 
     fn add_block(&mut self, extent: Extent, batches: &[BatchMeta]) {
         let known = self.end_offset;
+        if extent.base_offset > known {
+            self.come_back();
+        }
         for batch in batches.iter().filter(|batch| batch.base_offset >= known) {
             match batch.marker {
                 Some(marker) => self.end_transaction(batch, marker),
@@ -49,6 +52,14 @@ impl PartitionIndex {
         self.leader_epoch = extent.leader_epoch;
         self.end_offset = extent.last_offset + 1;
         self.extents.push(extent);
+    }
+
+    /// The partition left this log and came back. What was open when it left was ended elsewhere, or
+    /// goes on; either way the part of its history in between says so, and this log knows nothing.
+    fn come_back(&mut self) {
+        for state in &mut self.producers {
+            (state.txn_first_offset, state.first_end) = (None, None);
+        }
     }
 
     fn end_transaction(&mut self, batch: &BatchMeta, marker: EndTransactionMarker) {

@@ -8,7 +8,7 @@ use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use super::*;
 use crate::index::IndexSnapshot;
 use crate::log_id::LogId;
-use crate::object::ObjectBuilder;
+use crate::object::{Footer, ObjectBuilder};
 
 const ID: PartitionId = PartitionId { tenant: TenantId(1), topic: TopicId::NIL, index: 0 };
 
@@ -21,8 +21,21 @@ enum Event {
 
 use Event::{Data, End};
 
-/// The log's index of events at `base`, `base + 1` and so on.
+/// The index of a log with events at `base`, `base + 1` and so on.
 fn folded(base: i64, events: &[Event]) -> PartitionIndex {
+    folded_in_turns(&[(base, events)])
+}
+
+/// The same for a log that the partition left and came back to: each turn is a segment.
+fn folded_in_turns(turns: &[(i64, &[Event])]) -> PartitionIndex {
+    let mut index = IndexSnapshot::empty(LogId::fresh(NodeId(1), 1, 1));
+    for (slot, (base, events)) in (1..).zip(turns) {
+        index.add_segment(slot, &footer(*base, events));
+    }
+    index.partitions.remove(&ID).unwrap_or_default()
+}
+
+fn footer(base: i64, events: &[Event]) -> Footer {
     let mut object = ObjectBuilder::new();
     for (offset, event) in (base..).zip(events) {
         let batch = match *event {
@@ -42,9 +55,7 @@ fn folded(base: i64, events: &[Event]) -> PartitionIndex {
         object.add(ID, batch).unwrap();
     }
     let (_, footer) = object.finish(0..1);
-    let mut index = IndexSnapshot::empty(LogId::fresh(NodeId(1), 1, 1));
-    index.add_segment(1, &footer);
-    index.partitions.remove(&ID).unwrap_or_default()
+    footer
 }
 
 /// What a snapshot taken at the end of `events` says.
@@ -82,6 +93,19 @@ fn a_transaction_that_spans_logs_is_one() {
     assert_eq!(open(&history), []);
     assert_eq!(aborted(&history), [(7, 0, 3)]);
     assert_eq!(history.stable_upto(), 5);
+}
+
+/// The log of a node that was killed, folded whole, when the partition had been there twice.
+#[test]
+fn what_was_open_when_a_partition_left_a_log_is_not_ended_when_it_is_back() {
+    let first = [Data(7), Data(8)];
+    let elsewhere = [End(7, true), Data(7), Data(8)];
+    let second = [End(7, false), End(8, false), Data(9)];
+    let parts =
+        [folded(0, &first), folded(2, &elsewhere), folded_in_turns(&[(0, &first), (5, &second)])];
+    let history = history(None, &parts);
+    assert_eq!(aborted(&history), [(7, 3, 5), (8, 1, 6)], "what 7 wrote first was committed");
+    assert_eq!(open(&history), [(9, 7)]);
 }
 
 #[test]
@@ -132,6 +156,34 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
+    /// A partition that moves between two logs, of which only the footers are left in the end: what
+    /// it was when it left one is known of that turn, the last turn in each is folded with all others.
+    #[test]
+    fn turns_in_two_logs_say_the_same_as_the_whole(
+        events in events(), cuts in vec(0usize..40, 0..6),
+    ) {
+        let whole = history(None, &[folded(0, &events)]);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut.min(&events.len())).collect();
+        cuts.extend([0, events.len()]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let turns: Vec<_> =
+            cuts.windows(2).map(|cut| (cut[0] as i64, &events[cut[0]..cut[1]])).collect();
+        let count = turns.len();
+        let parts: Vec<_> = (0..count)
+            .map(|turn| match turn + 2 < count {
+                true => folded_in_turns(&turns[turn..=turn]),
+                false => {
+                    let log: Vec<_> = turns.iter().skip(turn % 2).step_by(2).copied().collect();
+                    folded_in_turns(&log)
+                }
+            })
+            .collect();
+        let pieced = history(None, &parts);
+        prop_assert_eq!(open(&pieced), open(&whole));
+        prop_assert_eq!(aborted(&pieced), aborted(&whole));
+    }
+
     /// Wherever logs ended, and whatever a snapshot of some later time knew already.
     #[test]
     fn parts_and_overlapping_snapshots_say_the_same_as_the_whole(

@@ -20,6 +20,7 @@ mod api;
 pub mod client_version;
 pub mod expected_epoch;
 pub mod internal;
+pub mod listed_shards;
 pub mod search_from;
 pub mod transaction_version;
 mod wire;

@@ -8,6 +8,7 @@
 pub(super) mod admin;
 pub(super) mod consumer;
 pub(super) mod find;
+pub(super) mod lists;
 pub(super) mod member;
 pub(super) mod offsets;
 

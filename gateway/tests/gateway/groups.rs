@@ -16,8 +16,8 @@ use protocol::messages::offset_fetch_request::{
 };
 use protocol::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetFetchResponse,
+    LeaveGroupRequest, ListGroupsRequest, ListTransactionsRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse,
 };
 
 use crate::support::{Client, Cluster, eventually, name, text};
@@ -253,6 +253,22 @@ async fn each_group_is_listed_by_the_gateway_that_coordinates_it() {
     listed.sort();
     expected.sort();
     assert_eq!(listed, expected, "each exactly once");
+}
+
+#[tokio::test]
+async fn there_is_no_list_while_a_coordinator_moves() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    assert_eq!(client.call(4, ListGroupsRequest::default()).await.error_code, 0);
+    let moving = cluster.nodes[0].groups.shards.lock().pop().expect("it has some");
+    let again = ErrorCode::CoordinatorLoadInProgress.code();
+    let listed = client.call(4, ListGroupsRequest::default()).await;
+    assert_eq!((listed.error_code, listed.groups.len()), (again, 0));
+    let listed = client.call(0, ListTransactionsRequest::default()).await;
+    assert_eq!((listed.error_code, listed.transaction_states.len()), (again, 0));
+    cluster.nodes[1].groups.shards.lock().push(moving);
+    assert_eq!(client.call(4, ListGroupsRequest::default()).await.error_code, 0);
 }
 
 async fn describe(client: &mut Client, version: i16, group: &str) -> (i16, String, i32) {

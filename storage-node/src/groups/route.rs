@@ -7,7 +7,7 @@
 use coordinator::{Command, Reply};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::{HopHeader, Request, Response};
+use hop::{HopHeader, Request, Response, listed_shards};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -225,8 +225,9 @@ impl Shards {
         .boxed()
     }
 
-    /// The groups of every shard here; the gateway joins those of all nodes. As in Kafka, a shard
-    /// that loads makes the whole answer an error, with what is known in it.
+    /// The groups of every shard here; the gateway joins those of all nodes, and has to know which
+    /// these are. As in Kafka, a shard that loads makes the whole answer an error, with what is known
+    /// in it.
     fn list(
         &self,
         header: &HopHeader,
@@ -235,19 +236,24 @@ impl Shards {
         let mut sent = Vec::new();
         for shard in self.hosted() {
             let command = Command::ListGroups(request.clone());
-            sent.push(self.send(shard, header, command));
+            sent.push((shard, self.send(shard, header, command)));
         }
         async move {
             let mut response = ListGroupsResponse::default();
-            for sent in sent {
+            let mut listed = Vec::new();
+            for (shard, sent) in sent {
                 match answer(sent).await {
-                    Ok(Reply::ListGroups(part)) => response.groups.extend(part.groups),
+                    Ok(Reply::ListGroups(part)) => {
+                        response.groups.extend(part.groups);
+                        listed.push(shard);
+                    }
                     Ok(other) => unreachable!("not a list of groups: {other:?}"),
                     // Its groups are another node's to list by now.
                     Err(Refusal::NotHere) => {}
                     Err(refusal) => response.error_code = refusal.code().code(),
                 }
             }
+            listed_shards::set(&mut response.unknown_tagged_fields, &listed);
             Response::ListGroups(response)
         }
         .boxed()

@@ -1,10 +1,7 @@
 //! DescribeGroups, ListGroups, DeleteGroups: groups as an administrator sees them.
 
-use std::collections::BTreeSet;
-
 use futures::future::join_all;
 use protocol::ErrorCode;
-use protocol::ids::{PartitionId, TenantId};
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::{
@@ -12,9 +9,9 @@ use protocol::messages::{
     GroupId, ListGroupsRequest, ListGroupsResponse,
 };
 
+use super::lists::{INCOMPLETE, Lists};
 use super::{ask, find};
 use crate::context::Context;
-use crate::errors;
 use crate::limits::CALL_TIMEOUT;
 
 pub(in crate::route) fn describe(
@@ -52,25 +49,25 @@ pub(in crate::route) async fn list(
     context: Context,
     request: ListGroupsRequest,
 ) -> ListGroupsResponse {
-    let calls: Vec<_> = match coordinators(&context) {
-        Ok(addresses) => addresses
-            .iter()
-            .map(|address| context.ask(address, CALL_TIMEOUT, request.clone()))
-            .collect(),
-        Err(error) => return ListGroupsResponse::default().with_error_code(error.code()),
+    let failed = |error: ErrorCode| ListGroupsResponse::default().with_error_code(error.code());
+    let (mut lists, coordinators) = match Lists::begin(&context) {
+        Ok(begun) => begun,
+        Err(error) => return failed(error),
     };
+    let ask = |address: &String| context.ask(address, CALL_TIMEOUT, request.clone());
+    let calls: Vec<_> = coordinators.iter().map(ask).collect();
     let mut listed = ListGroupsResponse::default();
     for answer in join_all(calls).await {
-        let error = match answer {
+        match answer {
             Ok(answer) if answer.error_code == 0 => {
-                listed.groups.extend(answer.groups);
-                continue;
+                let fields = &answer.unknown_tagged_fields;
+                listed.groups.extend(lists.add(fields, answer.groups, |group| &group.group_id));
             }
-            Ok(answer) => answer.error_code,
-            Err(error) => errors::of_group(&error).code(),
-        };
-        // Half a list looks like groups that are gone.
-        return ListGroupsResponse::default().with_error_code(error);
+            Ok(_) | Err(_) => return failed(INCOMPLETE),
+        }
+    }
+    if !lists.is_complete() {
+        return failed(INCOMPLETE);
     }
     listed.groups.retain(|group| find::is_here(&context, &group.group_id));
     listed
@@ -96,17 +93,6 @@ pub(in crate::route) fn delete(
         })
         .collect();
     async move { DeleteGroupsResponse::default().with_results(join_all(calls).await) }
-}
-
-/// Every node that coordinates some group, or some transactional id.
-pub(in crate::route) fn coordinators(context: &Context) -> Result<BTreeSet<String>, ErrorCode> {
-    let cluster = context.core.view.cluster().ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let partitions = (0..cluster.group_state_partitions).map(|index| {
-        let partition = PartitionId::new(TenantId::SYSTEM, cluster.group_state_topic, index);
-        let owner = context.core.owner(partition).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-        Ok(owner.0.address.clone())
-    });
-    partitions.collect()
 }
 
 fn failed(group: &GroupId, error: ErrorCode) -> DescribedGroup {

@@ -11,9 +11,8 @@ use protocol::{ErrorCode, StrBytes};
 use regex::Regex;
 
 use crate::context::Context;
-use crate::errors;
 use crate::limits::{CALL_TIMEOUT, PATTERN_BYTES_MAX};
-use crate::route::groups::admin::coordinators;
+use crate::route::groups::lists::{INCOMPLETE, Lists};
 use crate::route::groups::{ask, find};
 use crate::route::spread::id_of;
 
@@ -81,24 +80,27 @@ pub(in crate::route) async fn list(
         Ok(pattern) => pattern,
         Err(error) => return failed(error),
     };
-    let calls: Vec<_> = match coordinators(&context) {
-        Ok(addresses) => addresses
-            .iter()
-            .map(|address| context.ask(address, CALL_TIMEOUT, request.clone()))
-            .collect(),
+    let (mut lists, coordinators) = match Lists::begin(&context) {
+        Ok(begun) => begun,
         Err(error) => return failed(error),
     };
+    let ask = |address: &String| context.ask(address, CALL_TIMEOUT, request.clone());
+    let calls: Vec<_> = coordinators.iter().map(ask).collect();
     let mut listed = ListTransactionsResponse::default();
     for answer in join_all(calls).await {
         match answer {
             Ok(answer) if answer.error_code == 0 => {
                 listed.unknown_state_filters = answer.unknown_state_filters;
-                listed.transaction_states.extend(answer.transaction_states);
+                let (fields, states) = (&answer.unknown_tagged_fields, answer.transaction_states);
+                listed
+                    .transaction_states
+                    .extend(lists.add(fields, states, |s| &s.transactional_id));
             }
-            // Half a list looks like transactional ids that are gone.
-            Ok(answer) => return failed(ErrorCode::from_code(answer.error_code)),
-            Err(error) => return failed(errors::of_group(&error)),
+            Ok(_) | Err(_) => return failed(INCOMPLETE),
         }
+    }
+    if !lists.is_complete() {
+        return failed(INCOMPLETE);
     }
     listed.transaction_states.retain(|state| {
         let id = &state.transactional_id;

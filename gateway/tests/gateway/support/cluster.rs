@@ -74,6 +74,8 @@ impl Cluster {
         let control = FakeControl::new(Arc::clone(&store));
         let mut handlers: Vec<(String, Arc<dyn Handler>)> = Vec::new();
         for (number, node) in (1..).zip(&nodes) {
+            let owned = (0..GROUP_PARTITIONS).filter(|index| owner_of(*index) == NodeId(number));
+            *node.groups.shards.lock() = owned.collect();
             handlers.push((node_address(number), Arc::new(NodeHandler(Arc::clone(node)))));
         }
         handlers.push(("reader".to_owned(), Arc::new(ReaderHandler(Arc::clone(&reader)))));
@@ -215,7 +217,7 @@ impl Cluster {
             .put(Key::Reader(ReaderId(1)), reader.encode())
             .put(Key::Topic(TenantId::SYSTEM, group_state_topic), groups.encode());
         for index in 0..GROUP_PARTITIONS {
-            let assignment = Assignment { node: NodeId(1 + index % 2), epoch: EPOCH };
+            let assignment = Assignment { node: owner_of(index), epoch: EPOCH };
             txn = txn.put(Key::Partition(group_state_topic, index), assignment.encode());
         }
         for number in [1, 2] {
@@ -252,4 +254,9 @@ impl Cluster {
 
 fn node_address(number: i32) -> String {
     format!("node-{number}")
+}
+
+/// The node that coordinates the groups of an internal partition.
+fn owner_of(index: i32) -> NodeId {
+    NodeId(1 + index % 2)
 }

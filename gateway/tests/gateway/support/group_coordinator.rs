@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hop::{Request, Response};
+use hop::{Request, Response, listed_shards};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::messages::consumer_group_describe_response::{
@@ -41,6 +41,8 @@ type Offsets = BTreeMap<String, BTreeMap<(String, i32), i64>>;
 pub(crate) struct Groups {
     offsets: Mutex<Offsets>,
     transactions: Transactions,
+    /// The shards of groups and transactional ids that are here.
+    pub(crate) shards: Mutex<Vec<i32>>,
     /// How many OffsetFetches are answered with COORDINATOR_LOAD_IN_PROGRESS first.
     pub(crate) loading: AtomicUsize,
 }
@@ -99,15 +101,7 @@ impl Groups {
                     DescribeGroupsResponse::default().with_groups(groups.collect()),
                 )
             }
-            Request::ListGroups(_) => {
-                let groups = self.names().into_iter().map(|group| {
-                    ListedGroup::default()
-                        .with_group_id(text(&group).into())
-                        .with_group_state(text("Stable"))
-                        .with_group_type(text("classic"))
-                });
-                Response::ListGroups(ListGroupsResponse::default().with_groups(groups.collect()))
-            }
+            Request::ListGroups(_) => Response::ListGroups(self.list()),
             Request::DeleteGroups(request) => {
                 let results = request
                     .groups_names
@@ -117,8 +111,25 @@ impl Groups {
                     DeleteGroupsResponse::default().with_results(results.collect()),
                 )
             }
+            Request::ListTransactions(_) => {
+                let mut listed = self.transactions.list();
+                listed_shards::set(&mut listed.unknown_tagged_fields, &self.shards.lock());
+                Response::ListTransactions(listed)
+            }
             other => consumer_groups(other, &self.transactions),
         }
+    }
+
+    fn list(&self) -> ListGroupsResponse {
+        let groups = self.names().into_iter().map(|group| {
+            ListedGroup::default()
+                .with_group_id(text(&group).into())
+                .with_group_state(text("Stable"))
+                .with_group_type(text("classic"))
+        });
+        let mut listed = ListGroupsResponse::default().with_groups(groups.collect());
+        listed_shards::set(&mut listed.unknown_tagged_fields, &self.shards.lock());
+        listed
     }
 
     fn commit(&self, request: OffsetCommitRequest) -> OffsetCommitResponse {

@@ -12,7 +12,7 @@ use hop::internal::{
     AddTxnPartitionsRequest, TxnMarker, TxnPartition, WriteTxnMarkersRequest,
     WriteTxnMarkersResponse,
 };
-use hop::{HopHeader, Request, Response, transaction_version};
+use hop::{HopHeader, Request, Response, listed_shards, transaction_version};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::ids::{PartitionId, TenantId};
@@ -209,13 +209,15 @@ impl Shards {
         let mut sent = Vec::new();
         for shard in self.hosted() {
             let command = Command::ListTransactions(request.clone());
-            sent.push(self.send(shard, header, command));
+            sent.push((shard, self.send(shard, header, command)));
         }
         async move {
             let mut response = ListTransactionsResponse::default();
-            for sent in sent {
+            let mut listed = Vec::new();
+            for (shard, sent) in sent {
                 match answer(sent).await {
                     Ok(Reply::ListTransactions(part)) => {
+                        listed.push(shard);
                         response.unknown_state_filters = part.unknown_state_filters;
                         response.transaction_states.extend(part.transaction_states);
                     }
@@ -225,6 +227,7 @@ impl Shards {
                     Err(refusal) => response.error_code = refusal.code().code(),
                 }
             }
+            listed_shards::set(&mut response.unknown_tagged_fields, &listed);
             Response::ListTransactions(response)
         }
         .boxed()

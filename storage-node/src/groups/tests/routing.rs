@@ -1,6 +1,6 @@
 //! Every group has one shard; requests for several are split up and put together again.
 
-use hop::Response;
+use hop::{Response, listed_shards};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::messages::{DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest};
@@ -88,6 +88,7 @@ async fn the_groups_of_all_shards_here_are_listed() {
     let answer = host.call(ListGroupsRequest::default()).await;
     let Response::ListGroups(listed) = answer else { panic!() };
     assert_eq!((listed.error_code, listed.groups.len()), (0, 2));
+    assert_eq!(listed_shards::get(&listed.unknown_tagged_fields), [0, 1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,4 +102,5 @@ async fn a_list_without_a_loading_shard_is_marked_as_incomplete() {
     let Response::ListGroups(listed) = answer else { panic!() };
     assert_eq!(listed.error_code, ErrorCode::CoordinatorLoadInProgress.code());
     assert_eq!(listed.groups.len(), 1);
+    assert_eq!(listed_shards::get(&listed.unknown_tagged_fields), [0, 1], "not the one that loads");
 }

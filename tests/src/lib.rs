@@ -11,6 +11,7 @@ pub mod compat;
 pub mod dev;
 pub mod direct;
 pub mod drill;
+pub mod groups;
 pub mod process;
 pub mod registry;
 pub mod s3_proxy;

@@ -12,6 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::groups;
+
 /// How long a server may take to come up on a busy two-core machine.
 const READY_SECONDS: u64 = 60;
 const POLL: Duration = Duration::from_millis(20);
@@ -29,11 +31,8 @@ impl Process {
     pub fn spawn(name: &str, mut command: Command, dir: &Path) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            .spawn()
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        let child = groups::spawn(&mut command)
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
         Ok(Self { name: name.to_owned(), child, log })
     }
@@ -45,6 +44,7 @@ impl Process {
 
     /// Sends SIGKILL and reaps.
     pub fn kill(&mut self) {
+        groups::end(self.child.id());
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
@@ -82,7 +82,7 @@ impl Process {
     /// The same, for processes with more to do.
     pub fn wait_exit_within(&mut self, most: Duration) -> Result<ExitStatus> {
         for _ in 0..most.as_millis().div_ceil(POLL.as_millis()) {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.try_wait()? {
                 return Ok(status);
             }
             sleep(POLL);
@@ -92,7 +92,7 @@ impl Process {
 
     /// Whether the process has ended; reaps it then.
     pub fn has_ended(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
+        matches!(self.try_wait(), Ok(Some(_)))
     }
 
     /// Waits until something accepts connections at `address`, while the process lives.
@@ -115,12 +115,21 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// How it ended, if it has; nothing that it started outlives it.
+    fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            groups::end(self.child.id());
+        }
+        Ok(status)
+    }
+
     fn wait_until(&mut self, what: &str, mut reached: impl FnMut(&str) -> bool) -> Result<()> {
         for _ in 0..READY_SECONDS * 50 {
             if reached(&self.log()) {
                 return Ok(());
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.try_wait()? {
                 bail!("{} ended with {status} before {what}; log:\n{}", self.name, self.tail());
             }
             sleep(POLL);

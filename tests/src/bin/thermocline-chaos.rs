@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use thermocline_tests::chaos::{self, Options};
 use thermocline_tests::cluster::FrontKind;
-use thermocline_tests::root;
+use thermocline_tests::{groups, root};
 
 /// How long the short run of CI is.
 const SMOKE_SECONDS: u64 = 45;
@@ -46,6 +46,7 @@ fn main() -> Result<ExitCode> {
     } else {
         (seconds, seed.unwrap_or_else(|| std::process::id().into()))
     };
+    groups::end_together()?;
     let dir = tempfile::Builder::new().prefix("thermocline-chaos-").tempdir()?;
     eprintln!(
         "chaos: front {}, {seconds} s, seed {seed}, logs in {}",

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use thermocline_tests::cluster::FrontKind;
 use thermocline_tests::drill::{self, Size};
-use thermocline_tests::root;
+use thermocline_tests::{groups, root};
 
 /// Practises a disaster on a cluster of its own.
 #[derive(Debug, Parser)]
@@ -31,6 +31,7 @@ enum Drill {
 
 fn main() -> Result<ExitCode> {
     let Arguments { drill: Drill::Rebuild, front, topics } = Arguments::parse();
+    groups::end_together()?;
     let dir = tempfile::Builder::new().prefix("thermocline-drill-").tempdir()?;
     eprintln!("drill: rebuild, logs in {}", dir.path().display());
     let outcome = match drill::rebuild(dir.path(), front, Size { topics, partitions: 10 }) {

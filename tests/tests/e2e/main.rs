@@ -14,6 +14,7 @@ mod consumer_groups;
 mod deleting;
 mod dev;
 mod etcd;
+mod harness;
 mod hostile;
 mod paused;
 mod replays;

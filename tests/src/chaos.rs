@@ -9,11 +9,13 @@
 pub mod checker;
 pub mod history;
 pub mod load;
+pub mod rhythm;
 
 mod faults;
 mod nemesis;
 mod outage;
 mod report;
+mod supervisor;
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use self::faults::Faults;
 use self::load::Load;
 pub use self::nemesis::SMOKE_SEED;
 pub use self::report::Report;
+use self::rhythm::CONTROL;
 use crate::clients::Client;
 use crate::cluster::{Cluster, FrontKind, Spec};
 
@@ -46,9 +49,6 @@ interval = "3s"
 grace = "5s"
 orphan_age = "60s"
 "#;
-
-/// More than two nodes a minute are hit here by chance; elsewhere that is a reason to stop evicting.
-const CONTROL: &str = "[control.failover]\nevictions_per_minute = 60\n";
 
 /// What to run.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! A suite prints what became of each of its tests as the JSON lines of `go test -json`. The judge
 //! compares that with the suite's list in `tests/compat`: a test that fails or skips itself without
 //! being listed fails the run, and so does a listed one that passes, or that is not there at all.
+//! The same is expected while storage nodes are killed and partitions move, if the options want that.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::chaos::rhythm::{self, Rhythm, Tally};
 use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 use crate::root;
@@ -84,6 +86,16 @@ pub struct Options {
     pub records: u32,
     /// Only tests whose name matches, in the suite's own syntax; the rest of the list is not judged.
     pub only: Option<String>,
+    /// What happens to the cluster meanwhile.
+    pub faults: Option<Rhythm>,
+}
+
+impl Options {
+    /// The name of the result: a run with faults does not replace one without.
+    pub fn result(&self) -> String {
+        let faults = if self.faults.is_some() { "-faults" } else { "" };
+        format!("compat-{}{faults}", self.suite.name())
+    }
 }
 
 /// A suite's result file, and what is wrong.
@@ -110,11 +122,14 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
         // A batch is at most a sixteenth of it, and the suites write some of 5 MiB.
         wal_size: "128MiB".to_owned(),
         compactor: Some(String::new()),
+        control_lines: options.faults.map_or_else(String::new, |_| rhythm::CONTROL.to_owned()),
         ..Spec::default()
     };
-    let cluster = Cluster::start(dir, &spec)?;
+    let mut cluster = Cluster::start(dir, &spec)?;
     eprintln!("compat: {} at {}", options.suite.pin(), cluster.bootstrap());
-    let (bootstrap, omitted) = (cluster.bootstrap(), list.omitted());
+    let bootstrap = cluster.bootstrap();
+    // Who names a test gets it.
+    let omitted = if options.only.is_some() { Vec::new() } else { list.omitted() };
     let command = match options.suite {
         Suite::Kgo => kgo::against(program, &bootstrap, options, &omitted),
         Suite::Python => python::against(&program, &bootstrap, options),
@@ -122,8 +137,7 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     };
     let started = Instant::now();
     let mut suite = Process::spawn(options.suite.name(), command, dir)?;
-    // The suite's exit code says less than what it printed: it is 1 when a listed test failed.
-    let _status = suite.wait_exit_within(Duration::from_secs(SUITE_SECONDS_MAX))?;
+    let done = wait_for(&mut suite, &mut cluster, options.faults)?;
     let log = suite.log();
     let found = outcomes(&log);
     ensure!(!found.is_empty(), "no test ran:\n{log}");
@@ -140,9 +154,26 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
         "failed": count(&found, Outcome::Fail),
         "skipped": count(&found, Outcome::Skip),
         "omitted": list.omitted(),
+        "kills": done.kills,
+        "moves": done.moves,
         "wrong": wrong,
     });
     Ok(Report { json, wrong })
+}
+
+/// Waits until the suite has ended; what was done to the cluster meanwhile.
+///
+/// The suite's exit code says less than what it printed: it is 1 when a listed test failed.
+fn wait_for(suite: &mut Process, cluster: &mut Cluster, faults: Option<Rhythm>) -> Result<Tally> {
+    let most = Duration::from_secs(SUITE_SECONDS_MAX);
+    let Some(rhythm) = faults else {
+        return suite.wait_exit_within(most).map(|_| Tally::default());
+    };
+    let started = Instant::now();
+    rhythm.run(cluster, || {
+        ensure!(started.elapsed() < most, "the suite does not end");
+        Ok(!suite.has_ended())
+    })
 }
 
 fn count(found: &BTreeMap<String, Outcome>, outcome: Outcome) -> usize {

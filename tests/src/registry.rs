@@ -65,10 +65,26 @@ impl Registry {
         Ok(owners)
     }
 
+    /// All partitions of all topics, internal ones as well, with the nodes that they are assigned to.
+    pub fn partitions(&self) -> Result<Vec<((TopicId, i32), NodeId)>> {
+        let listing = self.runtime.block_on(self.store.list(keys::PARTITIONS))?;
+        let mut partitions = Vec::new();
+        for entry in listing.entries {
+            let Some(Key::Partition(topic, index)) = Key::parse(&entry.key) else { continue };
+            partitions.push(((topic, index), Assignment::decode(&entry.value)?.node));
+        }
+        Ok(partitions)
+    }
+
     /// Assigns a partition to another node, in the next epoch. False if it is there already, if that
     /// node's incarnation is over, or if somebody changed the same in between.
     pub fn give(&self, topic: &str, partition: u32, to: i32) -> Result<bool> {
-        let partition = Key::Partition(self.topic(topic)?, i32::try_from(partition)?);
+        self.give_partition(self.topic(topic)?, i32::try_from(partition)?, to)
+    }
+
+    /// The same for a topic of which only the id is known.
+    pub fn give_partition(&self, topic: TopicId, index: i32, to: i32) -> Result<bool> {
+        let partition = Key::Partition(topic, index);
         let node = Key::Node(NodeId(to));
         let (Some(assigned), Some(heir)) = (self.entry(partition)?, self.entry(node)?) else {
             return Ok(false);

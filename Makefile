@@ -66,10 +66,10 @@ demo: ## the claim in one minute: produce, tail, replay everything at full speed
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
 	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench demo
 
-chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|shared-disk|object SECONDS=n SEED=n)
+chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|shared-disk|object SECONDS=n SEED=n CHECK=bank|copy|zombie|hanging)
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-chaos
-	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED))
+	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED)) $(if $(CHECK),--check $(CHECK))
 
 compat: ## a pinned client suite against a cluster (SUITE=kgo|python|java|all FRONT=disk|shared-disk|object RECORDS=n ONLY=tests FAULTS=1)
 	@tests/scripts/setup build clients

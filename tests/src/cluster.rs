@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rustix::process::Signal;
 
+use crate::kafka_proxy::KafkaProxies;
 use crate::process::{Process, free_address, http_get, metric};
 use crate::s3_proxy::S3Proxy;
 use crate::servers::{Etcd, EtcdVersion, S3};
@@ -43,6 +44,8 @@ pub struct Spec {
     pub control_lines: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
     pub compactor: Option<String>,
+    /// Whether clients reach the gateways through proxies that hold frames back.
+    pub kafka_proxies: bool,
 }
 
 /// The front of a cluster's nodes.
@@ -94,6 +97,7 @@ impl Default for Spec {
             reader_lines: String::new(),
             control_lines: String::new(),
             compactor: None,
+            kafka_proxies: false,
         }
     }
 }
@@ -115,6 +119,10 @@ pub struct Cluster {
     pub etcd: Etcd,
     /// What fails on demand between the roles and the object store, if the spec wants it.
     pub proxy: Option<S3Proxy>,
+    /// What holds frames back between clients and gateways, if the spec wants it.
+    pub kafka_proxies: Option<KafkaProxies>,
+    /// Where clients reach the gateways.
+    kafka: Vec<SocketAddr>,
     /// The object store, unless it is a directory.
     pub s3: Option<S3>,
 }
@@ -153,6 +161,9 @@ impl Cluster {
                 format!("[store]\nurl = \"file://{}\"\n", dir.join("objects").display())
             }
         };
+        let fronts =
+            (0..if spec.kafka_proxies { spec.gateways } else { 0 }).map(|_| free_address());
+        let fronts = fronts.collect::<Result<Vec<SocketAddr>>>()?;
         let mut cluster = Self {
             control: Role::new(dir, "control", 1, |role| {
                 control_text(role, &etcd, &store) + &spec.control_lines
@@ -163,15 +174,20 @@ impl Cluster {
             readers: roles(dir, "cold-reader", spec.readers, |role| {
                 reader_text(role, &etcd, &store) + &spec.reader_lines
             })?,
-            gateways: roles(dir, "gateway", spec.gateways, |role| gateway_text(role, &etcd))?,
+            gateways: roles(dir, "gateway", spec.gateways, |role| {
+                gateway_text(role, &etcd, fronts.get(role.id - 1))
+            })?,
             compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {
                 let table = spec.compactor.as_deref().unwrap_or_default();
                 format!("{}{store}[compactor]\n{table}\n", common(role, &etcd))
             })?,
             etcd,
             proxy,
+            kafka_proxies: None,
+            kafka: Vec::new(),
             s3,
         };
+        cluster.connect_clients(fronts)?;
         cluster.control.start()?;
         let followers = [
             &mut cluster.nodes,
@@ -185,9 +201,24 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Puts proxies in front of the gateways, if there are addresses for any.
+    fn connect_clients(&mut self, fronts: Vec<SocketAddr>) -> Result<()> {
+        let gateways: Vec<SocketAddr> = self.gateways.iter().map(Role::address).collect();
+        if fronts.is_empty() {
+            self.kafka = gateways;
+            return Ok(());
+        }
+        let proxies = KafkaProxies::new()?;
+        for (front, gateway) in fronts.iter().zip(gateways) {
+            proxies.add(*front, gateway)?;
+        }
+        (self.kafka, self.kafka_proxies) = (fronts, Some(proxies));
+        Ok(())
+    }
+
     /// All gateways, as clients are given them.
     pub fn bootstrap(&self) -> String {
-        let addresses: Vec<String> = self.gateways.iter().map(|g| g.address.to_string()).collect();
+        let addresses: Vec<String> = self.kafka.iter().map(SocketAddr::to_string).collect();
         addresses.join(",")
     }
 
@@ -303,10 +334,17 @@ fn reader_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
     )
 }
 
-fn gateway_text(role: &Addresses, etcd: &Etcd) -> String {
+fn gateway_text(role: &Addresses, etcd: &Etcd, front: Option<&SocketAddr>) -> String {
     let Addresses { id, address, .. } = role;
+    let advertised = front.map_or_else(String::new, |front| {
+        format!("advertised_host = \"{}\"\nadvertised_port = {}\n", front.ip(), front.port())
+    });
     format!(
-        "{}[gateway]\nbroker_id = {id}\n[[gateway.listeners]]\nbind = \"{address}\"\n",
+        "{}[gateway]
+broker_id = {id}
+[[gateway.listeners]]
+bind = \"{address}\"
+{advertised}",
         common(role, etcd)
     )
 }

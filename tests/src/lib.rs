@@ -12,10 +12,13 @@ pub mod dev;
 pub mod direct;
 pub mod drill;
 pub mod groups;
+pub mod kafka_proxy;
 pub mod process;
+pub mod raw;
 pub mod registry;
 pub mod s3_proxy;
 pub mod servers;
+pub mod transactions;
 pub mod wait;
 
 mod times;

@@ -111,6 +111,8 @@ pub(crate) struct Reply {
     pub(crate) mute: Duration,
     /// Whether it gives way to the answers of other clients.
     pub(crate) background: bool,
+    /// Why the connection ends once the answer is written, if it does.
+    pub(crate) then: Option<Disconnect>,
 }
 
 /// Why a connection ends before its client wants it to.
@@ -131,6 +133,15 @@ pub(crate) enum Disconnect {
     /// A request before authentication that needs it.
     #[error("request before authentication")]
     Unauthenticated,
+    /// Somebody who is not who it says.
+    #[error("authentication failed")]
+    AuthenticationFailed,
+    /// A client that should have proven again who it is.
+    #[error("session expired")]
+    SessionExpired,
+    /// What a client proved itself with was changed or deleted.
+    #[error("credential revoked")]
+    Revoked,
     /// A produce without answer failed: closing is the only way to say so.
     #[error("produce without acknowledgement failed: {0}")]
     UnacknowledgedProduce(ErrorCode),
@@ -173,6 +184,9 @@ impl Disconnect {
             Self::Truncated => "truncated",
             Self::Protocol(_) => "protocol",
             Self::Unauthenticated => "unauthenticated",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::SessionExpired => "session_expired",
+            Self::Revoked => "revoked",
             Self::UnacknowledgedProduce(_) => "unacknowledged_produce",
             Self::Silent => "silent",
             Self::SlowRequest => "slow_request",

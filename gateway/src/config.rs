@@ -12,8 +12,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 pub use self::listener::{
-    ClientAuth, ListenerConfig, PrincipalSource, SaslConfig, Security, TlsConfig, TlsVersion,
-    UnknownHost,
+    ClientAuth, ListenerConfig, PrincipalSource, Security, TlsConfig, TlsVersion, UnknownHost,
 };
 use crate::limits::{LISTENERS_MAX, PRODUCE_HOLD_MAX};
 
@@ -264,11 +263,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_listener_cannot_do_yet_is_refused_by_its_key() {
-        for security in [Security::SaslPlaintext, Security::SaslTls] {
+    fn tls_needs_a_certificate() {
+        for security in [Security::Tls, Security::SaslTls] {
             let mut config = Config::new(1);
             config.listeners[0].security = security;
-            assert_eq!(config.check().map_err(|error| error.key), Err("listeners.security"));
+            assert_eq!(config.check().map_err(|error| error.key), Err("listeners.tls"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What routes work with: the process's shared parts, and who asks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::route::tier::Policy;
+use crate::sasl::Sasl;
 use crate::takeover::Takeovers;
 use crate::upstream::Upstream;
 use crate::usage::Usage;
@@ -43,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) upstream: Upstream,
     pub(crate) takeovers: Takeovers,
     pub(crate) quotas: Arc<dyn Quotas>,
+    /// What listeners with SASL ask, by their names.
+    pub(crate) sasl: HashMap<String, Arc<Sasl>>,
     /// Memory for requests under way (R61).
     pub(crate) request_memory: Budget,
     pub(crate) sessions: Sessions,

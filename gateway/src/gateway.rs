@@ -37,7 +37,7 @@ use crate::takeover::{Follower, Takeovers};
 use crate::tls::{Tls, TlsError, TlsParts};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
-use crate::{accept, metrics, stack, usage};
+use crate::{accept, metrics, sasl, stack, usage};
 
 /// What a gateway needs from its process.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let advertised = advertised(&config, &addresses);
     let lease = config.lease;
     let store = Arc::clone(&deps.metadata);
-    let core = Arc::new(core(config, deps, advertised.clone(), drain.clone()));
+    let core = Arc::new(core(config, deps, advertised.clone(), drain.clone())?);
     let broker_id = advertised.broker_id;
     // Clients that connect early wait in the accept queue, not in vain.
     let registration = Registration::take(store, advertised, lease).await?;
@@ -172,14 +172,21 @@ impl Handle {
     }
 }
 
-fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> Core {
+fn core(
+    config: Config,
+    deps: Deps,
+    advertised: GatewayRecord,
+    drain: Drain,
+) -> Result<Core, ConfigError> {
     let takeovers = Takeovers::new(config.produce_hold);
     let follower = Follower::new(takeovers.clone(), deps.view.clone(), deps.peers.clone());
     drop(drain.spawn("gateway takeovers", follower.run(drain.clone())));
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
-    Core {
+    let sasl = sasl::of_listeners(&config.listeners, &deps.view, &deps.clock, &drain)?;
+    Ok(Core {
         advertised,
+        sasl,
         upstream: Upstream::new(deps.peers, deps.view.clone()),
         takeovers,
         quotas: Arc::new(Unlimited),
@@ -197,7 +204,7 @@ fn core(config: Config, deps: Deps, advertised: GatewayRecord, drain: Drain) -> 
         background: Background::new(deps.background, drain.clone()),
         drain,
         config,
-    }
+    })
 }
 
 /// How clients reach this gateway.
@@ -239,7 +246,7 @@ impl Core {
         let advertised = advertised(&config, &[bound]);
         let background = Runtime::current();
         let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers, background };
-        Arc::new(core(config, deps, advertised, drain))
+        Arc::new(core(config, deps, advertised, drain).unwrap())
     }
 }
 

@@ -25,6 +25,7 @@ mod tls;
 
 mod call;
 mod layers;
+mod sasl;
 mod stack;
 
 mod catalogue;
@@ -41,8 +42,9 @@ mod rendezvous;
 
 pub use config::{
     ClientAuth, Config, ConfigError, FetchConfig, LimitsConfig, ListenerConfig, PrincipalSource,
-    SaslConfig, Security, TlsConfig, TlsVersion, UnknownHost,
+    Security, TlsConfig, TlsVersion, UnknownHost,
 };
 pub use gateway::{Deps, Handle, RoleError, run, start};
 pub use registration::RegistrationError;
+pub use sasl::{Mechanism, OauthConfig, SaslConfig};
 pub use tls::TlsError;

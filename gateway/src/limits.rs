@@ -161,6 +161,51 @@ pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bits of a fetch session's id that name the gateway (see [`crate::route`]'s sessions).
 pub(crate) const SESSION_GATEWAY_BITS: u32 = 10;
 
+/// Longest SCRAM message. Names are a few hundred bytes, nonces some dozens; a client that writes
+/// more than this is up to something.
+pub(crate) const SCRAM_MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest nonce of a SCRAM client. Kafka's clients send some 30 characters.
+pub(crate) const SCRAM_NONCE_BYTES_MAX: usize = 512;
+
+/// Random bytes of our own part of a nonce.
+pub(crate) const SCRAM_OWN_NONCE_BYTES: usize = 24;
+
+/// How long one turn of an authentication may take: hashing a password waits for a processor, and
+/// reading an issuer's keys for the issuer. A connection has ten seconds for all of it (R62).
+pub(crate) const TURN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Longest delay of an answer that an authentication has failed. The connection counts all the
+/// while.
+pub(crate) const FAILURE_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Shortest time between two authentications of a connection that can be configured: clients prove
+/// who they are at 85 % of it, and not more than once a second.
+pub(crate) const REAUTHENTICATION_MIN: Duration = Duration::from_secs(2);
+
+/// A connection may begin another authentication this long after the last, as in Kafka.
+pub(crate) const REAUTHENTICATION_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest time that a token is believed, whatever it says of itself. A connection lasts no longer
+/// without another.
+pub(crate) const TOKEN_LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longest name of a user that a token may give.
+pub(crate) const PRINCIPAL_BYTES_MAX: usize = 512;
+
+/// Longest JWKS document. A key is some 500 bytes.
+pub(crate) const JWKS_BYTES_MAX: usize = 256 * 1024;
+
+/// Keys in it. Issuers have two or three.
+pub(crate) const JWKS_KEYS_MAX: usize = 64;
+
+/// How long its issuer is waited for, below [`TURN_TIMEOUT`].
+pub(crate) const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two readings that unknown keys cause: clients can make up as many as they like.
+pub(crate) const JWKS_REFETCH_PAUSE: Duration = Duration::from_secs(10);
+
+const _: () = assert!(JWKS_TIMEOUT.as_millis() < TURN_TIMEOUT.as_millis());
 const _: () = assert!(PRODUCE_TIMEOUT.0.as_millis() < PRODUCE_TIMEOUT.1.as_millis());
 const _: () = assert!(ADMIN_TIMEOUT.0.as_millis() < ADMIN_TIMEOUT.1.as_millis());
 const _: () = assert!(

@@ -22,6 +22,8 @@ const CONNECTIONS: &str = "gateway_connections";
 const CONNECTIONS_REFUSED_TOTAL: &str = "gateway_connections_refused_total";
 /// Connections that this side ended, by reason.
 const DISCONNECTS_TOTAL: &str = "gateway_disconnects_total";
+/// Authentications, by mechanism and outcome.
+const AUTHENTICATIONS_TOTAL: &str = "gateway_authentications_total";
 /// From a fetch that is the first to want a cold read to its records or its failure.
 const COLD_READ_SECONDS: &str = "gateway_cold_read_seconds";
 /// Cold reads that were not ready when their fetch was answered.
@@ -53,6 +55,7 @@ pub(crate) fn describe() {
     describe_counter!(TLS_RELOADS_TOTAL, "changes of certificate files, by whether they are used");
     describe_counter!(CONNECTIONS_REFUSED_TOTAL, "client connections refused, by limit");
     describe_counter!(DISCONNECTS_TOTAL, "client connections ended by the gateway, by reason");
+    describe_counter!(AUTHENTICATIONS_TOTAL, "SASL authentications, by mechanism and outcome");
     describe_histogram!(COLD_READ_SECONDS, "time of cold reads, with their plans");
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
@@ -118,6 +121,10 @@ pub(crate) fn disconnected(reason: &'static str) {
     counter!(DISCONNECTS_TOTAL, "reason" => reason).increment(1);
 }
 
+pub(crate) fn authenticated(mechanism: &'static str, outcome: &'static str) {
+    counter!(AUTHENTICATIONS_TOTAL, "mechanism" => mechanism, "outcome" => outcome).increment(1);
+}
+
 pub(crate) fn cold_read(took: Duration) {
     histogram!(COLD_READ_SECONDS).record(took.as_secs_f64());
 }
@@ -148,6 +155,8 @@ fn api_name(api: ApiKey) -> &'static str {
         ApiKey::SyncGroup => "SyncGroup",
         ApiKey::DescribeGroups => "DescribeGroups",
         ApiKey::ListGroups => "ListGroups",
+        ApiKey::SaslHandshake => "SaslHandshake",
+        ApiKey::SaslAuthenticate => "SaslAuthenticate",
         ApiKey::ApiVersions => "ApiVersions",
         ApiKey::CreateTopics => "CreateTopics",
         ApiKey::DeleteTopics => "DeleteTopics",

@@ -35,6 +35,7 @@ pub(crate) mod placement;
 pub(crate) mod produce;
 pub(crate) mod producer_id;
 pub(crate) mod quotas;
+mod sasl;
 pub(crate) mod sessions;
 mod spread;
 pub(crate) mod tides;
@@ -48,8 +49,8 @@ use futures::future::{BoxFuture, FutureExt};
 use protocol::request::ClientRequest;
 use protocol::response::ClientResponse;
 use tower::Service;
-use tracing::Instrument;
 use tracing::instrument::Instrumented;
+use tracing::{Instrument, Span};
 
 use self::produce::order::Order;
 use crate::call::{Call, Disconnect, Scoped};
@@ -102,12 +103,7 @@ impl Service<Scoped> for Router {
     fn call(&mut self, scoped: Scoped) -> Self::Future {
         use ClientRequest as R;
         let (context, request) = self.context(scoped);
-        let span = tracing::debug_span!(
-            "gateway.route",
-            api = ?request.api(),
-            tenant = %context.identity.tenant,
-            trace_id = format_args!("{:016x}", context.trace_id),
-        );
+        let span = span(&context, &request);
         let entered = span.clone().entered();
         let answer = match request {
             R::Produce(request) => produce::handle(context, request, &mut self.order),
@@ -156,6 +152,8 @@ impl Service<Scoped> for Router {
             | R::ElectLeaders(_)
             | R::AlterPartitionReassignments(_)
             | R::ListPartitionReassignments(_)
+            | R::SaslHandshake(_)
+            | R::SaslAuthenticate(_)
             | R::DescribeUserScramCredentials(_)
             | R::AlterUserScramCredentials(_)
             | R::DescribeClientQuotas(_)
@@ -175,6 +173,16 @@ impl Service<Scoped> for Router {
     }
 }
 
+/// What the log lines of a request have in common.
+fn span(context: &Context, request: &ClientRequest) -> Span {
+    tracing::debug_span!(
+        "gateway.route",
+        api = ?request.api(),
+        tenant = %context.identity.tenant,
+        trace_id = format_args!("{:016x}", context.trace_id),
+    )
+}
+
 /// Configs, placement and access.
 fn administer(context: Context, request: ClientRequest) -> Answer {
     use ClientRequest as R;
@@ -191,6 +199,8 @@ fn administer(context: Context, request: ClientRequest) -> Answer {
         R::AlterPartitionReassignments(request) => answer(placement::reassign(context, request)),
         R::ListPartitionReassignments(_) => answer(std::future::ready(placement::reassignments())),
         R::AlterReplicaLogDirs(request) => answer(placement::move_to_dirs(context, request)),
+        R::SaslHandshake(_) => answer(std::future::ready(sasl::handshake())),
+        R::SaslAuthenticate(_) => answer(std::future::ready(sasl::authenticate())),
         R::DescribeUserScramCredentials(request) => answer(credentials::describe(context, request)),
         R::AlterUserScramCredentials(request) => answer(credentials::alter(context, request)),
         R::DescribeClientQuotas(request) => answer(quotas::describe(context, request)),

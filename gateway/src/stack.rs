@@ -47,7 +47,7 @@ pub(crate) fn connections(
 pub(crate) fn requests(core: &Arc<Core>, client: &Arc<Client>) -> RequestStack {
     ServiceBuilder::new()
         // Everything below happens on behalf of somebody.
-        .layer(AuthenticationLayer::new(client))
+        .layer(AuthenticationLayer::new(client, core.sasl.get(client.listener.name()).cloned()))
         // Charged to that somebody, before it costs us a decode.
         .layer(QuotaLayer::new(Arc::clone(&core.quotas)))
         // Only paid-for bytes of somebody we know reach a decoder.

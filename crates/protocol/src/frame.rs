@@ -38,6 +38,15 @@ pub fn check(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
 
 /// Like [`check`], but also for a frame that is still arriving: how large a buffer it needs.
 pub fn expected(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
+    expected_from(FRAME_BYTES_MIN, buffer, max)
+}
+
+/// The same for a frame that is a SASL token without a header, which may be empty.
+pub fn expected_bare(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
+    expected_from(0, buffer, max)
+}
+
+fn expected_from(min: usize, buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     let Some(prefix) = buffer.first_chunk::<PREFIX_BYTES>() else {
         return Ok(None);
     };
@@ -45,7 +54,7 @@ pub fn expected(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> 
     let Ok(body) = usize::try_from(length) else {
         return Err(FrameError::TooShort { length });
     };
-    if body < FRAME_BYTES_MIN {
+    if body < min {
         return Err(FrameError::TooShort { length });
     }
     if body > max {
@@ -72,6 +81,14 @@ mod tests {
         assert_eq!(check(&frame(10, 10), 100), Ok(Some(14)));
         assert_eq!(check(&frame(10, 99), 100), Ok(Some(14)), "bytes of the next frame follow");
         assert_eq!(check(&[0, 0, 0], 100), Ok(None));
+    }
+
+    #[test]
+    fn a_bare_token_may_be_short_but_not_long() {
+        assert_eq!(expected_bare(&frame(0, 0), 100), Ok(Some(4)));
+        assert_eq!(expected_bare(&frame(3, 0), 100), Ok(Some(7)));
+        assert!(expected_bare(&frame(-1, 0), 100).is_err());
+        assert!(expected_bare(&frame(101, 0), 100).is_err());
     }
 
     #[test]

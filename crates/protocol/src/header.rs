@@ -27,6 +27,13 @@ pub struct RequestHeader {
 }
 
 impl RequestHeader {
+    /// What stands for the header of a frame that has none: a SASL token after version 0 of
+    /// SaslHandshake.
+    pub fn of_bare_token() -> Self {
+        let api_key = ApiKey::SaslAuthenticate as i16;
+        Self { api_key, api_version: 0, correlation_id: 0, client_id: None }
+    }
+
     /// The API, if Kafka has it.
     pub fn api(&self) -> Option<ApiKey> {
         ApiKey::try_from(self.api_key).ok()

@@ -109,6 +109,10 @@ messages! {
     offset_for_leader_epoch_response::OffsetForLeaderEpochResponse
     produce_request::ProduceRequest
     produce_response::ProduceResponse
+    sasl_authenticate_request::SaslAuthenticateRequest
+    sasl_authenticate_response::SaslAuthenticateResponse
+    sasl_handshake_request::SaslHandshakeRequest
+    sasl_handshake_response::SaslHandshakeResponse
     sync_group_request::SyncGroupRequest
     sync_group_response::SyncGroupResponse
     txn_offset_commit_request::TxnOffsetCommitRequest

@@ -19,8 +19,8 @@ use crate::messages::{
     InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListConfigResourcesRequest,
     ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest,
     ListTransactionsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SyncGroupRequest,
-    TxnOffsetCommitRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, SaslAuthenticateRequest,
+    SaslHandshakeRequest, SyncGroupRequest, TxnOffsetCommitRequest,
 };
 use crate::rope::RopeMut;
 use crate::{preflight, versions};
@@ -86,6 +86,7 @@ client_requests! {
     SyncGroup(SyncGroupRequest)
     DescribeGroups(DescribeGroupsRequest)
     ListGroups(ListGroupsRequest)
+    SaslHandshake(SaslHandshakeRequest)
     ApiVersions(ApiVersionsRequest)
     CreateTopics(CreateTopicsRequest)
     DeleteTopics(DeleteTopicsRequest)
@@ -99,6 +100,7 @@ client_requests! {
     AlterConfigs(AlterConfigsRequest)
     AlterReplicaLogDirs(AlterReplicaLogDirsRequest)
     DescribeLogDirs(DescribeLogDirsRequest)
+    SaslAuthenticate(SaslAuthenticateRequest)
     CreatePartitions(CreatePartitionsRequest)
     DeleteGroups(DeleteGroupsRequest)
     ElectLeaders(ElectLeadersRequest)

@@ -18,8 +18,8 @@ use crate::messages::{
     InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse,
     ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
     ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
-    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
-    TxnOffsetCommitResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SaslAuthenticateResponse,
+    SaslHandshakeResponse, SyncGroupResponse, TxnOffsetCommitResponse,
 };
 use crate::rope::{Rope, RopeMut};
 use crate::versions;
@@ -77,6 +77,7 @@ client_responses! {
     SyncGroup(SyncGroupResponse)
     DescribeGroups(DescribeGroupsResponse)
     ListGroups(ListGroupsResponse)
+    SaslHandshake(SaslHandshakeResponse)
     ApiVersions(ApiVersionsResponse)
     CreateTopics(CreateTopicsResponse)
     DeleteTopics(DeleteTopicsResponse)
@@ -90,6 +91,7 @@ client_responses! {
     AlterConfigs(AlterConfigsResponse)
     AlterReplicaLogDirs(AlterReplicaLogDirsResponse)
     DescribeLogDirs(DescribeLogDirsResponse)
+    SaslAuthenticate(SaslAuthenticateResponse)
     CreatePartitions(CreatePartitionsResponse)
     DeleteGroups(DeleteGroupsResponse)
     ElectLeaders(ElectLeadersResponse)

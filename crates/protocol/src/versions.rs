@@ -66,6 +66,12 @@ pub const APIS: &[Api] = &[
     api(ApiKey::SyncGroup, 0, 5, ""),
     api(ApiKey::DescribeGroups, 0, 6, ""),
     api(ApiKey::ListGroups, 0, 5, ""),
+    api(
+        ApiKey::SaslHandshake,
+        0,
+        1,
+        "SCRAM-SHA-256, SCRAM-SHA-512, PLAIN over TLS, OAUTHBEARER; after version 0, tokens come bare",
+    ),
     api(ApiKey::ApiVersions, 0, 4, "an unknown version is answered in version 0"),
     api(
         ApiKey::CreateTopics,
@@ -99,6 +105,7 @@ pub const APIS: &[Api] = &[
         "one directory; each gateway lists the partitions it is shown to lead, with the bytes they \
          have stored",
     ),
+    api(ApiKey::SaslAuthenticate, 0, 2, ""),
     api(ApiKey::CreatePartitions, 0, 3, ""),
     api(ApiKey::DeleteGroups, 0, 2, ""),
     api(ApiKey::ElectLeaders, 0, 2, "never needed: any gateway leads any partition"),

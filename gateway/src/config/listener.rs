@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, require};
+use crate::sasl::SaslConfig;
 use crate::tls::Rules;
 
 /// A listener, and what clients are told about it.
@@ -129,11 +130,6 @@ pub enum UnknownHost {
     Refuse,
 }
 
-/// Mechanisms of a listener with SASL.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SaslConfig {}
-
 // === impl ListenerConfig ===
 
 impl ListenerConfig {
@@ -150,7 +146,9 @@ impl ListenerConfig {
             "listeners.name",
             "must be 1 to 64 letters, digits, `.`, `_` or `-`",
         )?;
-        require(!self.security.is_sasl(), "listeners.security", "SASL is not served so far")?;
+        if self.security.is_sasl() {
+            self.sasl.check(self.security.is_tls())?;
+        }
         require(self.tenant.is_none(), "listeners.tenant", "there is one tenant so far")?;
         require(
             self.security.is_tls() == self.tls.is_some(),

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use process::net::ReadHalf;
+use protocol::frame;
+use protocol::header::{self, RequestHeader};
 use protocol::limits::FRAME_BYTES_MAX_BEFORE_AUTHENTICATION;
-use protocol::{frame, header};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -48,8 +49,9 @@ pub(super) struct Reader {
     bytes: Budget,
     /// KiB of requests being read or answered in this process.
     memory: Budget,
-    /// While set, no request was read yet and this is when one must have been.
+    /// While set, this is when a request must have been read, and the client be known.
     first_request_by: Option<Instant>,
+    has_asked: bool,
 }
 
 /// A number of KiB to be shared out.
@@ -85,6 +87,7 @@ impl Reader {
             bytes: Budget::new(limits.bytes_in_flight.as_u64()),
             memory: core.request_memory.clone(),
             first_request_by: Some(Instant::now() + limits.first_request_timeout),
+            has_asked: false,
             limits,
         }
     }
@@ -100,20 +103,44 @@ impl Reader {
             let next = tokio::select! {
                 biased;
                 () = &mut draining => return Ok(Ended::ByDrain),
-                next = self.next() => next?,
+                next = self.next_unless_ended() => next?,
             };
-            let Some((Frame { mut bytes, of_connection, of_process }, request)) = next else {
+            let Some((Frame { bytes, of_connection, of_process }, request)) = next else {
                 return Ok(Ended::ByClient);
             };
-            let header = header::parse(&mut bytes)?;
-            let client = Arc::clone(&self.client);
-            let inbound = Inbound { header, body: bytes, client, received: Instant::now() };
+            let inbound = self.inbound(bytes)?;
             let answer = self.stack.ready().await?.call(inbound);
             let permits = Permits { _request: request, _bytes: of_connection, _memory: of_process };
             if pending.send(Pending { answer: Box::pin(answer), permits }).await.is_err() {
                 // The writer has ended, and says why.
                 return std::future::pending().await;
             }
+        }
+    }
+
+    fn inbound(&self, mut bytes: Bytes) -> Result<Inbound, Disconnect> {
+        let header = if self.stack.takes_bare_tokens() {
+            RequestHeader::of_bare_token()
+        } else {
+            header::parse(&mut bytes)?
+        };
+        let client = Arc::clone(&self.client);
+        Ok(Inbound { header, body: bytes, client, received: Instant::now() })
+    }
+
+    /// The next frame, unless the client's session ends before it is there.
+    async fn next_unless_ended(
+        &mut self,
+    ) -> Result<Option<(Frame, OwnedSemaphorePermit)>, Disconnect> {
+        // What the frame may be depends on what became of those before it.
+        self.stack.settled().await;
+        if self.has_asked && self.stack.is_known() {
+            self.first_request_by = None;
+        }
+        let end = self.stack.session_end();
+        tokio::select! {
+            why = end => Err(why),
+            next = self.next() => next,
         }
     }
 
@@ -139,7 +166,7 @@ impl Reader {
         let of_connection = self.bytes.take(total).await;
         let of_process = self.memory.take(total).await;
         self.fill(total).await?;
-        self.first_request_by = None;
+        self.has_asked = true;
         Ok(Some(Frame { bytes: self.cut(total), of_connection, of_process }))
     }
 
@@ -151,7 +178,12 @@ impl Reader {
             } else {
                 FRAME_BYTES_MAX_BEFORE_AUTHENTICATION
             };
-            if let Some(total) = frame::expected(&self.buffer, bytes_max)? {
+            let total = if self.stack.takes_bare_tokens() {
+                frame::expected_bare(&self.buffer, bytes_max)?
+            } else {
+                frame::expected(&self.buffer, bytes_max)?
+            };
+            if let Some(total) = total {
                 return Ok(Some(total));
             }
             let begun = !self.buffer.is_empty();

@@ -136,7 +136,8 @@ impl Ready {
     fn add(&mut self, (answer, permits): (Result<Reply, Disconnect>, Permits)) {
         self.permits.push(permits);
         match answer {
-            Ok(Reply { frame, mute, background }) => {
+            Ok(Reply { frame, mute, background, then }) => {
+                self.failure = then;
                 self.mute = self.mute.max(mute);
                 self.background |= background;
                 match frame {

@@ -21,6 +21,7 @@ mod pipelining;
 mod placement;
 mod produce;
 mod quotas;
+mod sasl;
 mod takeover;
 mod times;
 mod tls;

@@ -66,6 +66,8 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::IncrementalAlterConfigs => &configs::INCREMENTAL_ALTER_CONFIGS,
         ApiKey::ListConfigResources => &configs::LIST_CONFIG_RESOURCES,
 
+        ApiKey::SaslHandshake => &sasl::SASL_HANDSHAKE,
+        ApiKey::SaslAuthenticate => &sasl::SASL_AUTHENTICATE,
         ApiKey::DescribeUserScramCredentials => &sasl::DESCRIBE_USER_SCRAM_CREDENTIALS,
         ApiKey::AlterUserScramCredentials => &sasl::ALTER_USER_SCRAM_CREDENTIALS,
         ApiKey::DescribeClientQuotas => &quotas::DESCRIBE_CLIENT_QUOTAS,

@@ -28,7 +28,6 @@ A request for any of these closes the connection, as Kafka does for an API that 
 | API | Keys | Why |
 |---|---|---|
 | Produce before version 3, Fetch before version 4 | 0, 1 | message formats 0 and 1; Kafka 4.0 removed them (KIP-724) |
-| SASL | 17, 36 | not built yet |
 | Quotas, delegation tokens | 38–41, 48, 49 | not built yet |
 | Share groups, streams groups | 76–79, 88–92 | not built yet |
 | Client telemetry | 71, 72 | clients do without |

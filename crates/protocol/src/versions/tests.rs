@@ -22,6 +22,7 @@ macro_rules! ranges {
 #[test]
 fn served_versions_exist_in_both_directions() {
     let ranges = ranges! {
+        SaslHandshakeRequest SaslAuthenticateRequest
         ProduceRequest FetchRequest ListOffsetsRequest MetadataRequest OffsetCommitRequest
         OffsetFetchRequest FindCoordinatorRequest JoinGroupRequest HeartbeatRequest
         LeaveGroupRequest SyncGroupRequest DescribeGroupsRequest ListGroupsRequest

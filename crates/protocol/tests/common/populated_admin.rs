@@ -6,8 +6,9 @@ use protocol::messages::{
     CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest, DescribeClientQuotasRequest,
     DescribeLogDirsRequest, DescribeTopicPartitionsRequest, DescribeUserScramCredentialsRequest,
     ElectLeadersRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
-    ListPartitionReassignmentsRequest, alter_client_quotas_request as alter_quotas,
-    alter_configs_request as alter_configs, alter_partition_reassignments_request as reassign,
+    ListPartitionReassignmentsRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    alter_client_quotas_request as alter_quotas, alter_configs_request as alter_configs,
+    alter_partition_reassignments_request as reassign,
     alter_replica_log_dirs_request as alter_dirs, alter_user_scram_credentials_request as scram,
     create_acls_request as create_acls, delete_acls_request as delete_acls,
     describe_client_quotas_request as describe_quotas, describe_log_dirs_request as log_dirs,
@@ -40,11 +41,10 @@ pub(super) fn populated(api: ApiKey, version: i16) -> ClientRequest {
                 .into()
         }
         ApiKey::AlterClientQuotas => alter_client_quotas_request().into(),
-        ApiKey::DescribeUserScramCredentials => {
-            let user = describe_scram::UserName::default().with_name(text("alice"));
-            DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user])).into()
-        }
-        ApiKey::AlterUserScramCredentials => alter_user_scram_credentials_request().into(),
+        ApiKey::SaslHandshake
+        | ApiKey::SaslAuthenticate
+        | ApiKey::DescribeUserScramCredentials
+        | ApiKey::AlterUserScramCredentials => authentication(api),
         ApiKey::DescribeLogDirs => {
             let asked = log_dirs::DescribableLogDirTopic::default()
                 .with_topic(topic())
@@ -117,6 +117,24 @@ fn alter_client_quotas_request() -> AlterClientQuotasRequest {
         .with_entity(vec![part(None), part(Some(text("alice")))])
         .with_ops(vec![op]);
     AlterClientQuotasRequest::default().with_entries(vec![entry]).with_validate_only(true)
+}
+
+/// Of and about authentication.
+fn authentication(api: ApiKey) -> ClientRequest {
+    match api {
+        ApiKey::SaslHandshake => {
+            SaslHandshakeRequest::default().with_mechanism(text("SCRAM-SHA-256")).into()
+        }
+        ApiKey::SaslAuthenticate => SaslAuthenticateRequest::default()
+            .with_auth_bytes(bytes::Bytes::from_static(b"token"))
+            .into(),
+        ApiKey::DescribeUserScramCredentials => {
+            let user = describe_scram::UserName::default().with_name(text("alice"));
+            DescribeUserScramCredentialsRequest::default().with_users(Some(vec![user])).into()
+        }
+        ApiKey::AlterUserScramCredentials => alter_user_scram_credentials_request().into(),
+        other => unreachable!("{other:?} is not about authentication"),
+    }
 }
 
 fn alter_user_scram_credentials_request() -> AlterUserScramCredentialsRequest {

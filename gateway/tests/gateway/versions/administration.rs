@@ -5,7 +5,8 @@ use protocol::messages::{
     AlterReplicaLogDirsRequest, AlterUserScramCredentialsRequest, ApiKey, CreateAclsRequest,
     DeleteAclsRequest, DescribeAclsRequest, DescribeLogDirsRequest,
     DescribeUserScramCredentialsRequest, ElectLeadersRequest, ListConfigResourcesRequest,
-    ListPartitionReassignmentsRequest, create_acls_request, delete_acls_request,
+    ListPartitionReassignmentsRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    create_acls_request, delete_acls_request,
 };
 use protocol::versions::Api;
 
@@ -37,6 +38,15 @@ pub(super) async fn ask(client: &mut Client, api: &Api, version: i16) -> bool {
             let response = client.call(version, request).await;
             let orders = response.results[0].topics.iter().find(|t| t.name.as_str() == "orders");
             assert_eq!(orders.unwrap().partitions.len(), 2);
+        }
+        // There is nothing to authenticate on this listener.
+        ApiKey::SaslHandshake => {
+            let response = client.call(version, SaslHandshakeRequest::default()).await;
+            assert_eq!(response.error_code, 34);
+        }
+        ApiKey::SaslAuthenticate => {
+            let response = client.call(version, SaslAuthenticateRequest::default()).await;
+            assert_eq!(response.error_code, 34);
         }
         ApiKey::DescribeUserScramCredentials => {
             let request = DescribeUserScramCredentialsRequest::default();

@@ -3,6 +3,12 @@
 use crate::preflight::shape::Kind::{Array, Bytes, String};
 use crate::preflight::shape::{I8, I32, Shape, field};
 
+pub(super) const SASL_HANDSHAKE: Shape =
+    Shape { flexible_from: i16::MAX, fields: &[field("mechanism", String)] };
+
+pub(super) const SASL_AUTHENTICATE: Shape =
+    Shape { flexible_from: 2, fields: &[field("auth_bytes", Bytes)] };
+
 pub(super) const DESCRIBE_USER_SCRAM_CREDENTIALS: Shape =
     Shape { flexible_from: 0, fields: &[field("users", Array(&[field("name", String)]))] };
 

@@ -13,6 +13,7 @@ mod repair_manifest;
 mod roles;
 mod scrub;
 mod startup;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Rebuild(rebuild::RebuildArguments),
     /// Make a partition's lost or damaged manifest again from logs and compacted objects.
     RepairManifest(repair_manifest::RepairArguments),
+    /// Say who may log in, and with which password.
+    User(user::UserArguments),
     /// Read a whole bucket and report every broken promise; writes nothing.
     Scrub(scrub::ScrubArguments),
 }
@@ -91,6 +94,7 @@ impl Command {
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
+                Self::User(arguments) => user::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
             Ok(ExitCode::SUCCESS)

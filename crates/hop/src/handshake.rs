@@ -38,6 +38,8 @@ pub enum Role {
     Compactor = 5,
     /// Every role in one process.
     Dev = 6,
+    /// A command of whoever operates the cluster.
+    Operator = 7,
 }
 
 /// Why there is no connection.
@@ -163,6 +165,7 @@ impl Role {
             4 => Self::Control,
             5 => Self::Compactor,
             6 => Self::Dev,
+            7 => Self::Operator,
             role => return Err(HandshakeError::Role(role)),
         })
     }

@@ -212,8 +212,8 @@ mod tests {
     }
 
     fn found(history: &str) -> Vec<&'static str> {
-        let reads: Vec<&str> = history.lines().filter(|line| line.starts_with('r')).collect();
-        classes(history, &(reads.join("\n") + "\n"))
+        let reads = history.split_inclusive('\n').filter(|line| line.starts_with('r'));
+        classes(history, &reads.collect::<String>())
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod list;
 mod outcome;
 mod python;
 
-use judge::judge;
+use judge::{Run, judge};
 use list::AllowList;
 use outcome::{Outcome, outcomes};
 
@@ -141,7 +141,8 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let log = suite.log();
     let found = outcomes(&log);
     ensure!(!found.is_empty(), "no test ran:\n{log}");
-    let wrong = judge(&list, &found, options.only.is_some());
+    let run = Run { part: options.only.is_some(), faults: options.faults.is_some() };
+    let wrong = judge(&list, &found, run);
     for test in wrong.iter().filter_map(|wrong| wrong.failed.as_deref()) {
         eprintln!("--- {test} ---\n{}", outcome::tail_of(&log, test, TAIL_LINES));
     }

@@ -17,11 +17,23 @@ pub(super) struct Wrong {
     pub(super) failed: Option<String>,
 }
 
-/// Everything that is wrong with a run; `part` if only some of the suite's tests were asked for.
-pub(super) fn judge(list: &AllowList, found: &BTreeMap<String, Outcome>, part: bool) -> Vec<Wrong> {
+/// What kind of run is judged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    /// Only some of the suite's tests were asked for.
+    pub(super) part: bool,
+    /// Nodes were killed, partitions moved.
+    pub(super) faults: bool,
+}
+
+/// Everything that is wrong with a run.
+pub(super) fn judge(list: &AllowList, found: &BTreeMap<String, Outcome>, run: Run) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     for (test, outcome) in found {
         if *outcome == Outcome::Fail && a_subtest_failed(found, test) {
+            continue;
+        }
+        if *outcome == Outcome::Fail && run.faults && list.may_fail_under_faults(test) {
             continue;
         }
         let text = match (list.excuse(test), outcome) {
@@ -33,7 +45,7 @@ pub(super) fn judge(list: &AllowList, found: &BTreeMap<String, Outcome>, part: b
         let failed = (*outcome == Outcome::Fail).then(|| test.clone());
         wrong.push(Wrong { text, failed });
     }
-    let gone = list.excused().filter(|test| !part && !found.contains_key(*test));
+    let gone = list.excused().filter(|test| !run.part && !found.contains_key(*test));
     wrong.extend(gone.map(|test| Wrong {
         text: format!("{test} is on the list, and there is no such test"),
         failed: None,

@@ -1,12 +1,17 @@
 //! Every way in which a run and its list can differ.
 
-use super::{AllowList, judge};
+use super::{AllowList, Run, judge};
 use crate::compat::outcome::outcomes;
 
-const LIST: &str = "# a comment\n\nfail A/x: is not built\nskip B: needs SCRAM: not here\n";
+const LIST: &str = "# a comment\n\nfail A/x: is not built\nskip B: needs SCRAM: not here\n\
+                    faults E: is about seconds\n";
 
 /// What is wrong with a run of these events, as `ACTION TEST`.
 fn wrong(events: &[&str], part: bool) -> Vec<String> {
+    wrong_in(events, Run { part, faults: false })
+}
+
+fn wrong_in(events: &[&str], run: Run) -> Vec<String> {
     let log: String = events
         .iter()
         .map(|event| {
@@ -15,7 +20,7 @@ fn wrong(events: &[&str], part: bool) -> Vec<String> {
         })
         .collect();
     let list = AllowList::parse(LIST).expect("a list");
-    judge(&list, &outcomes(&log), part).into_iter().map(|wrong| wrong.text).collect()
+    judge(&list, &outcomes(&log), run).into_iter().map(|wrong| wrong.text).collect()
 }
 
 #[test]
@@ -28,6 +33,16 @@ fn a_run_as_the_list_says_is_good() {
 fn what_is_not_listed_must_pass() {
     let run = ["fail C", "skip D", "fail A/x", "fail A", "skip B"];
     assert_eq!(wrong(&run, false), ["C failed", "D was skipped"]);
+}
+
+#[test]
+fn a_test_may_fail_under_faults_if_it_is_listed_so_and_only_there() {
+    let faults = Run { part: true, faults: true };
+    for event in ["fail E", "pass E"] {
+        assert_eq!(wrong_in(&[event], faults), [""; 0], "{event}");
+    }
+    assert_eq!(wrong(&["fail E"], true), ["E failed"]);
+    assert_eq!(wrong_in(&["fail F"], faults), ["F failed"]);
 }
 
 #[test]
@@ -60,7 +75,7 @@ fn the_list_names_nothing_that_is_gone() {
 fn what_is_omitted_is_not_missed() {
     let list = AllowList::parse("omit A: never ends").expect("a list");
     assert_eq!(list.omitted(), ["A"]);
-    assert_eq!(judge(&list, &outcomes(""), false), []);
+    assert_eq!(judge(&list, &outcomes(""), Run::default()), []);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod repair_manifest;
 mod roles;
 mod scrub;
 mod startup;
+mod tenant;
 mod user;
 
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ enum Command {
     RepairManifest(repair_manifest::RepairArguments),
     /// Say who may log in, and with which password.
     User(user::UserArguments),
+    /// Make, change, delete and list tenants.
+    Tenant(tenant::TenantArguments),
     /// Read a whole bucket and report every broken promise; writes nothing.
     Scrub(scrub::ScrubArguments),
 }
@@ -95,6 +98,7 @@ impl Command {
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::User(arguments) => user::run(arguments).await?,
+                Self::Tenant(arguments) => tenant::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
             }
             Ok(ExitCode::SUCCESS)

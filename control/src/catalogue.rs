@@ -136,6 +136,13 @@ impl Catalogue {
         self.topics.values()
     }
 
+    /// Whether a tenant has no topic and no setting.
+    pub(crate) fn is_empty_of(&self, tenant: TenantId) -> bool {
+        let has_topics = self.topics.values().any(|topic| topic.tenant == tenant);
+        let kinds = SettingKind::ALL.into_iter();
+        !has_topics && kinds.map(|kind| self.settings(tenant, kind)).all(|of| of.entries.is_empty())
+    }
+
     /// A tenant's settings of one kind, to plan changes against.
     pub(crate) fn settings(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
         self.settings.of(tenant, kind)

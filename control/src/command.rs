@@ -7,8 +7,8 @@ use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::admin::{
-    Refusal, alter_client_quotas, alter_configs, alter_credentials, create_partitions,
-    create_topics, delete_topics, producer_ids,
+    Refusal, alter_client_quotas, alter_configs, alter_credentials, change_tenant,
+    create_partitions, create_topics, delete_topics, producer_ids,
 };
 
 /// One request and whoever waits for its answer.
@@ -107,6 +107,7 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         Request::IncrementalAlterConfigs(request) => {
             Response::IncrementalAlterConfigs(alter_configs::refuse_all(request, &refusal))
         }
+        Request::ChangeTenant(_) => Response::ChangeTenant(change_tenant::refuse(&refusal)),
         Request::AlterUserScramCredentials(request) => {
             Response::AlterUserScramCredentials(alter_credentials::refuse_all(request, &refusal))
         }

@@ -42,6 +42,7 @@ fn is_for_control(request: &Request) -> bool {
             | Request::CreatePartitions(_)
             | Request::IncrementalAlterConfigs(_)
             | Request::AlterUserScramCredentials(_)
+            | Request::ChangeTenant(_)
             | Request::AlterClientQuotas(_)
             | Request::AllocateProducerIds(_)
     )

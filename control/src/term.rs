@@ -183,6 +183,7 @@ impl Term {
             Request::CreatePartitions(_) => self.create_partitions(command).await,
             Request::IncrementalAlterConfigs(_) => self.alter_configs(command).await,
             Request::AlterUserScramCredentials(_) => self.alter_credentials(command).await,
+            Request::ChangeTenant(_) => self.change_tenant(command).await,
             Request::AlterClientQuotas(_) => self.alter_client_quotas(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
             _ => {

@@ -13,8 +13,8 @@ use protocol::{
 use super::{Ended, Term};
 use crate::{
     admin::{
-        Refusal, alter_client_quotas, alter_configs, alter_credentials, create_partitions,
-        create_topics, delete_topics,
+        Refusal, alter_client_quotas, alter_configs, alter_credentials, change_tenant,
+        create_partitions, create_topics, delete_topics,
         producer_ids::{self, Reservation},
     },
     command::{self, Command},
@@ -196,6 +196,24 @@ impl Term {
             }
         }
         command.answer(Response::AlterUserScramCredentials(response));
+        then
+    }
+
+    pub(super) async fn change_tenant(&mut self, mut command: Command) -> Result<(), Ended> {
+        let Request::ChangeTenant(request) = &command.request else {
+            unreachable!("dispatched by API")
+        };
+        let change_tenant::Plan { changes, mut response } =
+            change_tenant::plan(&self.catalogue, request);
+        let mut then = Ok(());
+        if !changes.is_empty() {
+            command.begun();
+            if let Err(doubt) = self.change_settings(changes).await {
+                response = change_tenant::refuse(&in_doubt());
+                then = doubt.then;
+            }
+        }
+        command.answer(Response::ChangeTenant(response));
         then
     }
 

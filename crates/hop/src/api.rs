@@ -36,12 +36,13 @@ use protocol::{
 use crate::{
     internal::{
         AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-        AllocateProducerIdsResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
-        ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
-        CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse,
-        EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+        AllocateProducerIdsResponse, ChangeTenantRequest, ChangeTenantResponse,
+        CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse,
+        ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse,
+        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
+        ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
         WriteTxnMarkersResponse,
     },
     wire::Wire,
@@ -265,6 +266,8 @@ apis! {
     CommitCompaction = 10_021 v 0: CommitCompactionRequest => CommitCompactionResponse,
     /// A compactor asks a node which partition is to be compacted by key.
     CleaningWork = 10_022 v 0: CleaningWorkRequest => CleaningWorkResponse,
+    /// An operator makes, changes or deletes a tenant; control only.
+    ChangeTenant = 10_050 v 0: ChangeTenantRequest => ChangeTenantResponse,
     /// A transaction coordinator ends transactions in a node's partitions.
     WriteTxnMarkers = 10_030 v 0: WriteTxnMarkersRequest => WriteTxnMarkersResponse,
     /// A partition's owner asks a transaction coordinator before the first batch.

@@ -1,12 +1,14 @@
 //! The messages that Kafka does not have: plans for cold reads, and what control and the
 //! nodes say to each other. Protobuf, so that a later release can add fields.
 
+mod tenants;
 mod transactions;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
+pub use self::tenants::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
 pub use self::transactions::{
     AddTxnPartitionsRequest, AddTxnPartitionsResponse, TxnMarker, TxnPartition,
     WriteTxnMarkersRequest, WriteTxnMarkersResponse,

@@ -32,12 +32,13 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-    AllocateProducerIdsResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
-    ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
-    CommitCompactionResponse, CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
-    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
-    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    AllocateProducerIdsResponse, ChangeTenantRequest, ChangeTenantResponse, CleaningWorkRequest,
+    CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
+    ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
+    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
+    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -112,6 +113,7 @@ macro_rules! protobuf {
 protobuf! {
     AddTxnPartitionsRequest AddTxnPartitionsResponse
     AllocateProducerIdsRequest AllocateProducerIdsResponse
+    ChangeTenantRequest ChangeTenantResponse
     CleaningWorkRequest CleaningWorkResponse
     ColdFetchRequest
     ColdSearchRequest ColdSearchResponse

@@ -8,6 +8,7 @@
 pub mod credential;
 pub mod group;
 pub mod quota;
+pub mod tenant;
 
 use std::{
     collections::{BTreeMap, HashMap},

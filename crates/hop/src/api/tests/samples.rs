@@ -16,11 +16,12 @@ use super::super::{Api, Request, Response};
 use crate::{
     client_version, expected_epoch,
     internal::{
-        Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, CleaningWorkRequest,
-        CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
-        ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactedRun,
-        CompactionOffer, CompactionWorkRequest, CompactionWorkResponse, FoundRecord, OpenPartition,
-        OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
+        Aborted, AllocateProducerIdsRequest, AllocateProducerIdsResponse, ChangeTenantRequest,
+        ChangeTenantResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
+        ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
+        CommitCompactionResponse, CompactedRun, CompactionOffer, CompactionWorkRequest,
+        CompactionWorkResponse, FoundRecord, OpenPartition, OpenPartitionsRequest,
+        OpenPartitionsResponse, PlanRequest, PlanResponse, TenantChange,
     },
 };
 
@@ -56,6 +57,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::CreatePartitions => topics::create_partitions(),
         Api::IncrementalAlterConfigs => topics::alter_configs(),
         Api::AlterUserScramCredentials => credentials::alter(),
+        Api::ChangeTenant => change_tenant(),
         Api::AlterClientQuotas => topics::alter_client_quotas(),
         Api::DescribeLogDirs => topics::describe_log_dirs(),
         Api::InitProducerId => topics::init_producer_id(),
@@ -283,6 +285,16 @@ fn group() -> GroupId {
 
 fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
+}
+
+fn change_tenant() -> (Request, Response) {
+    let request = ChangeTenantRequest {
+        name: "acme".to_owned(),
+        change: TenantChange::Create.into(),
+        hosts: vec!["acme.example".to_owned()],
+    };
+    let response = ChangeTenantResponse { error_code: 37, message: "taken".to_owned(), tenant: 2 };
+    (Request::ChangeTenant(request), Response::ChangeTenant(response))
 }
 
 fn compaction_work() -> (Request, Response) {

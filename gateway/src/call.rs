@@ -51,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) listener: Arc<ListenerConfig>,
     /// Whose client it is.
     pub(crate) tenant: TenantId,
+    /// The tenant's host name that it came by.
+    pub(crate) tenant_host: Option<String>,
     /// Whom its certificate names, if that is how the listener's clients are named.
     pub(crate) principal: Option<StrBytes>,
 }
@@ -121,6 +123,9 @@ pub(crate) enum Disconnect {
     /// No TLS with this client.
     #[error(transparent)]
     Tls(#[from] TlsRefusal),
+    /// The listener's tenant is not there.
+    #[error("the listener's tenant does not exist")]
+    NoTenant,
     /// Frame borders are lost.
     #[error(transparent)]
     Frame(#[from] protocol::frame::FrameError),
@@ -169,7 +174,14 @@ impl Client {
     /// A client of a plaintext listener.
     pub(crate) fn for_tests() -> Self {
         let (host, listener) = (StrBytes::default(), Arc::default());
-        Self { lane: 1, host, listener, tenant: TenantId::DEFAULT, principal: None }
+        Self {
+            lane: 1,
+            host,
+            listener,
+            tenant: TenantId::DEFAULT,
+            tenant_host: None,
+            principal: None,
+        }
     }
 }
 
@@ -180,6 +192,7 @@ impl Disconnect {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Tls(_) => "tls",
+            Self::NoTenant => "no_tenant",
             Self::Frame(_) => "frame",
             Self::Truncated => "truncated",
             Self::Protocol(_) => "protocol",

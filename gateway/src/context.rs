@@ -28,6 +28,7 @@ use crate::route::tides::Tides;
 use crate::route::tier::Policy;
 use crate::sasl::Sasl;
 use crate::takeover::Takeovers;
+use crate::tenants::Directory;
 use crate::upstream::Upstream;
 use crate::usage::Usage;
 
@@ -39,6 +40,7 @@ pub(crate) struct Core {
     /// The next connection's lane.
     pub(crate) lanes: AtomicU64,
     pub(crate) view: ClusterView,
+    pub(crate) directory: Directory,
     pub(crate) clock: Clock,
     pub(crate) drain: Drain,
     pub(crate) background: Background,
@@ -91,16 +93,16 @@ pub(crate) fn is_live((node, _): &Owner) -> bool {
 // === impl Core ===
 
 impl Core {
-    /// The gateways that have a listener of this name, by id. Always with this one, if it has it:
+    /// The gateways that have a listener of the name this client came by, by id. Always with this one, if it has it:
     /// whoever asks has reached it, whatever became of its registration.
-    pub(crate) fn brokers(&self, listener: &str) -> Vec<Broker> {
+    fn brokers(&self, client: &Client) -> Vec<Broker> {
         let mut gateways = self.view.gateways();
         let ours = self.advertised.broker_id;
         match gateways.binary_search_by_key(&ours, |gateway| gateway.broker_id) {
             Ok(at) => gateways[at] = self.advertised.clone(),
             Err(at) => gateways.insert(at, self.advertised.clone()),
         }
-        gateways.into_iter().filter_map(|gateway| Broker::new(gateway, listener)).collect()
+        gateways.into_iter().filter_map(|gateway| Broker::new(gateway, client)).collect()
     }
 
     /// The owner of a partition and the epoch of its assignment. `None` also while its incarnation
@@ -125,8 +127,11 @@ impl Core {
 
 impl Broker {
     /// `None` if the gateway has no listener of this name.
-    fn new(mut gateway: GatewayRecord, listener: &str) -> Option<Self> {
-        let endpoint = gateway.endpoints.remove(listener)?;
+    fn new(mut gateway: GatewayRecord, client: &Client) -> Option<Self> {
+        let mut endpoint = gateway.endpoints.remove(client.listener.name())?;
+        if let Some(host) = &client.tenant_host {
+            endpoint = endpoint.for_tenant(host);
+        }
         Some(Self { broker_id: gateway.broker_id, endpoint, zone: gateway.zone })
     }
 }
@@ -136,7 +141,7 @@ impl Broker {
 impl Context {
     /// The gateways as this client is told of them, by id.
     pub(crate) fn gateways(&self) -> Vec<Broker> {
-        self.core.brokers(self.client.listener.name())
+        self.core.brokers(&self.client)
     }
 
     pub(crate) fn tenant(&self) -> TenantId {

@@ -34,6 +34,7 @@ use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::takeover::{Follower, Takeovers};
+use crate::tenants::Directory;
 use crate::tls::{Tls, TlsError, TlsParts};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
@@ -199,6 +200,7 @@ fn core(
         traces: AtomicU64::new(seed),
         // Lane 0 is for requests that no client asked for.
         lanes: AtomicU64::new(1),
+        directory: Directory::new(deps.view.clone()),
         view: deps.view,
         clock: deps.clock,
         background: Background::new(deps.background, drain.clone()),
@@ -229,7 +231,8 @@ fn endpoint(listener: &ListenerConfig, bound: SocketAddr) -> Endpoint {
         None if bound.ip().is_unspecified() => "localhost".to_owned(),
         None => bind_host.trim_matches(['[', ']']).to_owned(),
     };
-    Endpoint { host, port: listener.advertised_port.unwrap_or_else(|| bound.port()) }
+    let tenant_host = listener.tenant_host.clone().unwrap_or_default();
+    Endpoint { host, port: listener.advertised_port.unwrap_or_else(|| bound.port()), tenant_host }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod registration;
 
 mod accept;
 mod connection;
+mod tenants;
 mod tls;
 
 mod call;

@@ -147,7 +147,11 @@ mod tests {
     fn record(port: u16) -> GatewayRecord {
         GatewayRecord {
             broker_id: BrokerId(3),
-            endpoints: [("A".to_owned(), Endpoint { host: "a".to_owned(), port })].into(),
+            endpoints: [(
+                "A".to_owned(),
+                Endpoint { host: "a".to_owned(), port, tenant_host: String::new() },
+            )]
+            .into(),
             zone: String::new(),
             address: String::new(),
         }

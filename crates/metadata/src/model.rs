@@ -119,6 +119,9 @@ pub struct Endpoint {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// The host that clients are told who came by a host name of their tenant, with `{host}` for
+    /// that name; empty for the name alone.
+    pub tenant_host: String,
 }
 
 /// A gateway, as clients reach it.
@@ -182,6 +185,17 @@ pub struct ProducerIdRecord {
 }
 
 // === impl Endpoint ===
+
+impl Endpoint {
+    /// The endpoint as clients know it who came by this host name of their tenant.
+    pub fn for_tenant(self, host: &str) -> Self {
+        let host = match self.tenant_host.as_str() {
+            "" => host.to_owned(),
+            template => template.replace("{host}", host),
+        };
+        Self { host, ..self }
+    }
+}
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,9 @@ use super::{ConfigError, require};
 use crate::sasl::SaslConfig;
 use crate::tls::Rules;
 
+/// What stands for a tenant's host name.
+const TENANT_HOST: &str = "{host}";
+
 /// A listener, and what clients are told about it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +27,10 @@ pub struct ListenerConfig {
     pub advertised_host: Option<String>,
     /// Port that clients are told to connect to. Default: the port that was bound.
     pub advertised_port: Option<u16>,
+    /// Host that clients are told to connect to who came by a host name of their tenant (SNI), with
+    /// `{host}` for that name, such as `gw-1.{host}`: one label before it at most, or they would
+    /// not be the tenant's when they come back. Default: `{host}`.
+    pub tenant_host: Option<String>,
     /// How bytes are protected and clients identified. Default: `plaintext`.
     pub security: Security,
     /// The tenant whose clients come this way, by name; over TLS a tenant's host name (SNI) says
@@ -149,7 +156,8 @@ impl ListenerConfig {
         if self.security.is_sasl() {
             self.sasl.check(self.security.is_tls())?;
         }
-        require(self.tenant.is_none(), "listeners.tenant", "there is one tenant so far")?;
+        let template = self.tenant_host.as_deref().unwrap_or(TENANT_HOST);
+        require(template.contains(TENANT_HOST), "listeners.tenant_host", "must contain `{host}`")?;
         require(
             self.security.is_tls() == self.tls.is_some(),
             "listeners.tls",
@@ -166,6 +174,7 @@ impl Default for ListenerConfig {
             bind: "127.0.0.1:9092".to_owned(),
             advertised_host: None,
             advertised_port: None,
+            tenant_host: None,
             security: Security::Plaintext,
             tenant: None,
             tls: None,
@@ -193,8 +202,6 @@ impl TlsConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let refuses = self.unknown_host == UnknownHost::Refuse;
-        require(!refuses, "listeners.tls.unknown_host", "no tenant has a host name so far")?;
         let asks = self.client_auth != ClientAuth::None;
         require(
             asks == self.client_ca.is_some(),

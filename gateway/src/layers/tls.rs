@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, Either, FutureExt};
 use protocol::StrBytes;
-use protocol::ids::TenantId;
 use tower::{Layer, Service};
 
 use crate::call::{Accepted, Client, Disconnect, Secured};
@@ -19,6 +18,7 @@ use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
 use crate::metrics;
+use crate::tenants::Found;
 use crate::tls::{self, Handshaken, TlsRefusal};
 
 /// A listener, as its connections meet it.
@@ -62,17 +62,13 @@ impl<S> Layer<S> for TlsLayer {
 // === impl Tls ===
 
 impl<S> Tls<S> {
-    fn client(
-        &self,
-        peer: SocketAddr,
-        tenant: TenantId,
-        principal: Option<StrBytes>,
-    ) -> Arc<Client> {
+    fn client(&self, peer: SocketAddr, found: Found, principal: Option<StrBytes>) -> Arc<Client> {
         let lane = self.core.lanes.fetch_add(1, Ordering::Relaxed);
         // As Kafka's tools show it: Java's rendering of an address.
         let host = format!("/{}", peer.ip().to_canonical()).into();
         let listener = Arc::clone(&self.door.config);
-        Arc::new(Client { lane, host, listener, tenant, principal })
+        let Found { tenant, host: tenant_host } = found;
+        Arc::new(Client { lane, host, listener, tenant, tenant_host, principal })
     }
 }
 
@@ -91,12 +87,18 @@ where
 
     fn call(&mut self, Accepted { stream, peer }: Accepted) -> Self::Future {
         let Some(tls) = self.door.tls.clone() else {
-            let client = self.client(peer, TenantId::DEFAULT, None);
-            return Either::Left(self.inner.call(Secured { stream, client }));
+            return match self.core.directory.find(&self.door.config, None) {
+                Some(found) => {
+                    let client = self.client(peer, found, None);
+                    Either::Left(self.inner.call(Secured { stream, client }))
+                }
+                None => Either::Right(refused(self.door.config.name().to_owned()).boxed()),
+            };
         };
         let mut this = self.clone();
         let connection = async move {
-            let handshake = tls.handshake(stream, |_| Some(TenantId::DEFAULT));
+            let tenant_of = |host: Option<&str>| this.core.directory.find(&this.door.config, host);
+            let handshake = tls.handshake(stream, tenant_of);
             // Its state is large, and gone before the connection begins.
             let handshaken = Box::pin(handshake).await;
             let secured = this.secured(peer, handshaken)?;
@@ -126,6 +128,13 @@ impl<S> Tls<S> {
             }
         }
     }
+}
+
+/// Closes a connection that is nobody's.
+async fn refused(listener: String) -> Result<(), Disconnect> {
+    metrics::disconnected(Disconnect::NoTenant.reason());
+    tracing::warn!(listener, "the listener's tenant does not exist");
+    Err(Disconnect::NoTenant)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use process::net::{self, Stream};
 use protocol::StrBytes;
-use protocol::ids::TenantId;
 use rustls::HandshakeKind;
 use rustls::server::Acceptor;
 use tokio::task::yield_now;
@@ -20,11 +19,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::Tls;
 use super::principal::{self, PrincipalError};
+use crate::tenants::Found;
 
 /// A connection whose bytes are encrypted.
 pub(crate) struct Handshaken {
     pub(crate) stream: Stream,
-    pub(crate) tenant: TenantId,
+    pub(crate) tenant: Found,
     /// Whom the client's certificate names, if it showed one and is to be named by it.
     pub(crate) principal: Option<StrBytes>,
     pub(crate) is_resumed: bool,
@@ -54,7 +54,7 @@ impl Tls {
     pub(crate) async fn handshake(
         &self,
         stream: Stream,
-        tenant_of: impl FnOnce(Option<&str>) -> Option<TenantId>,
+        tenant_of: impl FnOnce(Option<&str>) -> Option<Found>,
     ) -> Result<Handshaken, TlsRefusal> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let start = in_time(self.patience, hello).await?;

@@ -23,6 +23,7 @@ mod produce;
 mod quotas;
 mod sasl;
 mod takeover;
+mod tenants;
 mod times;
 mod tls;
 mod versions;

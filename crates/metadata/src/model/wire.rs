@@ -168,18 +168,21 @@ struct WireEndpoint {
     host: String,
     #[prost(uint32, tag = "2")]
     port: u32,
+    #[prost(string, tag = "3")]
+    tenant_host: String,
 }
 
 impl From<&Endpoint> for WireEndpoint {
     fn from(endpoint: &Endpoint) -> Self {
-        Self { host: endpoint.host.clone(), port: endpoint.port.into() }
+        let Endpoint { host, port, tenant_host } = endpoint.clone();
+        Self { host, port: port.into(), tenant_host }
     }
 }
 
 fn endpoints(wire: BTreeMap<String, WireEndpoint>) -> Result<BTreeMap<String, Endpoint>, String> {
-    let read = |(name, WireEndpoint { host, port })| {
+    let read = |(name, WireEndpoint { host, port, tenant_host })| {
         let port = u16::try_from(port).map_err(|_| "port".to_owned())?;
-        Ok((name, Endpoint { host, port }))
+        Ok((name, Endpoint { host, port, tenant_host }))
     };
     wire.into_iter().map(read).collect()
 }

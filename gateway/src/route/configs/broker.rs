@@ -44,8 +44,9 @@ fn of_gateway(context: &Context) -> Vec<Fact> {
     let limits = &config.limits;
     // The client's own only: others may be other tenants'.
     let name = context.client.listener.name();
-    let endpoint = context.core.advertised.endpoints.get(name);
-    let listener = endpoint.map(|at| format!("{name}://{at}")).unwrap_or_default();
+    let gateways = context.gateways();
+    let own = gateways.iter().find(|gateway| gateway.broker_id.0 == config.broker_id);
+    let listener = own.map(|own| format!("{name}://{}", own.endpoint)).unwrap_or_default();
     let facts = [
         ("advertised.listeners", List, listener),
         ("auto.create.topics.enable", Boolean, config.auto_create_topics.to_string()),

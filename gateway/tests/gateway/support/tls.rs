@@ -120,8 +120,17 @@ impl TlsClient {
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.connect_to(address, "localhost").await
+    }
+
+    /// Asks for a host by this name.
+    pub(crate) async fn connect_to(
+        &self,
+        address: SocketAddr,
+        host: &'static str,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
-        let host = ServerName::try_from("localhost").unwrap();
+        let host = ServerName::try_from(host).unwrap();
         TlsConnector::from(Arc::clone(&self.config)).connect(host, stream).await
     }
 }

@@ -45,8 +45,18 @@ fn every_record_reads_back() {
     reads_back(GatewayRecord {
         broker_id: BrokerId(0),
         endpoints: [
-            ("PLAINTEXT".to_owned(), Endpoint { host: "h".to_owned(), port: u16::MAX }),
-            ("SSL".to_owned(), Endpoint { host: "i".to_owned(), port: 1 }),
+            (
+                "PLAINTEXT".to_owned(),
+                Endpoint {
+                    host: "h".to_owned(),
+                    port: u16::MAX,
+                    tenant_host: "h.{host}".to_owned(),
+                },
+            ),
+            (
+                "SSL".to_owned(),
+                Endpoint { host: "i".to_owned(), port: 1, tenant_host: String::new() },
+            ),
         ]
         .into(),
         zone: "z".to_owned(),

@@ -3,6 +3,7 @@
 //! Each API has a `plan`: the record to commit, if anything is to change, and the answer, which
 //! is true once the record is committed. Codes and texts are Kafka's.
 
+pub(crate) mod acls;
 pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
 pub(crate) mod alter_credentials;

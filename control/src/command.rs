@@ -7,7 +7,7 @@ use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::admin::{
-    Refusal, alter_client_quotas, alter_configs, alter_credentials, change_tenant,
+    Refusal, acls, alter_client_quotas, alter_configs, alter_credentials, change_tenant,
     create_partitions, create_topics, delete_topics, producer_ids,
 };
 
@@ -113,6 +113,12 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         }
         Request::AlterClientQuotas(request) => {
             Response::AlterClientQuotas(alter_client_quotas::refuse_all(request, &refusal))
+        }
+        Request::CreateAcls(request) => {
+            Response::CreateAcls(acls::refuse_creations(request, &refusal))
+        }
+        Request::DeleteAcls(request) => {
+            Response::DeleteAcls(acls::refuse_deletions(request, &refusal))
         }
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.

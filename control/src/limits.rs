@@ -19,6 +19,10 @@ pub(crate) const CREDENTIALS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 /// Entities whose quotas one request may change. Each is some hundred bytes; Kafka's tools change one.
 pub(crate) const QUOTAS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 
+/// Access control entries that one request may create, and filters by which one may delete: each
+/// filter looks at every entry of the tenant.
+pub(crate) const ACLS_PER_REQUEST_MAX: usize = 1_000;
+
 /// Operations of one of our transactions: leaves room for the leader's compare and a few more
 /// below the store's limit.
 pub(crate) const OPS_PER_TXN: usize = 100;

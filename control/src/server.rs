@@ -44,6 +44,8 @@ fn is_for_control(request: &Request) -> bool {
             | Request::AlterUserScramCredentials(_)
             | Request::ChangeTenant(_)
             | Request::AlterClientQuotas(_)
+            | Request::CreateAcls(_)
+            | Request::DeleteAcls(_)
             | Request::AllocateProducerIds(_)
     )
 }

@@ -10,6 +10,7 @@
 //! everybody to see (R9), then its partitions get nodes, and when those serve it is answered.
 //! One command is carried out at a time, up to the waiting for nodes.
 
+mod acls;
 mod changes;
 
 use std::{sync::Arc, time::Duration};
@@ -185,6 +186,8 @@ impl Term {
             Request::AlterUserScramCredentials(_) => self.alter_credentials(command).await,
             Request::ChangeTenant(_) => self.change_tenant(command).await,
             Request::AlterClientQuotas(_) => self.alter_client_quotas(command).await,
+            Request::CreateAcls(_) => self.create_acls(command).await,
+            Request::DeleteAcls(_) => self.delete_acls(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
             _ => {
                 command.refuse(ErrorCode::InvalidRequest);

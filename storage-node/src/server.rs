@@ -11,13 +11,15 @@ use hop::internal::{
 };
 use hop::{Handler, HopRequest, Request, Response};
 use protocol::ErrorCode;
+use protocol::messages::create_acls_response::AclCreationResult;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use protocol::messages::{
-    CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    IncrementalAlterConfigsResponse,
+    CreateAclsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse,
+    DeleteTopicsResponse, IncrementalAlterConfigsResponse,
 };
 use tokio::sync::watch;
 
@@ -83,6 +85,8 @@ impl Handler for Server {
             | Request::DeleteTopics(_)
             | Request::CreatePartitions(_)
             | Request::IncrementalAlterConfigs(_)
+            | Request::CreateAcls(_)
+            | Request::DeleteAcls(_)
             | Request::ColdFetch(_)
             | Request::ColdSearch(_)
             | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
@@ -205,6 +209,16 @@ fn misrouted(request: &Request) -> Response {
             let response =
                 IncrementalAlterConfigsResponse::default().with_responses(results.collect());
             Response::IncrementalAlterConfigs(response)
+        }
+        Request::CreateAcls(request) => {
+            let result = AclCreationResult::default().with_error_code(not_controller);
+            let results = vec![result; request.creations.len()];
+            Response::CreateAcls(CreateAclsResponse::default().with_results(results))
+        }
+        Request::DeleteAcls(request) => {
+            let result = DeleteAclsFilterResult::default().with_error_code(not_controller);
+            let results = vec![result; request.filters.len()];
+            Response::DeleteAcls(DeleteAclsResponse::default().with_filter_results(results))
         }
         Request::AllocateProducerIds(_) => {
             let error_code = i32::from(not_controller);

@@ -1,5 +1,6 @@
 //! Control as the rest of the cluster sees it: requests in, metadata and OpenPartitions out.
 
+mod acls;
 mod balance;
 mod fronts;
 mod harness;

@@ -28,7 +28,7 @@ pub(super) struct Doubt {
 }
 
 /// What a change that may or may not happen is answered with.
-fn in_doubt() -> Refusal {
+pub(super) fn in_doubt() -> Refusal {
     let code = ErrorCode::RequestTimedOut;
     Refusal::new(code, command::message(code))
 }

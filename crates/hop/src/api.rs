@@ -14,21 +14,22 @@ use protocol::{
         AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
         AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
-        ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-        CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
-        DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
-        DescribeTransactionsRequest, DescribeTransactionsResponse, EndTxnRequest, EndTxnResponse,
-        FetchRequest, HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        ListTransactionsRequest, ListTransactionsResponse, OffsetCommitRequest,
-        OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
-        OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-        ProduceRequest, ProduceResponse, SyncGroupRequest, SyncGroupResponse,
-        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+        ConsumerGroupHeartbeatResponse, CreateAclsRequest, CreateAclsResponse,
+        CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+        CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteGroupsRequest,
+        DeleteGroupsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+        DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
+        DescribeProducersResponse, DescribeTransactionsRequest, DescribeTransactionsResponse,
+        EndTxnRequest, EndTxnResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
+        ListOffsetsResponse, ListTransactionsRequest, ListTransactionsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     },
     rope::{Rope, RopeMut},
 };
@@ -212,6 +213,10 @@ apis! {
     /// Commit a group's offsets in a transaction. The name field carries the topic id; what the
     /// client speaks is in [`crate::transaction_version`].
     TxnOffsetCommit = 28 v 5: TxnOffsetCommitRequest => TxnOffsetCommitResponse,
+    /// Create access control entries; control only.
+    CreateAcls = 30 v 3: CreateAclsRequest => CreateAclsResponse,
+    /// Delete access control entries; control only.
+    DeleteAcls = 31 v 3: DeleteAclsRequest => DeleteAclsResponse,
     /// How large partitions are. The name field carries the topic id.
     DescribeLogDirs = 35 v 4: DescribeLogDirsRequest => DescribeLogDirsResponse,
     /// Add partitions to topics; control only. By name.

@@ -11,21 +11,22 @@ use protocol::{
         AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
         AlterUserScramCredentialsResponse, ConsumerGroupDescribeRequest,
         ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
-        ConsumerGroupHeartbeatResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-        CreateTopicsRequest, CreateTopicsResponse, DeleteGroupsRequest, DeleteGroupsResponse,
-        DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
-        DescribeLogDirsResponse, DescribeProducersRequest, DescribeProducersResponse,
-        DescribeTransactionsRequest, DescribeTransactionsResponse, EndTxnRequest, EndTxnResponse,
-        FetchRequest, HeartbeatRequest, HeartbeatResponse, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse, InitProducerIdRequest, InitProducerIdResponse,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
-        ListTransactionsRequest, ListTransactionsResponse, OffsetCommitRequest,
-        OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
-        OffsetFetchResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-        ProduceRequest, ProduceResponse, SyncGroupRequest, SyncGroupResponse,
-        TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+        ConsumerGroupHeartbeatResponse, CreateAclsRequest, CreateAclsResponse,
+        CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+        CreateTopicsResponse, DeleteAclsRequest, DeleteAclsResponse, DeleteGroupsRequest,
+        DeleteGroupsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+        DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
+        DescribeProducersResponse, DescribeTransactionsRequest, DescribeTransactionsResponse,
+        EndTxnRequest, EndTxnResponse, FetchRequest, HeartbeatRequest, HeartbeatResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, InitProducerIdRequest,
+        InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+        LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest,
+        ListOffsetsResponse, ListTransactionsRequest, ListTransactionsResponse,
+        OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+        OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
+        SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     },
     rope::RopeMut,
 };
@@ -68,8 +69,10 @@ generated! {
     AddOffsetsToTxnRequest AddOffsetsToTxnResponse
     AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse
     AlterClientQuotasRequest AlterClientQuotasResponse
+    CreateAclsRequest CreateAclsResponse
     CreatePartitionsRequest CreatePartitionsResponse
     CreateTopicsRequest CreateTopicsResponse
+    DeleteAclsRequest DeleteAclsResponse
     DeleteGroupsRequest DeleteGroupsResponse
     DeleteRecordsRequest DeleteRecordsResponse
     DeleteTopicsRequest DeleteTopicsResponse

@@ -62,9 +62,14 @@ pub const SETTING_VALUE_BYTES_MAX: usize = 8 << 10;
 /// Longest name of a setting. In keys a byte takes three at worst.
 pub const SETTING_NAME_BYTES_MAX: usize = 600;
 
+/// Principal, host and resource name of one access control entry together, which with the codes are
+/// its setting's name. Names of topics are at most 249 bytes; a certificate's name takes the rest.
+pub const ACL_TEXT_BYTES_MAX: usize = 570;
+
 /// Settings of one tenant and kind. Every process holds all of them, and what is made of them is
 /// made anew after each change.
 pub const SETTINGS_PER_KIND_MAX: usize = 10_000;
 
+const _: () = assert!(ACL_TEXT_BYTES_MAX + 24 <= SETTING_NAME_BYTES_MAX, "codes and lengths");
 const _: () = assert!(100 * (SETTING_VALUE_BYTES_MAX + 3 * SETTING_NAME_BYTES_MAX) < TXN_BYTES_MAX);
 const _: () = assert!(TXN_BYTES_MAX < 3 << 19, "below etcd's 1.5 MiB request limit");

@@ -3,7 +3,7 @@
 //! Each value is one version byte and then a protobuf message, so that fields may be added
 //! without a new version and an incompatible change is refused instead of misread.
 
-mod wire;
+pub(crate) mod wire;
 
 use std::{collections::BTreeMap, fmt};
 

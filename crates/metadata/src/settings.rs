@@ -5,6 +5,7 @@
 //! them to the metadata log and copies them to the metadata store, where every process watches
 //! them; none of those looks inside. Another kind is a variant here and a record type.
 
+pub mod acl;
 pub mod credential;
 pub mod group;
 pub mod quota;

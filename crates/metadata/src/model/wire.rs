@@ -16,7 +16,8 @@ use super::{
 
 const VERSION: u8 = 1;
 
-/// Declares a record's message and both directions of the conversion.
+/// Declares a record's message and both directions of the conversion. Whoever uses it has [`open`],
+/// [`seal`] and the names of the types in scope.
 macro_rules! record {
     (
         $record:ident as $wire:ident { $($(#[$attribute:meta])+ $field:ident: $type:ty,)* }
@@ -44,6 +45,7 @@ macro_rules! record {
         }
     };
 }
+pub(crate) use record;
 
 record! {
     ClusterRecord as WireCluster {

@@ -25,6 +25,7 @@ use crate::{
     },
 };
 
+mod acls;
 mod consumer_groups;
 mod credentials;
 mod failover;
@@ -59,6 +60,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::AlterUserScramCredentials => credentials::alter(),
         Api::ChangeTenant => change_tenant(),
         Api::AlterClientQuotas => topics::alter_client_quotas(),
+        Api::CreateAcls => acls::create(),
+        Api::DeleteAcls => acls::delete(),
         Api::DescribeLogDirs => topics::describe_log_dirs(),
         Api::InitProducerId => topics::init_producer_id(),
         Api::Plan => plan(),

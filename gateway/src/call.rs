@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::catalogue::Catalogue;
 use crate::config::ListenerConfig;
-use crate::layers::authorisation::Grants;
+use crate::grants::Grants;
 use crate::tls::TlsRefusal;
 
 /// A socket as the listener accepted it.

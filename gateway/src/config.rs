@@ -3,6 +3,7 @@
 //! Durations and sizes are text (`"30s"`, `"64MiB"`), unknown keys are refused. [`Config::check`]
 //! refuses values that cannot work together and names the key.
 
+mod authorisation;
 mod listener;
 
 use std::collections::HashSet;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+pub use self::authorisation::{AuditConfig, AuthorisationConfig, TenantSuperUsers};
 pub use self::listener::{
     ClientAuth, ListenerConfig, PrincipalSource, Security, TlsConfig, TlsVersion, UnknownHost,
 };
@@ -52,6 +54,12 @@ pub struct Config {
     /// Fetch sessions and cold reads.
     #[serde(default)]
     pub fetch: FetchConfig,
+    /// Who may do what.
+    #[serde(default)]
+    pub authorisation: AuthorisationConfig,
+    /// What is kept of who did what.
+    #[serde(default)]
+    pub audit: AuditConfig,
 }
 
 /// Bounds on what clients may do to this process (R61, R62).
@@ -135,6 +143,8 @@ impl Config {
             produce_hold: default_produce_hold(),
             limits: LimitsConfig::default(),
             fetch: FetchConfig::default(),
+            authorisation: AuthorisationConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 
@@ -142,6 +152,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
         self.check_listeners()?;
+        self.authorisation.check()?;
         require(self.broker_id >= 0, "broker_id", "must not be negative")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(self.produce_hold <= PRODUCE_HOLD_MAX, "produce_hold", "must be at most 5s")?;

@@ -12,12 +12,14 @@ use process::{Clock, Drain};
 use protocol::StrBytes;
 use protocol::ids::{BrokerId, PartitionId, TenantId};
 
+use crate::audit::Audit;
+use crate::authoriser::Authorisers;
 use crate::background::Background;
 use crate::call::{Client, Identity};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::connection::Budget;
-use crate::layers::authorisation::Grants;
+use crate::grants::Grants;
 use crate::layers::quota::Quotas;
 use crate::limits::READER_TIMEOUT;
 use crate::rendezvous;
@@ -49,6 +51,9 @@ pub(crate) struct Core {
     pub(crate) quotas: Arc<dyn Quotas>,
     /// What listeners with SASL ask, by their names.
     pub(crate) sasl: HashMap<String, Arc<Sasl>>,
+    /// What is enforced; none if everything is granted to everybody.
+    pub(crate) authorisers: Option<Arc<Authorisers>>,
+    pub(crate) audit: Audit,
     /// Memory for requests under way (R61).
     pub(crate) request_memory: Budget,
     pub(crate) sessions: Sessions,

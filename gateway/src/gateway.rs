@@ -20,6 +20,8 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::audit::Audit;
+use crate::authoriser::{Authorisers, Rules};
 use crate::background::Background;
 use crate::config::{Config, ConfigError, ListenerConfig};
 use crate::connection::Budget;
@@ -182,6 +184,8 @@ fn core(
     let takeovers = Takeovers::new(config.produce_hold);
     let follower = Follower::new(takeovers.clone(), deps.view.clone(), deps.peers.clone());
     drop(drain.spawn("gateway takeovers", follower.run(drain.clone())));
+    let rules = Rules::of(&config.authorisation);
+    let authorisers = rules.map(|rules| Authorisers::new(rules, deps.view.clone()));
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
     let sasl = sasl::of_listeners(&config.listeners, &deps.view, &deps.clock, &drain)?;
@@ -191,6 +195,8 @@ fn core(
         upstream: Upstream::new(deps.peers, deps.view.clone()),
         takeovers,
         quotas: Arc::new(Unlimited),
+        authorisers: authorisers.map(Arc::new),
+        audit: Audit::start(&config.audit, &deps.clock, &drain),
         request_memory: Budget::new(config.limits.request_memory.as_u64()),
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),
         tides: Tides::default(),

@@ -2,7 +2,7 @@
 //!
 //! In: connections of Kafka clients, any version of any API in [`protocol::versions`].
 //! Out: hop calls to storage nodes, cold readers and control, and answers in request order.
-//! Never: data at rest (no object store, no disk), a second try of what must not happen twice
+//! Never: data at rest (no object store, no disk but for the audit log), a second try of what must not happen twice
 //! (R37), a look into a record batch.
 //!
 //! A request passes the modules in the order below: [`accept`] takes the socket, [`connection`]
@@ -24,7 +24,10 @@ mod connection;
 mod tenants;
 mod tls;
 
+mod audit;
+mod authoriser;
 mod call;
+mod grants;
 mod layers;
 mod sasl;
 mod stack;
@@ -42,8 +45,9 @@ mod lru;
 mod rendezvous;
 
 pub use config::{
-    ClientAuth, Config, ConfigError, FetchConfig, LimitsConfig, ListenerConfig, PrincipalSource,
-    Security, TlsConfig, TlsVersion, UnknownHost,
+    AuditConfig, AuthorisationConfig, ClientAuth, Config, ConfigError, FetchConfig, LimitsConfig,
+    ListenerConfig, PrincipalSource, Security, TenantSuperUsers, TlsConfig, TlsVersion,
+    UnknownHost,
 };
 pub use gateway::{Deps, Handle, RoleError, run, start};
 pub use registration::RegistrationError;

@@ -213,3 +213,23 @@ const _: () = assert!(
     "a cold read has time for every reader it may try"
 );
 const _: () = assert!(SESSION_GATEWAY_BITS < 31);
+
+/// Lines of the audit log that wait to be written; beyond that they are dropped. Some MiB at most,
+/// and more than a burst of ordinary denials.
+pub(crate) const AUDIT_LINES_QUEUED: usize = 4_096;
+
+/// What repeats within this time becomes one line of the audit log and a count.
+pub(crate) const AUDIT_WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines that one address gets in a window; the rest is counted.
+pub(crate) const AUDIT_LINES_PER_CLIENT: usize = 50;
+
+/// Addresses whose events are told apart in a window. With the bound above some 50 MiB at worst,
+/// which takes a thousand addresses that are all denied everything.
+pub(crate) const AUDIT_CLIENTS_PER_WINDOW: usize = 1_000;
+
+/// Characters of a client's text in the audit log (R66).
+pub(crate) const AUDIT_TEXT_CHARS_MAX: usize = 256;
+
+/// Parts of one request that the audit log tells one by one; the rest is counted.
+pub(crate) const AUDIT_PARTS_MAX: usize = 100;

@@ -41,6 +41,10 @@ const TLS_HANDSHAKES_TOTAL: &str = "gateway_tls_handshakes_total";
 const TLS_CERTIFICATE_EXPIRY_SECONDS: &str = "gateway_tls_certificate_expiry_seconds";
 /// Certificate files that changed, by whether what they hold is used.
 const TLS_RELOADS_TOTAL: &str = "gateway_tls_reloads_total";
+/// Operations that were asked for and denied, by API.
+const DENIED_TOTAL: &str = "gateway_denied_total";
+/// Lines of the audit log that were not written.
+const AUDIT_DROPPED_TOTAL: &str = "gateway_audit_dropped_total";
 
 /// Describes every metric, so that they show with unit and text.
 pub(crate) fn describe() {
@@ -61,6 +65,8 @@ pub(crate) fn describe() {
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
     describe_histogram!(PRODUCE_HELD_SECONDS, "time produces waited for a takeover");
+    describe_counter!(DENIED_TOTAL, "operations denied by access control lists, by API");
+    describe_counter!(AUDIT_DROPPED_TOTAL, "audit events that are not in the audit log");
 }
 
 /// Where fetched bytes came from.
@@ -138,7 +144,7 @@ pub(crate) fn reader_passed_over() {
 }
 
 /// The API's name as a label. `ApiKey` has a `Debug` form only, which is not `'static`.
-fn api_name(api: ApiKey) -> &'static str {
+pub(crate) fn api_name(api: ApiKey) -> &'static str {
     match api {
         ApiKey::Produce => "Produce",
         ApiKey::Fetch => "Fetch",
@@ -193,6 +199,14 @@ fn api_name(api: ApiKey) -> &'static str {
         ApiKey::ListTransactions => "ListTransactions",
         _ => "other",
     }
+}
+
+pub(crate) fn denied(api: &'static str) {
+    counter!(DENIED_TOTAL, "api" => api).increment(1);
+}
+
+pub(crate) fn audit_dropped(lines: u64) {
+    counter!(AUDIT_DROPPED_TOTAL).increment(lines);
 }
 
 pub(crate) fn node_given_up() {

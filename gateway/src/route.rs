@@ -15,11 +15,15 @@
 //!   describe, placement ───► answered here, from the view
 //! ```
 //!
+//! Before all of them, [`authorise`] asks whether the request may be made at all; what may be asked
+//! for in it, the routes find out part by part.
+//!
 //! What must keep its order is sent before [`Router::call`] returns; the future only waits (R45).
 
 pub(crate) mod acls;
 pub(crate) mod admin;
 pub(crate) mod api_versions;
+mod authorise;
 pub(crate) mod cold;
 pub(crate) mod configs;
 pub(crate) mod credentials;
@@ -53,6 +57,7 @@ use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
 use self::produce::order::Order;
+use crate::audit::Change;
 use crate::call::{Call, Disconnect, Scoped};
 use crate::context::{Context, Core};
 #[cfg(test)]
@@ -89,23 +94,11 @@ impl Router {
         };
         (context, request)
     }
-}
 
-impl Service<Scoped> for Router {
-    type Response = Option<ClientResponse>;
-    type Error = Disconnect;
-    type Future = Instrumented<Answer>;
-
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Disconnect>> {
-        self.order.poll_ready(cx).map(Ok)
-    }
-
-    fn call(&mut self, scoped: Scoped) -> Self::Future {
+    /// Sends the request on; what must keep its order has its place when this returns.
+    fn dispatch(&mut self, context: Context, request: ClientRequest) -> Answer {
         use ClientRequest as R;
-        let (context, request) = self.context(scoped);
-        let span = span(&context, &request);
-        let entered = span.clone().entered();
-        let answer = match request {
+        match request {
             R::Produce(request) => produce::handle(context, request, &mut self.order),
             R::Fetch(request) => answer(fetch::handle(context, request)),
             R::ListOffsets(request) => answer(offsets::list(context, request)),
@@ -167,8 +160,35 @@ impl Service<Scoped> for Router {
             | R::TxnOffsetCommit(_)
             | R::DescribeTransactions(_)
             | R::ListTransactions(_)) => transact(context, request),
-        };
+        }
+    }
+}
+
+impl Service<Scoped> for Router {
+    type Response = Option<ClientResponse>;
+    type Error = Disconnect;
+    type Future = Instrumented<Answer>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Disconnect>> {
+        self.order.poll_ready(cx).map(Ok)
+    }
+
+    fn call(&mut self, scoped: Scoped) -> Self::Future {
+        let (context, request) = self.context(scoped);
+        let span = span(&context, &request);
+        let entered = span.clone().entered();
+        if let Some(refusal) = authorise::refusal(&context, &request) {
+            drop(entered);
+            return async move { Ok(Some(refusal)) }.boxed().instrument(span);
+        }
+        let (audit, client) = (&self.core.audit, &context.client);
+        let change = Change::begin(audit, &context.identity, &client.host, &request);
+        let answer = self.dispatch(context, request);
         drop(entered);
+        let answer = match change {
+            Some(change) => told(change, answer),
+            None => answer,
+        };
         answer.instrument(span)
     }
 }
@@ -205,9 +225,9 @@ fn administer(context: Context, request: ClientRequest) -> Answer {
         R::AlterUserScramCredentials(request) => answer(credentials::alter(context, request)),
         R::DescribeClientQuotas(request) => answer(quotas::describe(context, request)),
         R::AlterClientQuotas(request) => answer(quotas::alter(context, request)),
-        R::DescribeAcls(_) => answer(std::future::ready(acls::describe())),
-        R::CreateAcls(request) => answer(std::future::ready(acls::create(&request))),
-        R::DeleteAcls(request) => answer(std::future::ready(acls::delete(&request))),
+        R::DescribeAcls(request) => answer(acls::describe(context, request)),
+        R::CreateAcls(request) => answer(acls::create(context, request)),
+        R::DeleteAcls(request) => answer(acls::delete(context, request)),
         other => unreachable!("{:?} has its own route", other.api()),
     }
 }
@@ -231,6 +251,18 @@ fn transact(context: Context, request: ClientRequest) -> Answer {
         R::ListTransactions(request) => answer(transactions::admin::list(context, request)),
         other => unreachable!("{:?} is not about transactions", other.api()),
     }
+}
+
+/// A change whose outcome goes into the audit log.
+fn told(change: Change, answer: Answer) -> Answer {
+    async move {
+        let answer = answer.await;
+        if let Ok(Some(response)) = &answer {
+            change.answered(response);
+        }
+        answer
+    }
+    .boxed()
 }
 
 /// For the routes that always answer.

@@ -53,7 +53,7 @@ pub(crate) fn requests(core: &Arc<Core>, client: &Arc<Client>) -> RequestStack {
         // Only paid-for bytes of somebody we know reach a decoder.
         .layer(DecodeLayer)
         // What is asked for is known only now.
-        .layer(AuthorisationLayer)
+        .layer(AuthorisationLayer::new(core.authorisers.clone(), core.audit.clone()))
         // From here on there is one tenant in the world.
         .layer(NamespaceLayer::new(core.view.clone()))
         .service(Router::new(Arc::clone(core)))

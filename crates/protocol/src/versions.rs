@@ -40,8 +40,8 @@ const fn api_advertised_from(advertised_min: i16, api: Api) -> Api {
     Api { advertised_min, ..api }
 }
 
-/// What Kafka without an authorizer answers.
-const NO_AUTHORIZER: &str = "SECURITY_DISABLED: there is no authorizer yet";
+/// As Kafka without an authorizer.
+const NO_AUTHORIZER: &str = "SECURITY_DISABLED unless `gateway.authorisation.enabled`";
 
 /// Everything we serve, in the order of the keys. An API is here only once it works.
 pub const APIS: &[Api] = &[

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use hop::Call;
-use protocol::ErrorCode;
+use metadata::settings::acl::AclOperation;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::create_topics_response::CreatableTopicResult;
@@ -19,17 +19,65 @@ use protocol::messages::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     TopicName,
 };
+use protocol::{ErrorCode, StrBytes};
 use tokio::time::timeout;
 
 pub(super) use self::deletion::delete_topics;
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::errors;
+use crate::grants::Grants;
 use crate::limits::{ADMIN_TIMEOUT, VIEW_PATIENCE};
 
 pub(super) async fn create_topics(
     context: Context,
-    request: CreateTopicsRequest,
+    mut request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
+    let refused = refuse_creations(&context.grants, &mut request.topics);
+    let mut answer = match request.topics.is_empty() && !refused.is_empty() {
+        true => CreateTopicsResponse::default(),
+        false => create_allowed(&context, request).await,
+    };
+    for topic in &mut answer.topics {
+        hide_configs(&context.grants, topic);
+    }
+    answer.topics.extend(refused);
+    answer
+}
+
+/// Takes the topics out that may not be created, and answers them.
+fn refuse_creations(
+    grants: &Grants,
+    topics: &mut Vec<CreatableTopic>,
+) -> Vec<CreatableTopicResult> {
+    if grants.may(AclOperation::Create, Resource::CLUSTER) {
+        return Vec::new();
+    }
+    let refused = topics
+        .extract_if(.., |topic| !grants.allows(AclOperation::Create, Resource::topic(&topic.name)));
+    let refused = refused.map(|topic| {
+        CreatableTopicResult::default()
+            .with_name(topic.name)
+            .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+            .with_error_message(Some(StrBytes::from_static_str("Authorization failed.")))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+    });
+    refused.collect()
+}
+
+/// Who may create a topic need not see its configs (KIP-525).
+fn hide_configs(grants: &Grants, topic: &mut CreatableTopicResult) {
+    let shown = || grants.may(AclOperation::DescribeConfigs, Resource::topic(&topic.name));
+    if topic.error_code == 0 && !shown() {
+        topic.topic_config_error_code = ErrorCode::TopicAuthorizationFailed.code();
+        topic.num_partitions = -1;
+        topic.replication_factor = -1;
+        topic.configs = None;
+    }
+}
+
+async fn create_allowed(context: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let validate_only = request.validate_only;
     let timeout_ms = request.timeout_ms;
@@ -37,7 +85,7 @@ pub(super) async fn create_topics(
         let mut topics = answer.topics.iter();
         topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
     };
-    let answer = match ask_control(&context, timeout_ms, request, refused).await {
+    let answer = match ask_control(context, timeout_ms, request, refused).await {
         Ok(answer) => answer,
         Err(error) => {
             let failed = names.into_iter().map(|name| {
@@ -49,7 +97,7 @@ pub(super) async fn create_topics(
     if !validate_only {
         let created = answer.topics.iter().filter(|topic| topic.error_code == 0);
         let created: Vec<_> = created.map(|topic| topic.name.clone()).collect();
-        shows(&context, || created.iter().all(|name| is_served(&context, name))).await;
+        shows(context, || created.iter().all(|name| is_served(context, name))).await;
     }
     answer
 }
@@ -91,6 +139,29 @@ pub(super) async fn create_with_defaults(
 
 pub(super) async fn create_partitions(
     context: Context,
+    mut request: CreatePartitionsRequest,
+) -> CreatePartitionsResponse {
+    let grants = &context.grants;
+    let refused = request
+        .topics
+        .extract_if(.., |topic| !grants.allows(AclOperation::Alter, Resource::topic(&topic.name)));
+    let refused: Vec<_> = refused
+        .map(|topic| {
+            CreatePartitionsTopicResult::default()
+                .with_name(topic.name)
+                .with_error_code(ErrorCode::TopicAuthorizationFailed.code())
+        })
+        .collect();
+    let mut answer = match request.topics.is_empty() && !refused.is_empty() {
+        true => CreatePartitionsResponse::default(),
+        false => grow_allowed(&context, request).await,
+    };
+    answer.results.extend(refused);
+    answer
+}
+
+async fn grow_allowed(
+    context: &Context,
     request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
     let asked: Vec<_> =
@@ -100,7 +171,7 @@ pub(super) async fn create_partitions(
         let mut topics = answer.results.iter();
         topics.any(|topic| topic.error_code == ErrorCode::NotController.code())
     };
-    let answer = match ask_control(&context, timeout_ms, request, refused).await {
+    let answer = match ask_control(context, timeout_ms, request, refused).await {
         Ok(answer) => answer,
         Err(error) => {
             let failed = asked.into_iter().map(|(name, _)| {
@@ -114,7 +185,7 @@ pub(super) async fn create_partitions(
             answer.results.iter().any(|topic| topic.name == *name && topic.error_code == 0)
         };
         let grown: Vec<_> = asked.iter().filter(|(name, _)| grown(name)).collect();
-        shows(&context, || {
+        shows(context, || {
             grown.iter().all(|(name, count)| {
                 let topic = context.catalogue.by_name(name);
                 topic.is_none_or(|topic| topic.partitions() >= *count)

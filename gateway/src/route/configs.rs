@@ -11,6 +11,7 @@ mod group;
 mod topic;
 
 use metadata::settings::SettingKind;
+use metadata::settings::acl::AclOperation;
 use metadata::topic_config::ConfigKind;
 use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::describe_configs_response::{
@@ -24,6 +25,7 @@ use protocol::messages::{
 use protocol::{ErrorCode, StrBytes};
 
 use super::metadata::is_legal_name;
+use crate::authoriser::Resource;
 use crate::context::Context;
 
 /// Kafka's `ConfigResource.Type`.
@@ -97,6 +99,7 @@ fn configs_of(
     detail: Detail,
 ) -> Result<Vec<DescribeConfigsResourceResult>, (ErrorCode, String)> {
     let name = resource.resource_name.as_str();
+    authorise(context, AclOperation::DescribeConfigs, resource.resource_type, name)?;
     match resource.resource_type {
         resource::TOPIC => match context.catalogue.by_name(name) {
             Some(topic) => Ok(topic::configs(&topic, detail)),
@@ -117,6 +120,23 @@ fn configs_of(
         resource::GROUP => Ok(group::configs(context, name, detail)),
         other => Err((ErrorCode::InvalidRequest, unsupported(other))),
     }
+}
+
+/// Refuses what may not be done to the configs of a resource.
+fn authorise(
+    context: &Context,
+    operation: AclOperation,
+    resource_type: i8,
+    name: &str,
+) -> Result<(), (ErrorCode, String)> {
+    let asked = match resource_type {
+        resource::TOPIC => Resource::topic(name),
+        resource::GROUP => Resource::group(name),
+        // Brokers and their loggers, what clients report, and what there is not.
+        _ => Resource::CLUSTER,
+    };
+    let allowed = context.grants.require(operation, asked);
+    allowed.map_err(|error| (error, "Authorization failed.".to_owned()))
 }
 
 /// Answers ListConfigResources: what DescribeConfigs knows (KIP-1142).

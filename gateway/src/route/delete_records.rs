@@ -3,6 +3,7 @@
 //! Asking twice is harmless: a log start only moves up, and an offset below it is answered with
 //! where it is.
 
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use protocol::messages::delete_records_response::{
@@ -11,7 +12,9 @@ use protocol::messages::delete_records_response::{
 use protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 
 use super::spread::{self, PerPartition};
+use crate::authoriser::Resource;
 use crate::context::Context;
+use crate::grants::Grants;
 
 /// Kafka's answer where there is no low watermark.
 const NO_LOW_WATERMARK: i64 = -1;
@@ -39,6 +42,10 @@ impl PerPartition for Deletion {
     type Question = DeleteRecordsPartition;
     type Answer = DeleteRecordsPartitionResult;
     type Message = DeleteRecordsRequest;
+
+    fn may_ask(&self, grants: &Grants, topic: &str) -> bool {
+        grants.allows(AclOperation::Delete, Resource::topic(topic))
+    }
 
     fn refuse(&self, _question: &DeleteRecordsPartition) -> Option<ErrorCode> {
         None

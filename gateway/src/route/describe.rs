@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use metadata::settings::acl::AclOperation;
 use protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
@@ -13,11 +14,14 @@ use protocol::messages::{
 use protocol::{ErrorCode, StrBytes};
 
 use super::metadata::{Shown, cluster_id, controller, is_legal_name, rack};
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::DESCRIBED_PARTITIONS_MAX;
 
 /// `endpoint_type` of brokers; the other is controllers, which clients cannot reach.
 const BROKERS: i8 = 1;
+
+const DESCRIBE: AclOperation = AclOperation::Describe;
 
 pub(super) fn cluster(
     context: &Context,
@@ -58,7 +62,10 @@ pub(super) async fn topic_partitions(
 ) -> DescribeTopicPartitionsResponse {
     let everything = request.topics.is_empty();
     let asked: BTreeSet<_> = if everything {
-        context.catalogue.all().iter().map(|topic| name_of(topic.name())).collect()
+        let all = context.catalogue.all();
+        let seen =
+            all.iter().filter(|topic| context.grants.may(DESCRIBE, Resource::topic(topic.name())));
+        seen.map(|topic| name_of(topic.name())).collect()
     } else {
         request.topics.iter().map(|topic| topic.name.clone()).collect()
     };
@@ -70,7 +77,13 @@ pub(super) async fn topic_partitions(
     if is_elsewhere || index < 0 {
         return refused(asked, ErrorCode::InvalidRequest);
     }
-    if asked.iter().any(|name| context.catalogue.by_name(name).is_none()) {
+    let hidden: BTreeSet<_> = asked
+        .iter()
+        .filter(|name| !everything && !context.grants.allows(DESCRIBE, Resource::topic(name)))
+        .cloned()
+        .collect();
+    let mut visible = asked.difference(&hidden);
+    if visible.any(|name| context.catalogue.by_name(name).is_none()) {
         // A failure leaves the topics unknown, which is retried by clients.
         drop(context.catalogue.refresh().await);
     }
@@ -78,13 +91,17 @@ pub(super) async fn topic_partitions(
     let shown = Shown { gateways: &gateways };
     let room = request.response_partition_limit.clamp(1, DESCRIBED_PARTITIONS_MAX);
     let mut page = Page { context: &context, shown, topics: Vec::new(), room, next: None };
-    for name in asked.iter().filter(|name| **name >= from) {
+    for name in asked.difference(&hidden).filter(|name| **name >= from) {
         let first = if *name == from { index } else { 0 };
         if !page.add(name, first, everything) {
             break;
         }
     }
-    DescribeTopicPartitionsResponse::default().with_topics(page.topics).with_next_cursor(page.next)
+    let Page { mut topics, next, .. } = page;
+    let hidden = hidden.into_iter().filter(|name| *name >= from);
+    let code = ErrorCode::TopicAuthorizationFailed.code();
+    topics.extend(hidden.map(|name| missing(name).with_error_code(code)));
+    DescribeTopicPartitionsResponse::default().with_topics(topics).with_next_cursor(next)
 }
 
 /// One answer, as far as there is room in it.
@@ -122,7 +139,7 @@ impl Page<'_> {
             .with_topic_id(topic.id().0)
             .with_is_internal(topic.record.internal)
             .with_partitions(partitions)
-            .with_topic_authorized_operations(self.context.grants.topic_operations());
+            .with_topic_authorized_operations(self.context.grants.topic_operations(topic.name()));
         self.topics.push(answer);
         if end < topic.partitions() {
             self.next = Some(cursor(name, end));

@@ -1,12 +1,15 @@
 //! DescribeProducers: each partition's owner says what it knows of its producers (KIP-664).
 
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::describe_producers_request::TopicRequest;
 use protocol::messages::describe_producers_response::{PartitionResponse, TopicResponse};
 use protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, TopicName};
 
 use super::spread::{self, PerPartition};
+use crate::authoriser::Resource;
 use crate::context::Context;
+use crate::grants::Grants;
 
 /// Answers DescribeProducers.
 pub(super) async fn handle(
@@ -28,6 +31,10 @@ impl PerPartition for Producers {
     type Question = i32;
     type Answer = PartitionResponse;
     type Message = DescribeProducersRequest;
+
+    fn may_ask(&self, grants: &Grants, topic: &str) -> bool {
+        grants.allows(AclOperation::Read, Resource::topic(topic))
+    }
 
     fn refuse(&self, _question: &i32) -> Option<ErrorCode> {
         None

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::Topic;
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::fetch::FetchResponse;
 use protocol::messages::FetchRequest;
@@ -25,6 +26,7 @@ use protocol::messages::FetchRequest;
 use self::gather::{Gather, Gathered};
 use self::part::{Part, Place};
 use super::sessions::{self, Asked, TopicKey};
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::FETCH_WAIT_MAX;
 
@@ -65,9 +67,15 @@ pub(super) fn handle(
 
 /// Where a partition is, or why it cannot be fetched.
 fn resolve(context: &Context, asked: &Asked) -> Result<Place, ErrorCode> {
+    let may_read = |name: &str| context.grants.require(AclOperation::Read, Resource::topic(name));
     let topic: Arc<Topic> = match &asked.topic {
-        TopicKey::Id(id) => context.catalogue.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?,
+        TopicKey::Id(id) => {
+            let topic = context.catalogue.by_id(*id).ok_or(ErrorCode::UnknownTopicId)?;
+            may_read(topic.name())?;
+            topic
+        }
         TopicKey::Name(name) => {
+            may_read(name)?;
             context.catalogue.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?
         }
     };

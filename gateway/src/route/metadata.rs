@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use metadata::Topic;
+use metadata::settings::acl::AclOperation;
 use protocol::ids::{PartitionId, TopicId};
 use protocol::limits::TOPIC_NAME_BYTES_MAX;
 use protocol::messages::metadata_request::MetadataRequestTopic;
@@ -22,7 +23,9 @@ use protocol::{ErrorCode, StrBytes};
 use uuid::Uuid;
 
 use super::admin;
+use crate::authoriser::Resource;
 use crate::context::{Broker, Context};
+use crate::grants::Grants;
 use crate::{errors, rendezvous};
 
 /// First version in which a request may keep us from creating topics; before, asking creates.
@@ -36,16 +39,16 @@ pub(super) async fn handle(context: Context, request: MetadataRequest) -> Metada
     let gateways = context.gateways();
     let answer = Answer {
         shown: Shown { gateways: &gateways },
-        operations: if request.include_topic_authorized_operations {
-            context.grants.topic_operations()
-        } else {
-            NOT_ASKED
-        },
+        grants: &context.grants,
+        with_operations: request.include_topic_authorized_operations,
     };
     let topics = match asked(&context, &request) {
         None => {
             let all = context.catalogue.all();
-            all.iter().map(|topic| answer.topic(topic)).collect()
+            let seen = all.iter().filter(|topic| {
+                context.grants.may(AclOperation::Describe, Resource::topic(topic.name()))
+            });
+            seen.map(|topic| answer.topic(topic)).collect()
         }
         Some(asked) => {
             let may_create =
@@ -109,13 +112,14 @@ fn asked(context: &Context, request: &MetadataRequest) -> Option<Vec<Asked>> {
 /// Finds topics; looks again if some are not known here; creates those that may be created.
 async fn find(context: &Context, asked: Vec<Asked>, may_create: bool) -> Vec<Found> {
     let mut found: Vec<_> = asked.into_iter().map(|asked| look_up(context, asked)).collect();
-    if found.iter().all(|found| found.topic.is_ok()) {
+    if found.iter().all(|found| found.topic.is_ok() || found.is_hidden()) {
         return found;
     }
     if let Err(error) = context.catalogue.refresh().await {
         // The store is away: topics that we know are served, others may or may not exist.
         let code = errors::of_lookup(&error);
-        found.iter_mut().filter(|found| found.topic.is_err()).for_each(|f| f.topic = Err(code));
+        let open = found.iter_mut().filter(|found| found.topic.is_err() && !found.is_hidden());
+        open.for_each(|found| found.topic = Err(code));
         return found;
     }
     found = found.into_iter().map(|found| look_up(context, found.asked)).collect();
@@ -125,21 +129,40 @@ async fn find(context: &Context, asked: Vec<Asked>, may_create: bool) -> Vec<Fou
     found
 }
 
+/// Finds one topic. Whether one exists that the client may not see, its name does not tell; its id
+/// does, as in Kafka: nobody comes upon an id by chance.
 fn look_up(context: &Context, asked: Asked) -> Found {
+    let visible =
+        |name: &str| context.grants.require(AclOperation::Describe, Resource::topic(name));
     let topic = match &asked {
-        Asked::Id(id) => context.catalogue.by_id(*id).ok_or(ErrorCode::UnknownTopicId),
-        Asked::Name(name) => context.catalogue.by_name(name).ok_or_else(|| {
-            if is_legal_name(name) {
-                ErrorCode::UnknownTopicOrPartition
-            } else {
-                ErrorCode::InvalidTopicException
-            }
+        Asked::Id(id) => {
+            let topic = context.catalogue.by_id(*id).ok_or(ErrorCode::UnknownTopicId);
+            topic.and_then(|topic| visible(topic.name()).map(|()| topic))
+        }
+        Asked::Name(name) => visible(name).and_then(|()| {
+            context.catalogue.by_name(name).ok_or_else(|| {
+                if is_legal_name(name) {
+                    ErrorCode::UnknownTopicOrPartition
+                } else {
+                    ErrorCode::InvalidTopicException
+                }
+            })
         }),
     };
     Found { asked, topic }
 }
 
 async fn create_missing(context: &Context, found: &mut [Found]) {
+    let may_create_all = context.grants.may(AclOperation::Create, Resource::CLUSTER);
+    for found in found.iter_mut().filter(|_| !may_create_all) {
+        if let (Asked::Name(name), Err(ErrorCode::UnknownTopicOrPartition)) =
+            (&found.asked, &found.topic)
+            && let Err(refused) =
+                context.grants.require(AclOperation::Create, Resource::topic(name))
+        {
+            found.topic = Err(refused);
+        }
+    }
     let missing = |found: &Found| match (&found.asked, &found.topic) {
         (Asked::Name(name), Err(ErrorCode::UnknownTopicOrPartition)) => Some(name.clone()),
         _ => None,
@@ -166,7 +189,17 @@ pub(super) struct Shown<'a> {
 /// What all topics of one answer share.
 struct Answer<'a> {
     shown: Shown<'a>,
-    operations: i32,
+    grants: &'a Grants,
+    with_operations: bool,
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Whether the client may not see it, so that looking again is of no use.
+    fn is_hidden(&self) -> bool {
+        matches!(self.topic, Err(ErrorCode::TopicAuthorizationFailed))
+    }
 }
 
 // === impl Shown ===
@@ -218,12 +251,16 @@ impl Answer<'_> {
     fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
         let partitions = (0..topic.partitions()).map(|index| self.shown.partition(topic, index));
         let name = StrBytes::from_string(topic.name().to_owned());
+        let operations = match self.with_operations {
+            true => self.grants.topic_operations(topic.name()),
+            false => NOT_ASKED,
+        };
         MetadataResponseTopic::default()
             .with_name(Some(TopicName(name)))
             .with_topic_id(topic.id().0)
             .with_is_internal(topic.record.internal)
             .with_partitions(partitions.collect())
-            .with_topic_authorized_operations(self.operations)
+            .with_topic_authorized_operations(operations)
     }
 }
 

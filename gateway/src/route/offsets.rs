@@ -5,6 +5,7 @@
 
 mod times;
 
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::list_offsets_response::{
@@ -22,7 +23,9 @@ use protocol::messages::{
 };
 
 use super::spread::{self, PerPartition};
+use crate::authoriser::Resource;
 use crate::context::Context;
+use crate::grants::Grants;
 
 /// A client, not a replica, whatever it says it is (R58).
 const CONSUMER: BrokerId = BrokerId(-1);
@@ -71,6 +74,10 @@ impl PerPartition for OffsetOfTime {
     type Question = ListOffsetsPartition;
     type Answer = ListOffsetsPartitionResponse;
     type Message = ListOffsetsRequest;
+
+    fn may_ask(&self, grants: &Grants, topic: &str) -> bool {
+        grants.allows(AclOperation::Describe, Resource::topic(topic))
+    }
 
     fn refuse(&self, question: &ListOffsetsPartition) -> Option<ErrorCode> {
         let time = question.timestamp;
@@ -122,6 +129,12 @@ impl PerPartition for EndOfEpoch {
     type Question = OffsetForLeaderPartition;
     type Answer = EpochEndOffset;
     type Message = OffsetForLeaderEpochRequest;
+
+    fn may_ask(&self, grants: &Grants, topic: &str) -> bool {
+        // Followers asked first, consumers since KIP-320.
+        grants.may(AclOperation::ClusterAction, Resource::CLUSTER)
+            || grants.allows(AclOperation::Describe, Resource::topic(topic))
+    }
 
     fn refuse(&self, _question: &OffsetForLeaderPartition) -> Option<ErrorCode> {
         None

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, join_all, ready};
 use hop::HopError;
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use protocol::messages::{ProduceRequest, ProduceResponse};
@@ -26,6 +27,7 @@ use protocol::messages::{ProduceRequest, ProduceResponse};
 use self::order::{Order, UnderWay};
 use self::split::{Share, Slots, Split};
 use super::Answer;
+use crate::authoriser::Resource;
 use crate::call::Disconnect;
 use crate::context::Context;
 use crate::errors;
@@ -39,7 +41,7 @@ const TOPIC_ID_FROM: i16 = 13;
 pub(super) fn handle(context: Context, request: ProduceRequest, order: &mut Order) -> Answer {
     metrics::produced(record_bytes(&request));
     let acks = request.acks;
-    if let Some(error) = refused(&request) {
+    if let Some(error) = refused(&context, &request) {
         return ready(finish(acks, refuse_all(request, error))).boxed();
     }
     let split = Split::new(&context, request);
@@ -72,8 +74,12 @@ async fn complete(context: &Context, mut split: Split) -> Split {
 }
 
 /// What is wrong with the request as a whole.
-fn refused(request: &ProduceRequest) -> Option<ErrorCode> {
-    (!matches!(request.acks, -1..=1)).then_some(ErrorCode::InvalidRequiredAcks)
+fn refused(context: &Context, request: &ProduceRequest) -> Option<ErrorCode> {
+    if !matches!(request.acks, -1..=1) {
+        return Some(ErrorCode::InvalidRequiredAcks);
+    }
+    let id = request.transactional_id.as_deref()?;
+    context.grants.require(AclOperation::Write, Resource::transactional_id(id)).err()
 }
 
 /// Sends every owner its share. All are in their lanes when this returns.

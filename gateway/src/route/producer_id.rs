@@ -77,7 +77,7 @@ async fn allocate(context: &Context) -> Result<Range<i64>, ErrorCode> {
     }
 }
 
-fn failure(error: ErrorCode) -> InitProducerIdResponse {
+pub(super) fn failure(error: ErrorCode) -> InitProducerIdResponse {
     InitProducerIdResponse::default()
         .with_error_code(error.code())
         .with_producer_id(ProducerId(-1))

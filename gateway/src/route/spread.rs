@@ -14,6 +14,7 @@ use protocol::messages::TopicName;
 
 use crate::context::Context;
 use crate::errors;
+use crate::grants::Grants;
 use crate::limits::CALL_TIMEOUT;
 
 /// An API that asks the owner of each partition it names.
@@ -24,6 +25,9 @@ pub(super) trait PerPartition {
     type Answer;
     /// What an owner is sent.
     type Message: Call;
+
+    /// Whether the client may ask about a topic, existing or not.
+    fn may_ask(&self, grants: &Grants, topic: &str) -> bool;
 
     /// What is wrong with a question, before anybody is asked.
     fn refuse(&self, question: &Self::Question) -> Option<ErrorCode>;
@@ -69,10 +73,12 @@ pub(super) async fn ask_owners<R: PerPartition>(
     let mut answers = Vec::with_capacity(topics.len());
     for (name, questions) in topics {
         let mut of_topic = Vec::with_capacity(questions.len());
+        let may_ask = read.may_ask(&context.grants, &name);
         for question in questions {
             let index = R::index(&question);
             let place = (answers.len(), of_topic.len());
             let refused = match read.refuse(&question) {
+                _ if !may_ask => Err(ErrorCode::TopicAuthorizationFailed),
                 Some(error) => Err(error),
                 None => assign(context, &mut shares, &name, index, place, question),
             };

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use metadata::settings::acl::AclOperation;
 use protocol::ids::TopicId;
 use protocol::messages::delete_topics_request::DeleteTopicState;
 use protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -13,6 +14,7 @@ use protocol::{ErrorCode, StrBytes};
 use uuid::Uuid;
 
 use super::{ask_control, shows};
+use crate::authoriser::Resource;
 use crate::context::Context;
 
 /// First version that may name topics by id.
@@ -96,15 +98,33 @@ fn resolve(
         (None, true) => invalid("Neither topic name nor id were specified."),
         (Some(_), true) if repeated => invalid("Duplicate topic name."),
         (None, false) if repeated => invalid("Duplicate topic id."),
-        (Some(name), true) => context.catalogue.by_name(name).ok_or((
-            ErrorCode::UnknownTopicOrPartition,
-            "This server does not host this topic-partition.",
-        )),
-        (None, false) => context
-            .catalogue
-            .by_id(TopicId(wanted.topic_id))
-            .ok_or((ErrorCode::UnknownTopicId, "This server does not host this topic ID.")),
+        (Some(name), true) => {
+            may(context, AclOperation::Describe, name)?;
+            let unknown = "This server does not host this topic-partition.";
+            let topic = context.catalogue.by_name(name);
+            let topic = topic.ok_or((ErrorCode::UnknownTopicOrPartition, unknown))?;
+            may(context, AclOperation::Delete, name)?;
+            Ok(topic)
+        }
+        (None, false) => {
+            let unknown = "This server does not host this topic ID.";
+            let topic = context.catalogue.by_id(TopicId(wanted.topic_id));
+            let topic = topic.ok_or((ErrorCode::UnknownTopicId, unknown))?;
+            may(context, AclOperation::Describe, topic.name())?;
+            may(context, AclOperation::Delete, topic.name())?;
+            Ok(topic)
+        }
     }
+}
+
+/// Who may delete from the cluster may see and delete every topic.
+fn may(context: &Context, operation: AclOperation, topic: &str) -> Result<(), Refusal> {
+    let grants = &context.grants;
+    if grants.may(AclOperation::Delete, Resource::CLUSTER) {
+        return Ok(());
+    }
+    let refused = grants.require(operation, Resource::topic(topic));
+    refused.map_err(|error| (error, "Topic authorization failed."))
 }
 
 /// Deletes topics that exist, and puts what came of it into `results`.

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use metadata::settings::acl::AclOperation;
 use metadata::settings::group::GROUP_CONFIGS;
 use metadata::topic_config::{FRONT, TOPIC_CONFIGS};
 use protocol::messages::incremental_alter_configs_request::{
@@ -18,7 +19,7 @@ use protocol::messages::{
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::{broker, resource, unsupported};
+use super::{authorise, broker, resource, unsupported};
 use crate::context::Context;
 use crate::limits::{ALTER_SETTINGS_TIMEOUT_MS, CONFIG_RESOURCES_MAX};
 use crate::route::admin::ask_control;
@@ -182,6 +183,7 @@ fn judge(
         let text = format!("A request may change at most {CONFIG_RESOURCES_MAX} resources.");
         return Err((ErrorCode::PolicyViolation, text));
     }
+    authorise(context, AclOperation::AlterConfigs, wanted.resource_type, &wanted.resource_name)?;
     match wanted.resource_type {
         resource::TOPIC | resource::GROUP => Ok(()),
         resource::BROKER => {

@@ -1,6 +1,7 @@
 //! DescribeGroups, ListGroups, DeleteGroups: groups as an administrator sees them.
 
 use futures::future::join_all;
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
@@ -11,6 +12,7 @@ use protocol::messages::{
 
 use super::lists::{INCOMPLETE, Lists};
 use super::{ask, find};
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;
 
@@ -18,22 +20,25 @@ pub(in crate::route) fn describe(
     context: &Context,
     request: DescribeGroupsRequest,
 ) -> impl Future<Output = DescribeGroupsResponse> + Send + use<> {
-    let operations = if request.include_authorized_operations {
-        context.grants.group_operations()
-    } else {
-        i32::MIN
-    };
+    let grants = &context.grants;
     let calls: Vec<_> = request
         .groups
         .into_iter()
         .map(|group| {
+            let operations = if request.include_authorized_operations {
+                grants.group_operations(&group)
+            } else {
+                i32::MIN
+            };
+            let visible = grants.require(AclOperation::Describe, Resource::group(&group));
             let question = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
-            let answer = ask(context, &group, CALL_TIMEOUT, question);
+            let answer = visible.map(|()| ask(context, &group, CALL_TIMEOUT, question));
             async move {
-                let said = match answer.await {
-                    Ok(mut answer) => answer.groups.pop(),
-                    Err(error) => Some(failed(&group, error)),
+                let said = match answer {
+                    Ok(answer) => answer.await.map(|mut answer| answer.groups.pop()),
+                    Err(refused) => return failed(&group, refused),
                 };
+                let said = said.unwrap_or_else(|error| Some(failed(&group, error)));
                 let said =
                     said.unwrap_or_else(|| failed(&group, ErrorCode::CoordinatorNotAvailable));
                 said.with_authorized_operations(operations)
@@ -69,7 +74,13 @@ pub(in crate::route) async fn list(
     if !lists.is_complete() {
         return failed(INCOMPLETE);
     }
-    listed.groups.retain(|group| find::is_here(&context, &group.group_id));
+    let grants = &context.grants;
+    let sees_all = grants.may(AclOperation::Describe, Resource::CLUSTER);
+    let sees = |group: &str| grants.may(AclOperation::Describe, Resource::group(group));
+    listed.groups.retain(|group| {
+        let group = &group.group_id;
+        find::is_here(&context, group) && (sees_all || sees(group))
+    });
     listed
 }
 
@@ -81,13 +92,15 @@ pub(in crate::route) fn delete(
         .groups_names
         .into_iter()
         .map(|group| {
+            let deletable = context.grants.require(AclOperation::Delete, Resource::group(&group));
             let question = DeleteGroupsRequest::default().with_groups_names(vec![group.clone()]);
-            let answer = ask(context, &group, CALL_TIMEOUT, question);
+            let answer = deletable.map(|()| ask(context, &group, CALL_TIMEOUT, question));
             async move {
-                let said = match answer.await {
-                    Ok(mut answer) => answer.results.pop(),
-                    Err(error) => Some(deletion(&group, error)),
+                let said = match answer {
+                    Ok(answer) => answer.await.map(|mut answer| answer.results.pop()),
+                    Err(refused) => Err(refused),
                 };
+                let said = said.unwrap_or_else(|error| Some(deletion(&group, error)));
                 said.unwrap_or_else(|| deletion(&group, ErrorCode::CoordinatorNotAvailable))
             }
         })

@@ -3,10 +3,12 @@
 //! Any gateway could serve any group or transactional id. Spreading groups over them by rendezvous hash spreads their
 //! connections, and lets each gateway list its own groups only, as clients expect of a broker.
 
+use metadata::settings::acl::AclOperation;
 use protocol::messages::find_coordinator_response::Coordinator;
 use protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use protocol::{ErrorCode, StrBytes};
 
+use crate::authoriser::Resource;
 use crate::context::{Broker, Context};
 use crate::rendezvous;
 
@@ -34,12 +36,13 @@ pub(in crate::route) fn is_here(context: &Context, group: &str) -> bool {
 }
 
 fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {
-    let refused = match key_type {
-        GROUP | TRANSACTION => None,
-        _ => Some((ErrorCode::InvalidRequest, "unknown coordinator type")),
+    let resource = match key_type {
+        GROUP => Resource::group(&key),
+        TRANSACTION => Resource::transactional_id(&key),
+        _ => return failure(key, ErrorCode::InvalidRequest, "unknown coordinator type"),
     };
-    if let Some((error, message)) = refused {
-        return failure(key, error, message);
+    if let Err(error) = context.grants.require(AclOperation::Describe, resource) {
+        return failure(key, error, "not authorized to describe it");
     }
     if let Err(error) = super::coordinator(context, &key) {
         return failure(key, error, "its partition has no owner at the moment");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hop::{client_version, expected_epoch};
 use metadata::Topic;
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::batch::{BatchView, Sequence};
 use protocol::ids::{NodeId, PartitionId, TopicId};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{TOPIC_ID_FROM, failed};
+use crate::authoriser::Resource;
 use crate::context::{Context, Owner, is_live};
 
 /// What goes where, and the answer as far as it is known already.
@@ -175,10 +177,17 @@ impl Split {
         } else {
             (context.catalogue.by_name(&topic.name), ErrorCode::UnknownTopicOrPartition)
         };
+        // By name, whether there is such a topic or not: the answer does not tell.
+        let name = found.as_ref().map_or(topic.name.as_str(), |found| found.name());
+        let asked_by_name = context.version < TOPIC_ID_FROM;
+        if (found.is_some() || asked_by_name)
+            && let Err(error) = context.grants.require(AclOperation::Write, Resource::topic(name))
+        {
+            self.refuse_topic(at, error);
+            return;
+        }
         let Some(found) = found else {
-            for place in &mut self.response.responses[at].partition_responses {
-                place.error_code = unknown.code();
-            }
+            self.refuse_topic(at, unknown);
             self.unknown.push((at, topic));
             return;
         };
@@ -187,6 +196,13 @@ impl Split {
             if let Err(error) = self.add_partition(context, &found, slot, partition) {
                 slot.of(&mut self.response).error_code = error.code();
             }
+        }
+    }
+
+    /// Answers a whole topic with this, unless something else comes of it.
+    fn refuse_topic(&mut self, at: usize, error: ErrorCode) {
+        for place in &mut self.response.responses[at].partition_responses {
+            place.error_code = error.code();
         }
     }
 

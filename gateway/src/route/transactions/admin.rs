@@ -2,6 +2,7 @@
 //! (KIP-664, KIP-994, KIP-1152).
 
 use futures::future::join_all;
+use metadata::settings::acl::AclOperation;
 use protocol::messages::describe_transactions_response::{TopicData, TransactionState};
 use protocol::messages::{
     DescribeTransactionsRequest, DescribeTransactionsResponse, ListTransactionsRequest,
@@ -10,6 +11,7 @@ use protocol::messages::{
 use protocol::{ErrorCode, StrBytes};
 use regex::Regex;
 
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::{CALL_TIMEOUT, PATTERN_BYTES_MAX};
 use crate::route::groups::lists::{INCOMPLETE, Lists};
@@ -29,18 +31,21 @@ pub(in crate::route) fn describe(
         .map(|id| {
             let question =
                 DescribeTransactionsRequest::default().with_transactional_ids(vec![id.clone()]);
-            (ask(&context, &id, CALL_TIMEOUT, question), id)
+            let resource = Resource::transactional_id(&id);
+            let visible = context.grants.require(AclOperation::Describe, resource);
+            (visible.map(|()| ask(&context, &id, CALL_TIMEOUT, question)), id)
         })
         .collect();
     async move {
         let calls = calls.into_iter().map(|(answer, id)| async {
-            let said = match answer.await {
-                Ok(mut answer) => {
-                    answer.transaction_states.pop().ok_or(ErrorCode::CoordinatorNotAvailable)
-                }
-                Err(error) => Err(error),
+            let said = match answer {
+                Ok(answer) => answer.await,
+                Err(refused) => Err(refused),
             };
-            match said {
+            let state = said.and_then(|mut answer| {
+                answer.transaction_states.pop().ok_or(ErrorCode::CoordinatorNotAvailable)
+            });
+            match state {
                 Ok(said) => with_names(&context, said),
                 Err(error) => TransactionState::default()
                     .with_transactional_id(id)
@@ -52,7 +57,8 @@ pub(in crate::route) fn describe(
     }
 }
 
-/// Names the topics that coordinators know by id. One that was deleted meanwhile has no name.
+/// Names the topics that coordinators know by id. One that was deleted meanwhile has no name, and
+/// one that the client may not see is left out.
 fn with_names(context: &Context, mut state: TransactionState) -> TransactionState {
     let internal = context.core.view.cluster().map(|cluster| cluster.group_state_topic);
     let named = state.topics.drain(..).filter_map(|topic| {
@@ -62,6 +68,9 @@ fn with_names(context: &Context, mut state: TransactionState) -> TransactionStat
         } else {
             StrBytes::from_string(context.catalogue.by_id(id)?.name().to_owned())
         };
+        if !context.grants.may(AclOperation::Describe, Resource::topic(&name)) {
+            return None;
+        }
         Some(TopicData::default().with_topic(name.into()).with_partitions(topic.partitions))
     });
     let named: Vec<_> = named.collect();
@@ -104,7 +113,9 @@ pub(in crate::route) async fn list(
     }
     listed.transaction_states.retain(|state| {
         let id = &state.transactional_id;
-        find::is_here(&context, id) && pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
+        let seen = context.grants.may(AclOperation::Describe, Resource::transactional_id(id));
+        seen && find::is_here(&context, id)
+            && pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
     });
     listed
 }

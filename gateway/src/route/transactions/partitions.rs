@@ -3,6 +3,7 @@
 
 use futures::future::join_all;
 use hop::internal::{AddTxnPartitionsRequest, TxnPartition};
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
@@ -13,6 +14,7 @@ use protocol::messages::add_partitions_to_txn_response::{
 use protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
 use super::{KNOWS_FENCED_FROM, known};
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;
 use crate::route::groups::ask;
@@ -25,6 +27,10 @@ pub(in crate::route) fn add_partitions(
     request: AddPartitionsToTxnRequest,
 ) -> impl Future<Output = AddPartitionsToTxnResponse> + Send + use<> {
     let batched = context.version >= BATCHED_FROM;
+    // As in Kafka only brokers speak these versions, and may do so for anybody.
+    let broker =
+        batched.then(|| context.grants.require(AclOperation::ClusterAction, Resource::CLUSTER));
+    let refused = broker.and_then(Result::err);
     let transactions = if batched {
         request.transactions
     } else {
@@ -36,9 +42,14 @@ pub(in crate::route) fn add_partitions(
                 .with_topics(request.v3_and_below_topics),
         ]
     };
-    let results: Vec<_> =
-        transactions.into_iter().map(|transaction| add(context, transaction)).collect();
+    let results: Vec<_> = match refused {
+        Some(_) => Vec::new(),
+        None => transactions.into_iter().map(|transaction| add(context, transaction)).collect(),
+    };
     async move {
+        if let Some(refused) = refused {
+            return AddPartitionsToTxnResponse::default().with_error_code(refused.code());
+        }
         let mut results = join_all(results).await;
         let response = AddPartitionsToTxnResponse::default();
         if batched {
@@ -55,9 +66,21 @@ fn add(
     transaction: AddPartitionsToTxnTransaction,
 ) -> impl Future<Output = AddPartitionsToTxnResult> + Send + use<> {
     let AddPartitionsToTxnTransaction { transactional_id: id, topics, .. } = &transaction;
-    let found: Vec<Vec<Option<TxnPartition>>> =
-        topics.iter().map(|topic| look_up(context, topic)).collect();
-    let all: Option<Vec<TxnPartition>> = found.iter().flatten().cloned().collect();
+    let allowed = match context.version {
+        ..BATCHED_FROM => {
+            context.grants.require(AclOperation::Write, Resource::transactional_id(id))
+        }
+        _ => Ok(()),
+    };
+    let found: Vec<Vec<Result<TxnPartition, ErrorCode>>> = match allowed {
+        Ok(()) => topics.iter().map(|topic| look_up(context, topic)).collect(),
+        Err(refused) => {
+            let none = |topic: &AddPartitionsToTxnTopic| vec![Err(refused); topic.partitions.len()];
+            topics.iter().map(none).collect()
+        }
+    };
+    let all: Option<Vec<TxnPartition>> = found.iter().flatten().cloned().map(Result::ok).collect();
+    let all = all.filter(|_| allowed.is_ok());
     let answer = all.map(|partitions| {
         let question = AddTxnPartitionsRequest {
             transactional_id: id.to_string(),
@@ -72,8 +95,8 @@ fn add(
     async move {
         let mut codes: Box<dyn Iterator<Item = i16> + Send> = match answer {
             None => Box::new(found.into_iter().flatten().map(|partition| match partition {
-                Some(_) => ErrorCode::OperationNotAttempted.code(),
-                None => ErrorCode::UnknownTopicOrPartition.code(),
+                Ok(_) => ErrorCode::OperationNotAttempted.code(),
+                Err(error) => error.code(),
             })),
             Some(answer) => match answer.await {
                 Ok(answer) => Box::new(answer.error_codes.into_iter().map(|code| {
@@ -100,11 +123,19 @@ fn add(
     }
 }
 
-fn look_up(context: &Context, topic: &AddPartitionsToTxnTopic) -> Vec<Option<TxnPartition>> {
+fn look_up(
+    context: &Context,
+    topic: &AddPartitionsToTxnTopic,
+) -> Vec<Result<TxnPartition, ErrorCode>> {
+    let writable = match context.version {
+        ..BATCHED_FROM => context.grants.require(AclOperation::Write, Resource::topic(&topic.name)),
+        _ => Ok(()),
+    };
     let known = context.catalogue.by_name(&topic.name);
     let partitions = topic.partitions.iter().map(|index| {
-        let partition = context.catalogue.partition(known.as_deref()?, *index)?;
-        Some(TxnPartition::new(partition))
+        writable?;
+        let partition = known.as_deref().and_then(|t| context.catalogue.partition(t, *index));
+        partition.map(TxnPartition::new).ok_or(ErrorCode::UnknownTopicOrPartition)
     });
     partitions.collect()
 }

@@ -10,6 +10,9 @@ use hop::internal::AllocateProducerIdsResponse;
 use hop::{Handler, HopRequest, Request, Response};
 use metadata::keys::{self, Key};
 use metadata::model::{Assignment, Record, TopicRecord};
+use metadata::settings::acl::{
+    AclBinding, AclFilter, AclOperation, PatternType, Permission, ResourceType,
+};
 use metadata::settings::credential::{ScramCredential, ScramMechanism};
 use metadata::settings::group::GroupRecord;
 use metadata::settings::quota::{QuotaEntity, QuotaKey, QuotaRecord};
@@ -18,15 +21,19 @@ use metadata::{MetadataStore, Txn};
 use protocol::ErrorCode;
 use protocol::ids::{NodeId, TenantId, TopicId};
 use protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
+use protocol::messages::create_acls_request::AclCreation;
+use protocol::messages::create_acls_response::AclCreationResult;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::delete_acls_response::{DeleteAclsFilterResult, DeleteAclsMatchingAcl};
 use protocol::messages::delete_topics_response::DeletableTopicResult;
 use protocol::messages::incremental_alter_configs_request::AlterConfigsResource;
 use protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use protocol::messages::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, AlterUserScramCredentialsRequest,
-    AlterUserScramCredentialsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
-    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    AlterUserScramCredentialsResponse, CreateAclsRequest, CreateAclsResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, alter_client_quotas_response,
 };
 
@@ -224,10 +231,9 @@ impl FakeControl {
     }
 
     async fn configure_group(&self, tenant: TenantId, resource: &AlterConfigsResource) {
-        let configs = resource
-            .configs
-            .iter()
-            .map(|config| (config.name.to_string(), config.value.as_ref().unwrap().to_string()));
+        let configs = resource.configs.iter().filter_map(|config| {
+            Some((config.name.to_string(), config.value.as_ref()?.to_string()))
+        });
         let record = GroupRecord { configs: configs.collect() };
         let key = SettingKey::new(tenant, SettingKind::Group, resource.resource_name.as_str());
         let txn = Txn::new().put(key, record.encode());
@@ -258,11 +264,85 @@ impl FakeControl {
         AlterClientQuotasResponse::default().with_entries(entries)
     }
 
+    /// Writes entries as they are, and knows no errors but that of a code.
+    async fn create_acls(
+        &self,
+        tenant: TenantId,
+        request: CreateAclsRequest,
+    ) -> CreateAclsResponse {
+        let mut results = Vec::new();
+        for creation in request.creations {
+            let result = AclCreationResult::default();
+            let Some(acl) = binding(&creation) else {
+                results.push(result.with_error_code(ErrorCode::InvalidRequest.code()));
+                continue;
+            };
+            let key = SettingKey::new(tenant, SettingKind::Acl, acl.setting_name());
+            let txn = Txn::new().put(key, acl.encode());
+            assert!(self.store.txn(txn).await.unwrap().is_committed());
+            results.push(result);
+        }
+        CreateAclsResponse::default().with_results(results)
+    }
+
+    /// Deletes what matches.
+    async fn delete_acls(&self, request: DeleteAclsRequest) -> DeleteAclsResponse {
+        let mut results = Vec::new();
+        for wanted in request.filters {
+            let result = DeleteAclsFilterResult::default();
+            let codes = [
+                wanted.resource_type_filter,
+                wanted.pattern_type_filter,
+                wanted.operation,
+                wanted.permission_type,
+            ];
+            let name = wanted.resource_name_filter.as_deref();
+            let Ok(filter) = AclFilter::from_codes(codes, [name, None, None]) else {
+                results.push(result.with_error_code(ErrorCode::InvalidRequest.code()));
+                continue;
+            };
+            let mut matching = Vec::new();
+            for entry in self.store.list("s/acl/").await.unwrap().entries {
+                let acl = AclBinding::decode(&entry.value).unwrap();
+                if filter.matches(&acl) {
+                    let txn = Txn::new().delete(entry.key);
+                    assert!(self.store.txn(txn).await.unwrap().is_committed());
+                    matching.push(deleted(acl));
+                }
+            }
+            results.push(result.with_matching_acls(matching));
+        }
+        DeleteAclsResponse::default().with_filter_results(results)
+    }
+
     fn refuses(&self) -> bool {
         let refusals = self.refusals.load(Ordering::SeqCst);
         self.refusals.store(refusals.saturating_sub(1), Ordering::SeqCst);
         refusals > 0
     }
+}
+
+fn binding(creation: &AclCreation) -> Option<AclBinding> {
+    Some(AclBinding {
+        resource_type: ResourceType::from_code(creation.resource_type)?,
+        pattern_type: PatternType::from_code(creation.resource_pattern_type)?,
+        resource_name: creation.resource_name.to_string(),
+        principal: creation.principal.to_string(),
+        host: creation.host.to_string(),
+        operation: AclOperation::from_code(creation.operation)?,
+        permission: Permission::from_code(creation.permission_type)?,
+    })
+}
+
+fn deleted(acl: AclBinding) -> DeleteAclsMatchingAcl {
+    DeleteAclsMatchingAcl::default()
+        .with_resource_type(acl.resource_type.code())
+        .with_resource_name(acl.resource_name.into())
+        .with_pattern_type(acl.pattern_type.code())
+        .with_principal(acl.principal.into())
+        .with_host(acl.host.into())
+        .with_operation(acl.operation.code())
+        .with_permission_type(acl.permission.code())
 }
 
 /// Control as the hop calls it.
@@ -302,6 +382,12 @@ impl Handler for ControlHandler {
                 }
                 Request::AlterClientQuotas(request) => {
                     Response::AlterClientQuotas(control.alter_quotas(tenant, request).await)
+                }
+                Request::CreateAcls(request) => {
+                    Response::CreateAcls(control.create_acls(tenant, request).await)
+                }
+                Request::DeleteAcls(request) => {
+                    Response::DeleteAcls(control.delete_acls(request).await)
                 }
                 Request::AllocateProducerIds(_) => {
                     let first = control.next_producer_id.fetch_add(10, Ordering::SeqCst);

@@ -9,6 +9,9 @@ use protocol::ErrorCode;
 use protocol::messages::consumer_group_describe_response::{
     DescribedGroup as DescribedConsumerGroup, Member,
 };
+use protocol::messages::consumer_group_heartbeat_response::{
+    Assignment, TopicPartitions as AssignedPartitions,
+};
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::leave_group_response::MemberResponse;
@@ -182,14 +185,23 @@ impl Groups {
 fn consumer_groups(request: Request, transactions: &Transactions) -> Response {
     match request {
         Request::ConsumerGroupHeartbeat(request) => {
+            // What a member says that it owns is what it is to own.
+            let owned = request.topic_partitions.unwrap_or_default().into_iter().map(|owned| {
+                AssignedPartitions::default()
+                    .with_topic_id(owned.topic_id)
+                    .with_partitions(owned.partitions)
+            });
+            let assignment = Assignment::default().with_topic_partitions(owned.collect());
             let response = ConsumerGroupHeartbeatResponse::default()
                 .with_member_id(Some(request.member_id))
-                .with_member_epoch(1);
+                .with_member_epoch(1)
+                .with_assignment(Some(assignment));
             Response::ConsumerGroupHeartbeat(response)
         }
         Request::ConsumerGroupDescribe(request) => {
             let member = Member::default()
                 .with_member_type(1)
+                .with_subscribed_topic_names(vec![TopicName(text("orders"))])
                 .with_subscribed_topic_regex(Some(text("orders.*")));
             let groups = request.group_ids.into_iter().map(|group| {
                 DescribedConsumerGroup::default()

@@ -1,9 +1,11 @@
 //! One error code per partition, kept under the client's names while a coordinator answers by ids.
 
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::ids::TopicId;
 use protocol::messages::TopicName;
 
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::route::spread::{id_of, name_of};
 
@@ -31,19 +33,20 @@ pub(super) struct Known {
 // === impl Codes ===
 
 impl Codes {
-    /// Adds a topic of the request. What does not exist has its code already.
+    /// Adds a topic of the request. What does not exist, or may not be read, has its code already.
     pub(super) fn add(
         &mut self,
         context: &Context,
         name: &TopicName,
         indexes: impl Iterator<Item = i32>,
     ) -> Option<Known> {
-        let topic = context.catalogue.by_name(name);
+        let readable = context.grants.require(AclOperation::Read, Resource::topic(name));
+        let topic = context.catalogue.by_name(name).filter(|_| readable.is_ok());
         let known =
             topic.map(|topic| (topic.id(), Known::new(name_of(topic.id()), topic.partitions())));
         let code = |index: i32| match &known {
             Some((_, known)) if known.has(index) => OPEN,
-            _ => ErrorCode::UnknownTopicOrPartition,
+            _ => readable.err().unwrap_or(ErrorCode::UnknownTopicOrPartition),
         };
         let partitions = indexes.map(|index| (index, code(index).code())).collect();
         let id = known.as_ref().map(|(id, _)| *id);

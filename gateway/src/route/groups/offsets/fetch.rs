@@ -5,7 +5,10 @@
 //! on one that lists no partition (R41, librdkafka #5586). What remains an error is therefore said
 //! for the group and for each partition asked for.
 
+use std::collections::HashSet;
+
 use futures::future::join_all;
+use metadata::settings::acl::AclOperation;
 use protocol::ErrorCode;
 use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use protocol::messages::offset_fetch_response::{
@@ -14,6 +17,7 @@ use protocol::messages::offset_fetch_response::{
 use protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use tokio::time::{Instant, sleep};
 
+use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::{CALL_TIMEOUT, OFFSET_FETCH_PATIENCE, OFFSET_FETCH_PAUSE};
 use crate::route::groups::ask;
@@ -52,9 +56,15 @@ async fn fetch_group(
     group: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
+    let grants = &context.grants;
     let mut question = group.clone();
+    let mut hidden = HashSet::new();
     if let Some(topics) = &mut question.topics {
         topics.retain_mut(|topic| match context.catalogue.by_name(&topic.name) {
+            _ if !grants.allows(AclOperation::Describe, Resource::topic(&topic.name)) => {
+                hidden.insert(topic.name.clone());
+                false
+            }
             Some(found) => {
                 topic.name = name_of(found.id());
                 true
@@ -62,7 +72,10 @@ async fn fetch_group(
             None => false,
         });
     }
-    let answer = ask_patiently(context, question, require_stable).await;
+    let answer = match grants.require(AclOperation::Describe, Resource::group(&group.group_id)) {
+        Ok(()) => ask_patiently(context, question, require_stable).await,
+        Err(refused) => Err(refused),
+    };
     let (mut said, error) = match answer {
         Ok(said) => {
             let error = said.error_code;
@@ -73,7 +86,16 @@ async fn fetch_group(
     let topics = match &group.topics {
         None if error == 0 => all_topics(context, said),
         None => Vec::new(),
-        Some(asked) => asked_topics(context, asked, &mut said, error),
+        Some(asked) => {
+            let mut topics = asked_topics(context, asked, &mut said, error);
+            // The group's own error says it all.
+            let hidden = topics.iter_mut().filter(|t| error == 0 && hidden.contains(&t.name));
+            for partition in hidden.flat_map(|topic| &mut topic.partitions) {
+                let index = partition.partition_index;
+                *partition = no_offset(index, ErrorCode::TopicAuthorizationFailed.code());
+            }
+            topics
+        }
     };
     OffsetFetchResponseGroup::default()
         .with_group_id(group.group_id)
@@ -125,10 +147,13 @@ fn is_transient(error: ErrorCode) -> bool {
     )
 }
 
-/// Every topic with offsets that exists still.
+/// Every topic with offsets that exists still, and that the client may see.
 fn all_topics(context: &Context, said: OffsetFetchResponseGroup) -> Vec<OffsetFetchResponseTopics> {
     let topics = said.topics.into_iter().filter_map(|topic| {
         let found = context.catalogue.by_id(id_of(&topic.name)?)?;
+        if !context.grants.may(AclOperation::Describe, Resource::topic(found.name())) {
+            return None;
+        }
         let name = protocol::StrBytes::from_string(found.name().to_owned());
         Some(topic.with_name(name.into()))
     });

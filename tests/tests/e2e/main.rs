@@ -23,3 +23,4 @@ mod shares;
 mod times;
 mod transactions;
 mod transfers;
+mod versions;

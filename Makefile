@@ -71,10 +71,10 @@ chaos: ## kill, pause and move under load, then checker and scrub (FRONT=disk|sh
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-chaos
 	@target/debug/thermocline-chaos --front $(or $(FRONT),disk) $(SECONDS_ARG) $(if $(SEED),--seed $(SEED)) $(if $(CHECK),--check $(CHECK))
 
-compat: ## a pinned client suite against a cluster (SUITE=kgo|python|java|all FRONT=disk|shared-disk|object RECORDS=n ONLY=tests FAULTS=1)
+compat: ## a pinned client suite against a cluster (SUITE=kgo|python|java|cli|rdkafka|all FRONT=disk|shared-disk|object RECORDS=n ONLY=tests FAULTS=1)
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-compat
-	@for suite in $(if $(filter all,$(SUITE)),kgo python java,$(or $(SUITE),kgo)); do \
+	@for suite in $(if $(filter all,$(SUITE)),kgo python java cli rdkafka,$(or $(SUITE),kgo)); do \
 		target/debug/thermocline-compat $$suite $(if $(FRONT),--front $(FRONT)) $(if $(RECORDS),--records $(RECORDS)) $(if $(ONLY),--only '$(ONLY)') $(if $(FAULTS),--faults) || exit 1; done
 
 drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|shared-disk|object)

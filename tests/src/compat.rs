@@ -25,9 +25,11 @@ use crate::root;
 mod java;
 mod judge;
 mod kgo;
+mod libtest;
 mod list;
 mod outcome;
 mod python;
+mod rdkafka;
 
 use judge::{Run, judge};
 use list::AllowList;
@@ -47,6 +49,10 @@ pub enum Suite {
     Python,
     /// Our own over Apache Kafka's Java clients, Streams and Connect.
     Java,
+    /// Our own over Apache Kafka's command-line tools.
+    Cli,
+    /// The integration tests of the `rdkafka` crate.
+    Rdkafka,
 }
 
 impl Suite {
@@ -56,6 +62,8 @@ impl Suite {
             Self::Kgo => "kgo",
             Self::Python => "python",
             Self::Java => "java",
+            Self::Cli => "cli",
+            Self::Rdkafka => "rdkafka",
         }
     }
 
@@ -64,7 +72,8 @@ impl Suite {
         match self {
             Self::Kgo => kgo::MODULE,
             Self::Python => python::PIN,
-            Self::Java => java::MODULE,
+            Self::Java | Self::Cli => java::MODULE,
+            Self::Rdkafka => rdkafka::CRATE,
         }
     }
 
@@ -114,7 +123,8 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let program = match options.suite {
         Suite::Kgo => kgo::build(&scratch(options.suite))?,
         Suite::Python => python::program(),
-        Suite::Java => java::build(&scratch(options.suite))?,
+        Suite::Java | Suite::Cli => java::build(&scratch(Suite::Java))?,
+        Suite::Rdkafka => rdkafka::build(&scratch(options.suite))?,
     };
     let spec = Spec {
         gateways: 3,
@@ -122,7 +132,7 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
         // A batch is at most a sixteenth of it, and the suites write some of 5 MiB.
         wal_size: "128MiB".to_owned(),
         compactor: Some(String::new()),
-        control_lines: options.faults.map_or_else(String::new, |_| rhythm::CONTROL.to_owned()),
+        control_lines: control_lines(options),
         ..Spec::default()
     };
     let mut cluster = Cluster::start(dir, &spec)?;
@@ -133,12 +143,21 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let command = match options.suite {
         Suite::Kgo => kgo::against(program, &bootstrap, options, &omitted),
         Suite::Python => python::against(&program, &bootstrap, options),
-        Suite::Java => java::against(&program, &bootstrap, options, &omitted, dir),
+        Suite::Java => {
+            java::against(java::Main::Clients, &program, &bootstrap, options, &omitted, dir)
+        }
+        Suite::Cli => {
+            java::against(java::Main::Tools, &program, &bootstrap, options, &omitted, dir)
+        }
+        Suite::Rdkafka => rdkafka::against(&program, &bootstrap, options, &omitted),
     };
     let started = Instant::now();
     let mut suite = Process::spawn(options.suite.name(), command, dir)?;
     let done = wait_for(&mut suite, &mut cluster, options.faults)?;
-    let log = suite.log();
+    let log = match options.suite {
+        Suite::Rdkafka => libtest::as_events(&suite.log()),
+        Suite::Kgo | Suite::Python | Suite::Java | Suite::Cli => suite.log(),
+    };
     let found = outcomes(&log);
     ensure!(!found.is_empty(), "no test ran:\n{log}");
     let run = Run { part: options.only.is_some(), faults: options.faults.is_some() };
@@ -175,6 +194,16 @@ fn wait_for(suite: &mut Process, cluster: &mut Cluster, faults: Option<Rhythm>) 
         ensure!(started.elapsed() < most, "the suite does not end");
         Ok(!suite.has_ended())
     })
+}
+
+/// What the suite and the faults want of control.
+fn control_lines(options: &Options) -> String {
+    let of_suite = match options.suite {
+        Suite::Rdkafka => rdkafka::CONTROL_LINES,
+        Suite::Kgo | Suite::Python | Suite::Java | Suite::Cli => "",
+    };
+    let of_faults = if options.faults.is_some() { rhythm::CONTROL } else { "" };
+    of_suite.to_owned() + of_faults
 }
 
 fn count(found: &BTreeMap<String, Outcome>, outcome: Outcome) -> usize {

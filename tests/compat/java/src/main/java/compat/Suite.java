@@ -26,8 +26,6 @@ public final class Suite {
         void run(Cluster cluster) throws Exception;
     }
 
-    private Suite() {}
-
     public static void main(String[] arguments) throws Exception {
         var suite = new Suite();
         // Those that take longest come first.
@@ -41,12 +39,17 @@ public final class Suite {
         ProducerTests.addTo(suite);
         TopicAdminTests.addTo(suite);
         ClusterAdminTests.addTo(suite);
-        suite.keep(Pattern.compile(System.getProperty("only", "")), Pattern.compile(System.getProperty("omit", "^$")));
+        suite.start(arguments);
+    }
+
+    /** Runs the tests that were added and ends the process. */
+    void start(String[] arguments) throws InterruptedException {
+        keep(Pattern.compile(System.getProperty("only", "")), Pattern.compile(System.getProperty("omit", "^$")));
         short replication = Short.parseShort(arguments[1]);
         int records = Integer.parseInt(arguments[2]);
         boolean ended;
         try (var cluster = new Cluster(arguments[0], replication, records, Path.of(arguments[3]))) {
-            ended = suite.run(cluster);
+            ended = run(cluster);
         }
         // Clients of a test that hangs must not keep the process.
         Runtime.getRuntime().halt(ended ? 0 : 1);

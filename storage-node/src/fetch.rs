@@ -82,6 +82,7 @@ pub(crate) async fn fetch(
     }
     fetch.prove(&mut attempt).await;
     metrics::fetched_hot(attempt.bytes);
+    fetch.count(&attempt);
     FetchResponse { topics: attempt.topics, ..FetchResponse::default() }
 }
 
@@ -191,6 +192,17 @@ impl Fetch {
         if let Err(code) = partition.prove().await {
             for answer in &mut last_words {
                 **answer = FetchPartition::error(answer.index, code);
+            }
+        }
+    }
+
+    /// What each partition handed out, for its load.
+    fn count(&self, attempt: &Attempt) {
+        for (topic, told) in self.topics.iter().zip(&attempt.topics) {
+            for (wanted, answer) in topic.partitions.iter().zip(&told.partitions) {
+                if let Some(partition) = &wanted.partition {
+                    partition.counters().fetched(answer.records_len());
+                }
             }
         }
     }

@@ -51,6 +51,7 @@ mod transactions;
 mod txn_markers;
 mod verifier;
 
+mod load;
 mod partition;
 mod partitions;
 

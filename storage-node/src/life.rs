@@ -229,7 +229,10 @@ async fn upkeep(node: Arc<Node>, drain: Drain) {
     loop {
         tokio::select! {
             () = drain.draining() => return,
-            _ = seconds.tick() => node.levels().publish(),
+            _ = seconds.tick() => {
+                node.levels().publish();
+                node.measure_load();
+            }
             _ = expiry.tick() => node.expire_producers(),
         }
     }

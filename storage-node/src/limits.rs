@@ -175,6 +175,17 @@ pub const CLOCK_SKEW_MS_MAX: i64 = 500;
 /// Renewals sent within one life: three of four may be lost.
 pub const PROMISE_RENEWALS: u32 = 4;
 
+/// Over how long the rates are smoothed that control balances by: longer than a burst, shorter than
+/// anybody waits for a hot partition to move.
+pub const LOAD_SMOOTHING: Duration = Duration::from_secs(10);
+
+/// Seconds that a partition is watched before it is spoken of.
+pub const LOAD_WARM_UP_SAMPLES: u32 = 3;
+
+/// Partitions that a report names, the busiest: twice what a node has in the largest cluster that is
+/// designed for, in some 24 KiB once a second.
+pub const LOAD_PARTITIONS_MAX: usize = 2_000;
+
 /// From fencing an incarnation on a shared volume to reading that volume: 1.02 times the promise,
 /// for clocks that do not run alike, and 200 ms for a write on its way (R4).
 pub const PROMISE_WAIT: Duration = Duration::from_millis(2_240);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hop::internal::Traffic;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -65,6 +66,15 @@ pub const TXN_MARKERS: &str = "storage_node_txn_markers_total";
 /// Partitions with a transaction that should have been ended.
 pub const LATE_TRANSACTIONS: &str = "storage_node_late_transactions";
 
+/// Smoothed rates of what this node's partitions do, as control balances by them.
+pub const LOAD_BYTES: &str = "storage_node_load_bytes_per_second";
+/// Batches produced and fetches answered with records, per second.
+pub const LOAD_REQUESTS: &str = "storage_node_load_requests_per_second";
+/// The process's share of the machine's CPU time.
+pub const LOAD_CPU_RATIO: &str = "storage_node_load_cpu_ratio";
+/// Resident memory of the process.
+pub const LOAD_MEMORY: &str = "storage_node_load_memory_bytes";
+
 /// Incarnations that made room for the next in the same process.
 pub const ROLL_OVERS: &str = "storage_node_roll_overs_total";
 
@@ -92,6 +102,10 @@ pub fn describe() {
     describe_counter!(TXN_VERIFICATIONS, Unit::Count, "transactions verified, by outcome");
     describe_gauge!(LATE_TRANSACTIONS, Unit::Count, "partitions whose open transaction is overdue");
     describe_counter!(TXN_MARKERS, Unit::Count, "markers of coordinators, by outcome");
+    describe_gauge!(LOAD_BYTES, Unit::Bytes, "smoothed, by direction: in, out");
+    describe_gauge!(LOAD_REQUESTS, Unit::Count, "smoothed produced batches and fetches");
+    describe_gauge!(LOAD_CPU_RATIO, "smoothed share of the machine's CPU time, 0 to 1");
+    describe_gauge!(LOAD_MEMORY, Unit::Bytes, "resident memory of the process");
     describe_counter!(OPEN_FAILURES, Unit::Count, "failed attempts to claim a partition");
     describe_counter!(ENDINGS, Unit::Count, "incarnations ended for other nodes, by outcome");
     describe_counter!(NOT_PROVEN, Unit::Count, "final answers withheld for want of proof");
@@ -175,6 +189,14 @@ pub(crate) fn not_proven() {
 
 pub(crate) fn rolled_over() {
     counter!(ROLL_OVERS).increment(1);
+}
+
+pub(crate) fn load(traffic: &Traffic, cpu_permille: f64, memory: u64) {
+    gauge!(LOAD_BYTES, "direction" => "in").set(traffic.bytes_in as f64);
+    gauge!(LOAD_BYTES, "direction" => "out").set(traffic.bytes_out as f64);
+    gauge!(LOAD_REQUESTS).set(traffic.requests as f64);
+    gauge!(LOAD_CPU_RATIO).set(cpu_permille / 1_000.0);
+    gauge!(LOAD_MEMORY).set(memory as f64);
 }
 
 pub(crate) fn stalled(stalled: bool) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use hop::internal::DescribeLoadResponse;
 use metadata::model::{Assignment, ClusterRecord};
 use metadata::{ClusterView, MetadataStore, Topic};
 use process::{Clock, Drain};
@@ -15,6 +16,7 @@ use crate::cache::HotCache;
 use crate::config::Config;
 use crate::group_host::GroupHost;
 use crate::groups::{Groups, GroupsParts};
+use crate::load::Meter;
 use crate::metrics::{self, Levels};
 use crate::open::{Forgotten, OpenError, Opener, OpenerParts};
 use crate::partition::Partition;
@@ -49,6 +51,7 @@ pub struct Node {
     producer_ids: Arc<ProducerIds>,
     verifier: Verifier,
     groups: Arc<dyn GroupHost>,
+    meter: Meter,
     caught_up: watch::Sender<bool>,
 }
 
@@ -122,6 +125,7 @@ impl Node {
         };
         Self {
             id: NodeId(config.node_id),
+            meter: Meter::new(deps.clock.is_simulated()),
             verifier,
             producer_ids,
             survivor,
@@ -334,6 +338,16 @@ impl Node {
             pending_bytes,
             front_used_share: self.front.usage().used_share(),
         }
+    }
+
+    /// Looks at what the partitions do. Once a second.
+    pub(crate) fn measure_load(&self) {
+        self.meter.look(&self.partitions.all());
+    }
+
+    /// What control is told of it.
+    pub(crate) fn load(&self) -> DescribeLoadResponse {
+        self.meter.describe(self.log.to_string())
     }
 
     /// Forgets producers that were silent for long enough, and tells of transactions that hang.

@@ -41,6 +41,7 @@ use tokio::time::Instant;
 use crate::acks::Ack;
 use crate::cache::HotCache;
 use crate::limits::{PRODUCERS_PER_PARTITION_MAX, TRANSACTION_LATE_MS};
+use crate::load::Counters;
 use crate::producer_state::ProducerTable;
 use crate::settings::TopicSettings;
 use crate::transactions::Transactions;
@@ -92,6 +93,7 @@ pub(crate) struct Partition {
     front: Arc<dyn Front>,
     cache: Arc<HotCache>,
     settings: RwLock<TopicSettings>,
+    counters: Counters,
     state: Mutex<State>,
     /// The manifest as this owner last committed it. Held over commits: one at a time (R33).
     manifest: tokio::sync::Mutex<(Manifest, ManifestVersion)>,
@@ -192,6 +194,7 @@ impl Partition {
             front,
             cache,
             settings: RwLock::new(settings),
+            counters: Counters::default(),
             state: Mutex::new(state),
             manifest: tokio::sync::Mutex::new(manifest),
             this: Weak::clone(this),
@@ -211,6 +214,11 @@ impl Partition {
     /// Whether only the cluster itself writes it.
     pub(crate) fn is_internal(&self) -> bool {
         self.id.tenant == TenantId::SYSTEM
+    }
+
+    /// What it has done so far.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The configs in force.

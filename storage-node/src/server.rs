@@ -87,6 +87,7 @@ impl Handler for Server {
             | Request::IncrementalAlterConfigs(_)
             | Request::CreateAcls(_)
             | Request::DeleteAcls(_)
+            | Request::ChangePlacement(_)
             | Request::ColdFetch(_)
             | Request::ColdSearch(_)
             | Request::AllocateProducerIds(_) => ready(misrouted(&body)),
@@ -141,6 +142,7 @@ fn answer_cluster(
             open_partitions(node, deadline, request).map(Response::OpenPartitions).boxed()
         }
         Request::Ping(_) => ready(Response::Ping(ping(&node))),
+        Request::DescribeLoad(_) => ready(Response::DescribeLoad(node.load())),
         Request::Probe(request) => async move {
             let well = node.survivor().probe(request, deadline).await;
             Response::Probe(ProbeResponse { well })

@@ -37,10 +37,11 @@ use protocol::{
 use crate::{
     internal::{
         AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-        AllocateProducerIdsResponse, ChangeTenantRequest, ChangeTenantResponse,
-        CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse,
-        ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse,
-        CompactionWorkRequest, CompactionWorkResponse, EndIncarnationRequest,
+        AllocateProducerIdsResponse, ChangePlacementRequest, ChangePlacementResponse,
+        ChangeTenantRequest, ChangeTenantResponse, CleaningWorkRequest, CleaningWorkResponse,
+        ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse,
+        CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
+        CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
         EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
         PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
         ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
@@ -265,6 +266,10 @@ apis! {
     EndIncarnation = 10_006 v 0: EndIncarnationRequest => EndIncarnationResponse,
     /// A partition's next owner asks the present one to close it.
     ReleasePartition = 10_007 v 0: ReleasePartitionRequest => ReleasePartitionResponse,
+    /// Control asks a node what it and its partitions do.
+    DescribeLoad = 10_008 v 0: DescribeLoadRequest => DescribeLoadResponse,
+    /// Change where partitions may be; control only.
+    ChangePlacement = 10_009 v 0: ChangePlacementRequest => ChangePlacementResponse,
     /// A compactor asks a node what is to be rewritten.
     CompactionWork = 10_020 v 0: CompactionWorkRequest => CompactionWorkResponse,
     /// A compactor asks the owner to commit what it rewrote.

@@ -1,6 +1,7 @@
 //! The messages that Kafka does not have: plans for cold reads, and what control and the
 //! nodes say to each other. Protobuf, so that a later release can add fields.
 
+mod load;
 mod tenants;
 mod transactions;
 
@@ -8,6 +9,10 @@ use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
+pub use self::load::{
+    ChangePlacementRequest, ChangePlacementResponse, DescribeLoadRequest, DescribeLoadResponse,
+    PlacementChange, TopicLoad, Traffic,
+};
 pub use self::tenants::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
 pub use self::transactions::{
     AddTxnPartitionsRequest, AddTxnPartitionsResponse, TxnMarker, TxnPartition,

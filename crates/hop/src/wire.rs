@@ -33,13 +33,14 @@ use protocol::{
 
 use crate::internal::{
     Aborted, AddTxnPartitionsRequest, AddTxnPartitionsResponse, AllocateProducerIdsRequest,
-    AllocateProducerIdsResponse, ChangeTenantRequest, ChangeTenantResponse, CleaningWorkRequest,
-    CleaningWorkResponse, ColdFetchRequest, ColdFetchResponse, ColdSearchRequest,
-    ColdSearchResponse, CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
-    CompactionWorkResponse, EndIncarnationRequest, EndIncarnationResponse, OpenPartitionsRequest,
-    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
-    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
-    WriteTxnMarkersResponse,
+    AllocateProducerIdsResponse, ChangePlacementRequest, ChangePlacementResponse,
+    ChangeTenantRequest, ChangeTenantResponse, CleaningWorkRequest, CleaningWorkResponse,
+    ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse,
+    CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
+    CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
+    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
+    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
+    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -117,11 +118,13 @@ protobuf! {
     AddTxnPartitionsRequest AddTxnPartitionsResponse
     AllocateProducerIdsRequest AllocateProducerIdsResponse
     ChangeTenantRequest ChangeTenantResponse
+    ChangePlacementRequest ChangePlacementResponse
     CleaningWorkRequest CleaningWorkResponse
     ColdFetchRequest
     ColdSearchRequest ColdSearchResponse
     CommitCompactionRequest CommitCompactionResponse
     CompactionWorkRequest CompactionWorkResponse
+    DescribeLoadRequest DescribeLoadResponse
     EndIncarnationRequest EndIncarnationResponse
     OpenPartitionsRequest OpenPartitionsResponse
     PingRequest PingResponse

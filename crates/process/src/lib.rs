@@ -3,6 +3,7 @@
 //! - [`Clock`]: the wall clock, which tests and simulation can set;
 //! - [`Net`]: the network, which a simulation can be;
 //! - [`Drain`]: every task hangs on one, and shutdown waits for it;
+//! - [`usage`]: what the process takes of its machine;
 //! - [`mutation`]: deliberate mistakes, in builds for that purpose only;
 //! - [`tls`]: certificates from files, and the news when they change;
 //! - [`admin`]: the HTTP listener for metrics, liveness and readiness.
@@ -14,6 +15,7 @@ mod drain;
 pub mod mutation;
 pub mod net;
 pub mod tls;
+pub mod usage;
 
 pub use clock::Clock;
 pub use drain::Drain;

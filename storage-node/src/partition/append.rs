@@ -211,6 +211,7 @@ impl Partition {
         };
         let base_offset = state.next_offset;
         let last_offset = base_offset + i64::from(batch.last_offset_delta);
+        let length = bytes.len();
         self.front.append(Entry {
             partition: self.id,
             base_offset,
@@ -220,6 +221,7 @@ impl Partition {
             internal: batch.internal,
             target: self.this.upgrade().expect("a partition in use is alive"),
         })?;
+        self.counters.produced(length);
         state.next_offset = last_offset + 1;
         state.acks.push_back((last_offset, ack));
         if batch.log_append_time {

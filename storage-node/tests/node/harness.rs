@@ -144,7 +144,11 @@ impl Cluster {
 
     /// A control process that only hands out producer ids.
     pub(crate) async fn control(&self) {
-        let leader = LeaderRecord { control_id: "c".to_owned(), address: "control:1".to_owned() };
+        let leader = LeaderRecord {
+            control_id: "c".to_owned(),
+            address: "control:1".to_owned(),
+            admin: String::new(),
+        };
         put(&*self.metadata, Key::Leader, leader.encode()).await;
         self.view.refresh().await.expect("memory answers");
         self.peers.register_local("control:1", Arc::new(ProducerIdBlocks::default()));

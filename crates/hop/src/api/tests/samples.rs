@@ -30,6 +30,7 @@ mod consumer_groups;
 mod credentials;
 mod failover;
 mod groups;
+mod load;
 mod offsets;
 mod topics;
 mod transactions;
@@ -83,6 +84,8 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::Probe => failover::probe(),
         Api::EndIncarnation => failover::end_incarnation(),
         Api::ReleasePartition => failover::release_partition(),
+        Api::DescribeLoad => load::describe(),
+        Api::ChangePlacement => load::change_placement(),
         Api::DescribeProducers => transactions::describe_producers(),
         Api::AddOffsetsToTxn => transactions::add_offsets(),
         Api::EndTxn => transactions::end(),

@@ -9,16 +9,18 @@
 //! that the partition was not assigned meanwhile, and, when it moves, that its old node has not
 //! come back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use metadata::{
     ClusterView, Entry, MetadataError, Topic, Txn,
     keys::{self, Key},
     model::{Assignment, NodeRecord, NodeState, Record, TopicRecord},
+    settings::placement::Duty,
 };
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 
 use crate::{
+    balance::survey,
     front_choice::FrontChoice,
     guard::{Guard, GuardError},
     limits::{ASSIGNMENTS_PER_TXN, OWN_VIEW_WAIT},
@@ -106,18 +108,26 @@ impl Assigner {
         owners.into_iter().any(|node| is_vacant(&node.map(|node| Assignment { node, epoch: 0 })))
     }
 
-    /// Nodes with this front that may get partitions, and how much they have: those that are up, and
-    /// whose clock is right (R71) unless none is. A partition on a wrong clock is better than one on
-    /// no node.
+    /// Nodes with this front that may get partitions, and how much they have: those that are up, but
+    /// none that is to be empty. The active ones whose clock is right (R71); without any the best
+    /// that are left: a partition on a wrong clock is better than one on no node.
     fn loads(&self, front: FrontChoice) -> Vec<NodeLoad> {
         let nodes = self.view.nodes();
         let suitable = nodes.iter().filter(|record| front.suits(&record.front));
         let live = suitable.map(|record| record.node).filter(|&node| self.view.node_is_up(node));
-        let (wrong, right): (Vec<_>, Vec<_>) =
-            live.partition(|&node| self.view.node_clock_is_wrong(node));
-        let fit = if right.is_empty() { wrong } else { right };
-        let load = |node| NodeLoad { node, partitions: self.view.assigned_to(node).len() };
-        fit.into_iter().map(load).collect()
+        let placement = survey::placement(&self.view);
+        let mut by_fitness: BTreeMap<_, Vec<NodeLoad>> = BTreeMap::new();
+        for node in live {
+            let said = placement.node(node);
+            if said.duty == Duty::Draining {
+                continue;
+            }
+            let fitness = (self.view.node_clock_is_wrong(node), said.duty != Duty::Active);
+            let partitions = self.view.assigned_to(node).len();
+            let load = NodeLoad { node, partitions, weight: said.weight };
+            by_fitness.entry(fitness).or_default().push(load);
+        }
+        by_fitness.pop_first().map(|(_, fittest)| fittest).unwrap_or_default()
     }
 
     async fn vacancies(

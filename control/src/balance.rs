@@ -1,200 +1,272 @@
-//! Balance: partitions move from nodes with many to nodes with few, while everybody is well.
+//! Balance: partitions move from nodes with much load to nodes with little, and from nodes that are
+//! to be empty, while everybody is well.
 //!
 //! ```text
-//! quiet for a while? ──► uneven? ──► [`plan`] ──► a few assignments, epoch + 1 ──► they serve ──┐
-//!      ▲                                                                                        │
-//!      └────────────────────────────────────────────────────────────────────────────────────────┘
+//! [`survey`] ──► [`plan`] ──► [`agenda`] ──► assignments, epoch + 1 ──► they serve ──┐
+//!  view, loads,     ▲                                                   [`board`]   │
+//!  operators' words └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A move is a change of intent only: the node that a partition is assigned to asks the present one
-//! for a CLOSE, and until it does, that one serves (RELIABILITY §4.6). So nothing here is unsafe; what
-//! it costs is some hundred milliseconds for each partition. Therefore few move at a time, the next
-//! ones when those serve, and none while any node is in trouble: a failover needs the survivors for
-//! itself, and makes the numbers meaningless until it is over.
+//! for a CLOSE, and until it does, that one serves (RELIABILITY §4.6). So nothing here is unsafe, and
+//! nothing is remembered: a leader that dies in the middle leaves assignments that nodes follow
+//! without it, and the next leader plans from there. What a move costs is some hundred milliseconds
+//! for each partition. Therefore few are under way at a time, and none begins while any node is in
+//! trouble: a failover needs the survivors for itself, and makes the numbers meaningless until it is
+//! over. A node that joins is no trouble: it gets its share at once.
 
+mod agenda;
+pub(crate) mod board;
 mod config;
-mod plan;
+mod cost;
+pub(crate) mod orders;
+pub(crate) mod plan;
+pub(crate) mod survey;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
+use futures::future::{BoxFuture, try_join_all};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use metadata::{
     ClusterView, MetadataError, Txn,
     keys::Key,
     model::{Assignment, NodeRecord, NodeState, Record},
 };
-use protocol::ids::NodeId;
-use tokio::time::{Instant, sleep};
+use protocol::ids::{NodeId, PartitionId};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 pub use self::config::BalanceConfig;
 
-use self::plan::{Holdings, Move};
+use self::agenda::{Agenda, Limits};
+use self::board::Board;
+use self::orders::{Order, Refused};
+use self::plan::{Move, Situation, Wish};
+use self::survey::{Group, Well};
 use crate::{
-    assign::Assigned,
-    failover::FrontReach,
     front_choice::FrontChoice,
     guard::{Guard, GuardError},
-    limits::{BALANCE_INTERVAL, MOVE_PATIENCE, OWN_VIEW_WAIT},
+    limits::{BALANCE_INTERVAL, MOVE_PATIENCE, OWN_VIEW_WAIT, PLAN_LIFE, RECONCILE_PAUSE},
+    load::Loads,
     metrics,
     opening::Opening,
 };
 
+/// What balance works with.
+pub(crate) struct Parts {
+    pub(crate) config: BalanceConfig,
+    /// For topics that ask for none.
+    pub(crate) default_front: FrontChoice,
+    pub(crate) guard: Guard,
+    pub(crate) opening: Opening,
+    pub(crate) loads: Loads,
+    pub(crate) board: Board,
+    pub(crate) orders: mpsc::Receiver<Order>,
+}
+
 /// Evens out the nodes for one leader.
 pub(crate) struct Balancer {
-    config: BalanceConfig,
-    guard: Guard,
+    parts: Parts,
     view: ClusterView,
-    opening: Opening,
-    /// Since when all nodes are well, and the same.
-    quiet: Option<Quiet>,
-    /// The group of nodes that is being evened out. Once begun, that goes on until nothing is left
-    /// to improve: the limit that starts it is not the one that ends it, so that a cluster at the
-    /// limit does not move back and forth.
-    under_way: Option<Group>,
+    /// Since when no node is in trouble.
+    quiet_since: Option<Instant>,
+    agenda: Agenda,
+    /// What the agenda was made of, when, and how long that took.
+    basis: Basis,
+    planned_at: Option<Instant>,
+    planning_took: Duration,
+    under_way: HashMap<PartitionId, Move>,
 }
 
-/// Nodes whose partitions may go to one another. A topic may ask for a kind of front, so nothing
-/// moves from one kind to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
-    Object,
-    Other,
-}
-
-/// A node that is up, in one of its incarnations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Well {
-    group: Group,
-    node: NodeId,
-    incarnation: u64,
-}
-
-/// The nodes that are up, and since when exactly these are.
-#[derive(Debug)]
-struct Quiet {
+/// What a plan stands on. When it changes there is another plan.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Basis {
     nodes: Vec<Well>,
-    since: Instant,
+    placement: u64,
+    topics: u64,
 }
+
+type Opened = BoxFuture<'static, (PartitionId, bool)>;
 
 // === impl Balancer ===
 
 impl Balancer {
-    pub(crate) fn new(config: BalanceConfig, guard: Guard, opening: Opening) -> Self {
-        let view = opening.view.clone();
-        Self { config, guard, view, opening, quiet: None, under_way: None }
+    pub(crate) fn new(parts: Parts) -> Self {
+        parts.board.clear();
+        Self {
+            view: parts.opening.view.clone(),
+            parts,
+            quiet_since: None,
+            agenda: Agenda::default(),
+            basis: Basis::default(),
+            planned_at: None,
+            planning_took: Duration::ZERO,
+            under_way: HashMap::new(),
+        }
     }
 
     /// Balances for as long as this process leads; whoever runs it ends it with the leadership.
     pub(crate) async fn run(mut self) {
-        if !self.config.enabled {
-            return std::future::pending().await;
-        }
+        let mut opening: FuturesUnordered<Opened> = FuturesUnordered::new();
+        let mut changed = self.view.changed();
+        let mut look_at = Instant::now();
         loop {
-            sleep(BALANCE_INTERVAL).await;
-            let moves = self.next_moves();
-            metrics::moves_planned(moves.len());
-            if moves.is_empty() {
-                continue;
-            }
-            match self.assign(&moves).await {
-                Ok(moved) => self.open(moved).await,
-                Err(GuardError::Superseded) => return std::future::pending().await,
-                Err(error) => tracing::warn!(%error, "partitions do not move yet"),
-            }
-        }
-    }
-
-    /// What to move now: nothing while a node is in trouble, or was a moment ago.
-    fn next_moves(&mut self) -> Vec<Move> {
-        let begun = self.under_way.take();
-        for (group, holdings) in self.quiet_holdings() {
-            let uneven = plan::spread(&holdings) > plan::tolerated_spread(&holdings);
-            if !uneven && begun != Some(group) {
-                continue;
-            }
-            let moves = plan::plan(&holdings, self.config.moves_at_once);
-            if !moves.is_empty() {
-                if begun != Some(group) {
-                    tracing::info!(spread = plan::spread(&holdings), "partitions move");
+            tokio::select! {
+                () = sleep_until(look_at) => {
+                    changed.mark_unchanged();
+                    look_at = Instant::now() + BALANCE_INTERVAL;
+                    match self.step(&mut opening).await {
+                        Ok(()) => {}
+                        Err(GuardError::Superseded) => return std::future::pending().await,
+                        Err(error) => tracing::warn!(%error, "partitions do not move yet"),
+                    }
                 }
-                self.under_way = Some(group);
-                return moves;
+                Some((partition, served)) = opening.next() => {
+                    self.ended(partition, served);
+                    look_at = look_at.min(Instant::now());
+                }
+                Some(order) = self.parts.orders.recv() => self.obey(order, &mut opening).await,
+                Ok(()) = changed.changed() => {
+                    look_at = look_at.min(Instant::now() + RECONCILE_PAUSE);
+                }
             }
         }
-        Vec::new()
     }
 
-    /// What the nodes have that may give and take, once all of them have been well for a while; until
-    /// then nothing.
-    fn quiet_holdings(&mut self) -> BTreeMap<Group, Holdings> {
-        let mut groups: BTreeMap<Group, Holdings> = BTreeMap::new();
-        let Some(nodes) = self.well_nodes() else {
-            self.quiet = None;
-            return groups;
+    /// Plans if it is time to, and begins what may begin.
+    async fn step(&mut self, opening: &mut FuturesUnordered<Opened>) -> Result<(), GuardError> {
+        let Some(nodes) = survey::well_nodes(&self.view) else {
+            self.quiet_since = None;
+            self.agenda.set(Vec::new());
+            return Ok(());
         };
         let now = Instant::now();
-        let quiet = self.quiet.take().filter(|quiet| quiet.nodes == nodes);
-        let quiet = self.quiet.insert(quiet.unwrap_or(Quiet { nodes, since: now }));
-        if now.duration_since(quiet.since) < self.config.settle {
-            return groups;
+        let quiet_since = *self.quiet_since.get_or_insert(now);
+        if now - quiet_since < self.parts.config.settle {
+            return Ok(());
         }
-        for Well { group, node, .. } in &quiet.nodes {
-            let held = self.view.assigned_to(*node);
-            groups.entry(*group).or_default().insert(*node, held);
+        self.plan_if_due(nodes);
+        let BalanceConfig { moves_at_once, moves_per_node, .. } = self.parts.config;
+        let limits = Limits { in_all: moves_at_once, per_node: moves_per_node };
+        let mut giving: HashMap<NodeId, usize> = HashMap::new();
+        for it in self.under_way.values() {
+            *giving.entry(it.from).or_default() += 1;
         }
-        groups
+        let next = self.agenda.next(limits, &giving);
+        self.parts.board.plan(self.agenda.waiting().iter());
+        metrics::moves_planned(self.agenda.waiting().len() + next.len());
+        if !next.is_empty() {
+            let moved = self.assign(&next).await?;
+            self.begin(moved, opening);
+        }
+        Ok(())
     }
 
-    /// The nodes that are up; `None` while any other is on its way out, or has left partitions behind
-    /// that nobody got yet.
-    fn well_nodes(&self) -> Option<Vec<Well>> {
-        let mut well = Vec::new();
-        for record in self.view.nodes() {
-            let (node, incarnation) = (record.node, record.incarnation);
-            match record.state {
-                NodeState::Live if self.view.node_is_up(node) => {
-                    let is_object = FrontChoice::Object.suits(&record.front);
-                    let group = if is_object { Group::Object } else { Group::Other };
-                    well.push(Well { group, node, incarnation });
-                }
-                // Its partitions wait for it, and nobody fails over.
-                NodeState::Live if FrontReach::of(&record.front) == FrontReach::Own => {}
-                NodeState::Ended if self.view.assigned_to(node).is_empty() => {}
-                NodeState::Live | NodeState::Fenced | NodeState::Ended => return None,
-            }
+    fn plan_if_due(&mut self, nodes: Vec<Well>) {
+        let now = Instant::now();
+        let placement = survey::placement(&self.view);
+        let topics = self.view.topics_revision();
+        let basis = Basis { nodes, placement: placement.revision, topics };
+        // The largest clusters take a second to plan for: not all the time.
+        let pause = match self.agenda.is_empty() {
+            true => BALANCE_INTERVAL.max(10 * self.planning_took),
+            false => PLAN_LIFE,
+        };
+        let is_due = self.planned_at.is_none_or(|at| now >= at + pause);
+        if basis == self.basis && !is_due {
+            return;
         }
-        well.sort_unstable();
-        Some(well)
+        let moving: HashSet<PartitionId> = self.under_way.keys().copied().collect();
+        let groups =
+            survey::situations(&self.view, &self.parts.loads, &placement, &basis.nodes, &moving);
+        self.agenda.set(self.plan(&groups));
+        self.basis = basis;
+        self.planned_at = Some(now);
+        self.planning_took = now.elapsed();
+    }
+
+    fn plan(&self, groups: &BTreeMap<Group, Situation>) -> Vec<Move> {
+        // What began to even out goes on to the end: the limit that starts it is not the one that
+        // ends it.
+        let wish = Wish { even: self.parts.config.enabled, begun: self.agenda.evens_out() };
+        let mut moves = Vec::new();
+        for (group, situation) in groups {
+            let uneven = plan::max_over_mean(situation);
+            metrics::imbalance(group.name(), uneven);
+            let planned = plan::plan(situation, wish);
+            if !planned.is_empty() && self.agenda.is_empty() {
+                let group = group.name();
+                tracing::info!(group, moves = planned.len(), uneven, "partitions are to move");
+            }
+            moves.extend(planned);
+        }
+        // What operators asked for first, in every group.
+        moves.sort_by_key(|it| it.reason);
+        moves
+    }
+
+    /// Moves one partition because somebody said so.
+    async fn obey(&mut self, order: Order, opening: &mut FuturesUnordered<Opened>) {
+        let Order { partition, to, told } = order;
+        let outcome = self.try_obey(partition, to, opening).await;
+        // Whoever asked may have given up.
+        let _ = told.send(outcome);
+    }
+
+    async fn try_obey(
+        &mut self,
+        partition: PartitionId,
+        to: NodeId,
+        opening: &mut FuturesUnordered<Opened>,
+    ) -> Result<(), Refused> {
+        if self.under_way.contains_key(&partition) {
+            return Err(Refused::Moving);
+        }
+        let what = orders::check(&self.view, self.parts.default_front, partition, to)?;
+        let moved = self.assign(&[what]).await.map_err(|error| match error {
+            GuardError::Superseded => Refused::NotLeading,
+            GuardError::Conflict => Refused::Conflict,
+            GuardError::Metadata(error) => Refused::Metadata(error.to_string()),
+        })?;
+        if moved.is_empty() {
+            return Err(Refused::Conflict);
+        }
+        self.begin(moved, opening);
+        Ok(())
     }
 
     /// Assigns the partitions anew, unless anything that this was decided upon has changed (R10):
     /// that both nodes live, and that each partition is still where it was.
-    async fn assign(&self, moves: &[Move]) -> Result<Vec<Assigned>, GuardError> {
-        let mut txn = Txn::new();
+    async fn assign(&self, moves: &[Move]) -> Result<Vec<Move>, GuardError> {
         let nodes: BTreeSet<NodeId> = moves.iter().flat_map(|it| [it.from, it.to]).collect();
-        for node in nodes {
-            let Some((record, revision)) = self.read::<NodeRecord>(Key::Node(node)).await? else {
-                return Ok(Vec::new());
-            };
-            if record.state != NodeState::Live {
-                return Ok(Vec::new());
+        let mut txn = Txn::new();
+        let records = nodes.iter().map(|node| self.read::<NodeRecord>(Key::Node(*node)));
+        for (node, record) in nodes.iter().zip(try_join_all(records).await?) {
+            match record {
+                Some((record, revision)) if record.state == NodeState::Live => {
+                    txn = txn.when_mod(Key::Node(*node), revision);
+                }
+                _ => return Ok(Vec::new()),
             }
-            txn = txn.when_mod(Key::Node(node), revision);
         }
+        let key = |it: &Move| Key::Partition(it.partition.topic, it.partition.index);
+        let assigned = moves.iter().map(|it| self.read::<Assignment>(key(it)));
         let mut moved = Vec::new();
-        for Move { partition, from, to } in moves {
-            let key = Key::Partition(partition.topic, partition.index);
-            let Some((Assignment { node, epoch }, revision)) = self.read(key).await? else {
-                continue;
-            };
-            if node != *from {
+        for (it, assigned) in moves.iter().zip(try_join_all(assigned).await?) {
+            let Some((Assignment { node, epoch }, revision)) = assigned else { continue };
+            if node != it.from {
                 continue;
             }
-            let assignment = Assignment { node: *to, epoch: epoch + 1 };
-            txn = txn.when_mod(key, revision).put(key, assignment.encode());
-            moved.push((*to, *partition));
-            tracing::debug!(%partition, %from, %to, "partition moves");
+            let assignment = Assignment { node: it.to, epoch: epoch + 1 };
+            txn = txn.when_mod(key(it), revision).put(key(it), assignment.encode());
+            moved.push(*it);
         }
-        match self.guard.commit(txn).await {
+        if moved.is_empty() {
+            return Ok(moved);
+        }
+        match self.parts.guard.commit(txn).await {
             Ok(revision) => {
                 // So that the next plan counts these.
                 self.view.wait_for_revision(revision, OWN_VIEW_WAIT).await;
@@ -206,7 +278,7 @@ impl Balancer {
     }
 
     async fn read<R: Record>(&self, key: Key) -> Result<Option<(R, i64)>, GuardError> {
-        let Some(entry) = self.guard.metadata().get(&key.to_string()).await? else {
+        let Some(entry) = self.parts.guard.metadata().get(&key.to_string()).await? else {
             return Ok(None);
         };
         let unreadable = |error| MetadataError::Refused(format!("`{key}`: {error}"));
@@ -214,12 +286,29 @@ impl Balancer {
         Ok(Some((record, entry.mod_revision)))
     }
 
-    /// Waits until the partitions serve where they are now: what does not is in nobody's hands, and
-    /// more of it would not help.
-    async fn open(&self, moved: Vec<Assigned>) {
-        let began = Instant::now();
-        let count = moved.len();
-        self.opening.open(moved, MOVE_PATIENCE).await;
-        metrics::moved(count, began.elapsed());
+    /// Tells the next nodes, and waits beside everything else until they serve. Not for ever: what
+    /// does not serve by then is tried again by its node, and its place here is free.
+    fn begin(&mut self, moved: Vec<Move>, opening: &mut FuturesUnordered<Opened>) {
+        for what in moved {
+            let Move { partition, from, to, reason } = what;
+            tracing::info!(%partition, %from, %to, ?reason, "partition moves");
+            self.under_way.insert(partition, what);
+            self.parts.board.begin(what);
+            let opener = self.parts.opening.clone();
+            let served = async move {
+                let served = opener.open(vec![(to, partition)], MOVE_PATIENCE).await;
+                (partition, served)
+            };
+            opening.push(served.boxed());
+        }
+        metrics::moves_under_way(self.under_way.len());
+    }
+
+    fn ended(&mut self, partition: PartitionId, served: bool) {
+        self.under_way.remove(&partition);
+        metrics::moves_under_way(self.under_way.len());
+        if let Some(took) = self.parts.board.end(partition, served) {
+            metrics::moved(took);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hop::{HopRequest, Request, Response};
+use hop::{HopRequest, Request, Response, internal::ChangePlacementResponse};
 use protocol::{ErrorCode, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -119,6 +119,9 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         }
         Request::DeleteAcls(request) => {
             Response::DeleteAcls(acls::refuse_deletions(request, &refusal))
+        }
+        Request::ChangePlacement(_) => {
+            Response::ChangePlacement(ChangePlacementResponse { error_code: code.code().into() })
         }
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{balance::BalanceConfig, failover::FailoverConfig, front_choice::FrontChoice};
+use crate::{
+    api::AdminConfig, balance::BalanceConfig, failover::FailoverConfig, front_choice::FrontChoice,
+};
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
 /// addresses: whichever leads applies its own.
@@ -59,6 +61,9 @@ pub struct Config {
     /// When partitions move between nodes that are all well.
     #[serde(default)]
     pub balance: BalanceConfig,
+    /// The API of `thermocline nodes`, `drain` and their like.
+    #[serde(default)]
+    pub admin: AdminConfig,
 }
 
 impl Config {
@@ -78,6 +83,7 @@ impl Config {
             reconcile_interval: default_reconcile_interval(),
             failover: FailoverConfig::default(),
             balance: BalanceConfig::default(),
+            admin: AdminConfig::default(),
         }
     }
 

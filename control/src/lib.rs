@@ -12,11 +12,13 @@
 //! executes it against the `catalogue`: `admin` plans, `meta_log` commits, `copies` shows,
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
-//! partitions from nodes that are gone, and `balance` gives some to nodes that have few. [`bootstrap()`] comes before all of it, and [`rebuild()`]
-//! before that when the metadata store was lost.
+//! partitions from nodes that are gone, and `balance` evens nodes out by what `load` hears of them.
+//! [`api`] is where operators ask and are obeyed. [`bootstrap()`] comes before all of it, and
+//! [`rebuild()`] before that when the metadata store was lost.
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod config;
 pub mod placement;
 
@@ -45,8 +47,10 @@ mod front_choice;
 mod opening;
 
 mod limits;
+mod load;
 mod metrics;
 
+pub use api::AdminConfig;
 pub use balance::BalanceConfig;
 pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
 pub use config::{Config, ConfigError};

@@ -105,17 +105,69 @@ pub(crate) const DRAIN_RETRY_MIN: Duration = Duration::from_millis(200);
 /// Longest such pause.
 pub(crate) const DRAIN_RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether nodes are uneven, and the pause between two batches of moves.
+/// How often every node is asked for its load.
+pub(crate) const LOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long an answer to that is waited for.
+pub(crate) const LOAD_PATIENCE: Duration = Duration::from_millis(900);
+
+/// The lane of those questions: what they ask for is larger than a ping.
+pub(crate) const LOAD_LANE: u64 = 2;
+
+/// A report that is older says nothing any more.
+pub(crate) const LOAD_LIFE: Duration = Duration::from_secs(10);
+
+/// What a partition did counts for as long: it may be on its way between nodes.
+pub(crate) const LOAD_OF_PARTITION_LIFE: Duration = Duration::from_secs(60);
+
+/// A node whose process takes more of its machine's CPU time gets no more partitions until it takes
+/// less.
+pub(crate) const TARGET_CPU_PERMILLE_MAX: u32 = 900;
+
+/// How often it is looked whether nodes are uneven, when nothing else makes it look.
 pub(crate) const BALANCE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The most partitions that move at the same time: one transaction, and each source writes their
-/// CLOSE slots one after the other.
-pub(crate) const MOVES_AT_ONCE_MAX: usize = 32;
+/// A plan that takes longer to carry out is made anew: loads change.
+pub(crate) const PLAN_LIFE: Duration = Duration::from_secs(5);
+
+/// The most partitions that move at the same time: a quarter of a node of the largest cluster that is
+/// designed for.
+pub(crate) const MOVES_AT_ONCE_MAX: usize = 256;
+
+/// Moves of one transaction: each compares its partition and at worst two nodes of its own.
+pub(crate) const MOVES_PER_TXN: usize = 32;
+
+/// Planned moves that are looked at for one whose node may give.
+pub(crate) const AGENDA_SCAN_MAX: usize = 4_096;
+
+/// Moves that operators ask for by hand and that wait.
+pub(crate) const ORDERS_QUEUED_MAX: usize = 64;
+
+/// Moves that are over and still shown.
+pub(crate) const MOVES_DONE_SHOWN_MAX: usize = 100;
+
+/// Planned moves that are shown, besides their number.
+pub(crate) const MOVES_WAITING_SHOWN_MAX: usize = 1_000;
 
 /// How long moved partitions are waited for before others follow: what a node waits for the present
 /// owner, and once more, because its first attempt may find that owner busy.
 pub(crate) const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Connections to the admin API: operators are few.
+pub(crate) const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// A request's head, and then its body, that takes longer to arrive is not one of ours.
+pub(crate) const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bodies of the admin API name one node or partition.
+pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 64 << 10;
+
+/// How long the admin API waits for a change to be committed.
+pub(crate) const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Partitions of one answer: a few MiB of JSON.
+pub(crate) const PARTITIONS_SHOWN_MAX: usize = 10_000;
+
 const _: () = assert!(OPS_PER_TXN + 8 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(2 * ASSIGNMENTS_PER_TXN + 2 <= metadata::limits::TXN_OPS_MAX);
-const _: () = assert!(3 * MOVES_AT_ONCE_MAX < metadata::limits::TXN_OPS_MAX);
+const _: () = assert!(3 * MOVES_PER_TXN < metadata::limits::TXN_OPS_MAX);

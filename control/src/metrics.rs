@@ -16,6 +16,8 @@ const EVICTIONS_HELD: &str = "control_evictions_held";
 const WAITING: &str = "control_nodes_waited_for";
 const MOVES: &str = "control_moves_total";
 const MOVES_PLANNED: &str = "control_moves_planned";
+const MOVES_UNDER_WAY: &str = "control_moves_under_way";
+const IMBALANCE: &str = "control_load_max_over_mean";
 const MOVE_SECONDS: &str = "control_move_seconds";
 const FAILOVER_SECONDS: &str = "control_failover_seconds";
 
@@ -31,9 +33,11 @@ pub(crate) fn describe() {
     describe_gauge!(EVICTIONS_HELD, "Suspects that stay because too many went within a minute");
     describe_gauge!(WAITING, "Suspects whose front nobody but they can drain");
     describe_histogram!(FAILOVER_SECONDS, "From fencing a node to the end of its incarnation");
-    describe_counter!(MOVES, "Partitions moved to even out nodes");
+    describe_counter!(MOVES, "Partitions that moved from one live node to another");
     describe_gauge!(MOVES_PLANNED, "Partitions that are to move next");
-    describe_histogram!(MOVE_SECONDS, "From assigning a batch of moves until all of it serves");
+    describe_gauge!(MOVES_UNDER_WAY, "Partitions that are moving");
+    describe_gauge!(IMBALANCE, "The most loaded active node over the mean, by kind of front");
+    describe_histogram!(MOVE_SECONDS, "From assigning a partition to another node until it serves");
     describe_counter!(TERMS, "Terms that this process began");
 }
 
@@ -72,8 +76,16 @@ pub(crate) fn moves_planned(partitions: usize) {
     gauge!(MOVES_PLANNED).set(partitions as f64);
 }
 
-pub(crate) fn moved(partitions: usize, took: Duration) {
-    counter!(MOVES).increment(partitions as u64);
+pub(crate) fn moves_under_way(partitions: usize) {
+    gauge!(MOVES_UNDER_WAY).set(partitions as f64);
+}
+
+pub(crate) fn imbalance(group: &'static str, max_over_mean: f64) {
+    gauge!(IMBALANCE, "front" => group).set(max_over_mean);
+}
+
+pub(crate) fn moved(took: Duration) {
+    counter!(MOVES).increment(1);
     histogram!(MOVE_SECONDS).record(took);
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Waits until all of these serve, at most `patience`.
-    pub(crate) async fn open(&self, assigned: Vec<Assigned>, patience: Duration) {
+    /// Waits until all of these serve, at most `patience`. Whether they do.
+    pub(crate) async fn open(&self, assigned: Vec<Assigned>, patience: Duration) -> bool {
         let mut by_node = BTreeMap::<NodeId, Vec<PartitionId>>::new();
         for (node, partition) in assigned {
             by_node.entry(node).or_default().push(partition);
@@ -37,10 +37,15 @@ impl Opening {
             let calls = partitions.chunks(OPENS_PER_CALL);
             calls.map(move |some| self.open_on(node, some.to_vec(), patience))
         });
-        join_all(calls).await;
+        join_all(calls).await.into_iter().all(|served| served)
     }
 
-    async fn open_on(&self, node: NodeId, mut closed: Vec<PartitionId>, patience: Duration) {
+    async fn open_on(
+        &self,
+        node: NodeId,
+        mut closed: Vec<PartitionId>,
+        patience: Duration,
+    ) -> bool {
         let opening = async {
             while !closed.is_empty() {
                 if let Some(record) = self.view.node(node) {
@@ -51,9 +56,11 @@ impl Opening {
                 }
             }
         };
-        if timeout(patience, opening).await.is_err() {
+        let served = timeout(patience, opening).await.is_ok();
+        if !served {
             tracing::warn!(%node, partitions = closed.len(), "partitions do not serve yet");
         }
+        served
     }
 
     /// Asks once; leaves those that do not serve.

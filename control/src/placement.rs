@@ -1,6 +1,7 @@
 //! Which node gets a partition. Pure: no I/O, no clock, no randomness.
 //!
-//! Today's rule: the live node with the fewest partitions, the lowest number among equals. What
+//! The rule: the live node with the fewest partitions for its weight, the lowest number among equals;
+//! what loads they turn out to have is for balance to even out. What
 //! it must always keep is in the property tests: everything is placed, on live nodes only, and
 //! never on a node while a live one has fewer.
 
@@ -9,23 +10,35 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use protocol::ids::NodeId;
 
 /// A node that may get partitions, and how many it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeLoad {
     /// The node.
     pub node: NodeId,
     /// Partitions assigned to it now.
     pub partitions: usize,
+    /// Its share, beside those of the others. Not 0.
+    pub weight: u32,
 }
+
+impl NodeLoad {
+    /// Partitions for its weight, one more counted: of two empty nodes the larger comes first.
+    fn rank(&self) -> u64 {
+        (self.partitions as u64 + 1) * RANK_SCALE / u64::from(self.weight.max(1))
+    }
+}
+
+/// Keeps what a division by the largest weight would drop.
+const RANK_SCALE: u64 = 1 << 24;
 
 /// Chooses a node for each of `count` partitions, in order. Empty when there is no node.
 pub fn place(nodes: &[NodeLoad], count: usize) -> Vec<NodeId> {
-    let mut least: BinaryHeap<_> =
-        nodes.iter().map(|load| Reverse((load.partitions, load.node))).collect();
+    let mut least: BinaryHeap<_> = nodes.iter().map(|load| Reverse((load.rank(), *load))).collect();
     let mut chosen = Vec::with_capacity(count);
     for _ in 0..count {
-        let Some(Reverse((partitions, node))) = least.pop() else { break };
-        chosen.push(node);
-        least.push(Reverse((partitions + 1, node)));
+        let Some(Reverse((_, mut load))) = least.pop() else { break };
+        chosen.push(load.node);
+        load.partitions += 1;
+        least.push(Reverse((load.rank(), load)));
     }
     chosen
 }
@@ -40,7 +53,8 @@ mod tests {
 
     fn loads() -> impl Strategy<Value = Vec<NodeLoad>> {
         proptest::collection::btree_map(0..20i32, 0..50usize, 0..8).prop_map(|nodes| {
-            let load = |(node, partitions)| NodeLoad { node: NodeId(node), partitions };
+            let load =
+                |(node, partitions)| NodeLoad { node: NodeId(node), partitions, weight: 100 };
             nodes.into_iter().map(load).collect()
         })
     }
@@ -86,5 +100,12 @@ mod tests {
             steps.extend(place(&between, second));
             prop_assert_eq!(steps, place(&nodes, first + second));
         }
+    }
+
+    #[test]
+    fn weights_are_shares() {
+        let node = |node, weight| NodeLoad { node: NodeId(node), partitions: 0, weight };
+        let chosen = place(&[node(1, 100), node(2, 300)], 40);
+        assert_eq!(chosen.iter().filter(|node| **node == NodeId(2)).count(), 30);
     }
 }

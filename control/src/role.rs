@@ -9,12 +9,14 @@ use segment::Store;
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
-    balance::Balancer,
+    api::Api,
+    balance::{self, Balancer, board::Board, orders::Desk},
     config::{Config, ConfigError},
     election::{Candidate, Leadership},
     failover::{self, Failover},
     guard::{Guard, GuardError},
     limits::{COMMANDS_QUEUED_MAX, HOPELESS_PAUSE, RETRY_PAUSE},
+    load::{self, Loads},
     meta_log::MetaLogError,
     metrics,
     opening::Opening,
@@ -44,6 +46,9 @@ pub struct Control {
     pub advertised: String,
     /// Answers requests; for callers in the same process.
     pub handler: Arc<dyn hop::Handler>,
+    /// What the admin API answers from.
+    #[cfg(test)]
+    pub(crate) api: Arc<Api>,
 }
 
 /// The role cannot start.
@@ -60,9 +65,44 @@ pub enum RoleError {
         /// The operating system's words.
         cause: std::io::Error,
     },
+    /// The same for the admin API.
+    #[error(
+        "`control.admin.listen`: cannot listen on `{address}`: {cause}; choose another address"
+    )]
+    ListenAdmin {
+        /// As configured.
+        address: SocketAddr,
+        /// The operating system's words.
+        cause: std::io::Error,
+    },
     /// [`crate::bootstrap()`] did not run.
     #[error("the cluster has no identity yet")]
     NoCluster,
+}
+
+/// What the leader's tasks and those who ask for it share.
+#[derive(Clone, Default)]
+struct Shared {
+    gate: Gate,
+    desk: Desk,
+    loads: Loads,
+    board: Board,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn api(&self, control_id: &str, view: &ClusterView) -> Api {
+        Api {
+            control_id: control_id.to_owned(),
+            view: view.clone(),
+            gate: self.gate.clone(),
+            desk: self.desk.clone(),
+            loads: self.loads.clone(),
+            board: self.board.clone(),
+            writes: tokio::sync::Mutex::default(),
+        }
+    }
 }
 
 /// Starts the role; it serves until `drain`.
@@ -74,8 +114,15 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let listener = deps.peers.net().listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
-    let gate = Gate::default();
-    let handler: Arc<dyn hop::Handler> = Arc::new(Server { gate: gate.clone() });
+    let door = config.admin.listen(config.listen, deps.peers.net()).await;
+    let door = door.map_err(|(address, cause)| RoleError::ListenAdmin { address, cause })?;
+    let shared = Shared::default();
+    let handler: Arc<dyn hop::Handler> = Arc::new(Server { gate: shared.gate.clone() });
+    let admin = door.as_ref().map(|door| door.advertised.clone()).unwrap_or_default();
+    let api = Arc::new(shared.api(&config.control_id, &deps.view));
+    if let Some(door) = door {
+        door.open(Arc::clone(&api), &secret, &drain);
+    }
     let secret = ClusterSecret::new(&secret);
     let serve = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
     drain.spawn("control server", serve);
@@ -83,7 +130,11 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let candidate = Candidate {
         metadata: Arc::clone(&deps.metadata),
         view: deps.view.clone(),
-        record: LeaderRecord { control_id: config.control_id.clone(), address: advertised.clone() },
+        record: LeaderRecord {
+            control_id: config.control_id.clone(),
+            address: advertised.clone(),
+            admin: admin.clone(),
+        },
         ttl: config.lease,
         drain: drain.clone(),
         has_led: false,
@@ -97,9 +148,16 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
         store: deps.store.for_role("control"),
         drain: drain.clone(),
     };
-    tracing::info!(control_id = parts.config.control_id, %address, advertised, "control serves");
-    drain.spawn("control", stand(candidate, parts, gate));
-    Ok(Control { address, advertised, handler })
+    let control_id = &parts.config.control_id;
+    tracing::info!(control_id, %address, advertised, admin, "control serves");
+    drain.spawn("control", stand(candidate, parts, shared));
+    Ok(Control {
+        address,
+        advertised,
+        handler,
+        #[cfg(test)]
+        api,
+    })
 }
 
 /// Runs the role to the end of `drain`.
@@ -110,7 +168,7 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
 }
 
 /// Stands for election, leads, and stands again.
-async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
+async fn stand(mut candidate: Candidate, parts: Parts, shared: Shared) {
     let drain = parts.drain.clone();
     while !drain.is_draining() {
         let leadership = tokio::select! {
@@ -118,8 +176,9 @@ async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
             leadership = candidate.win() => leadership,
         };
         metrics::leads(true);
-        watch_nodes(&leadership, &parts);
-        let led = lead(&leadership, &parts, &gate).await;
+        watch_nodes(&leadership, &parts, &shared);
+        let led = lead(&leadership, &parts, &shared.gate).await;
+        shared.desk.close();
         metrics::leads(false);
         leadership.resign(&*parts.metadata).await;
         if let Err(error) = led {
@@ -130,18 +189,25 @@ async fn stand(mut candidate: Candidate, parts: Parts, gate: Gate) {
 }
 
 /// Watches the nodes for as long as this process leads, whatever happens to its terms.
-fn watch_nodes(leadership: &Leadership, parts: &Parts) {
+fn watch_nodes(leadership: &Leadership, parts: &Parts, shared: &Shared) {
     let failover = Failover::new(failover::Parts {
         config: parts.config.failover.clone(),
         guard: Guard::new(Arc::clone(&parts.metadata), leadership.term),
         view: parts.view.clone(),
         peers: parts.opening.peers.clone(),
     });
-    let balancer = Balancer::new(
-        parts.config.balance.clone(),
-        Guard::new(Arc::clone(&parts.metadata), leadership.term),
-        parts.opening.clone(),
-    );
+    let balancer = Balancer::new(balance::Parts {
+        config: parts.config.balance.clone(),
+        default_front: parts.config.default_front,
+        guard: Guard::new(Arc::clone(&parts.metadata), leadership.term),
+        opening: parts.opening.clone(),
+        loads: shared.loads.clone(),
+        board: shared.board.clone(),
+        orders: shared.desk.open(),
+    });
+    let loads =
+        load::collect(shared.loads.clone(), parts.view.clone(), parts.opening.peers.clone());
+    while_leading(leadership, parts, "control loads", loads);
     while_leading(leadership, parts, "control failover", failover.run());
     while_leading(leadership, parts, "control balance", balancer.run());
 }

@@ -47,6 +47,7 @@ fn is_for_control(request: &Request) -> bool {
             | Request::CreateAcls(_)
             | Request::DeleteAcls(_)
             | Request::AllocateProducerIds(_)
+            | Request::ChangePlacement(_)
     )
 }
 
@@ -64,7 +65,12 @@ impl Gate {
         *self.leader.write() = None;
     }
 
-    fn submit(&self, command: Command) {
+    /// Whether this process leads.
+    pub(crate) fn is_open(&self) -> bool {
+        self.leader.read().is_some()
+    }
+
+    pub(crate) fn submit(&self, command: Command) {
         let sent = match &*self.leader.read() {
             Some(leader) => leader.try_send(command),
             None => Err(TrySendError::Closed(command)),

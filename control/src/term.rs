@@ -12,6 +12,7 @@
 
 mod acls;
 mod changes;
+mod placement;
 
 use std::{sync::Arc, time::Duration};
 
@@ -189,6 +190,7 @@ impl Term {
             Request::CreateAcls(_) => self.create_acls(command).await,
             Request::DeleteAcls(_) => self.delete_acls(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
+            Request::ChangePlacement(_) => self.change_placement(command).await,
             _ => {
                 command.refuse(ErrorCode::InvalidRequest);
                 Ok(())
@@ -251,7 +253,7 @@ impl Term {
         async move {
             tokio::select! {
                 () = draining => {}
-                () = opening.open(assigned, patience) => {}
+                _served = opening.open(assigned, patience) => {}
             }
         }
     }

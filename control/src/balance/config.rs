@@ -6,34 +6,41 @@ use serde::Deserialize;
 
 use crate::{config::ConfigError, limits::MOVES_AT_ONCE_MAX};
 
-/// When partitions move so that nodes have about as many.
+/// When partitions move so that nodes have about the same load.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BalanceConfig {
-    /// Whether they do at all. Without it only failovers and new partitions change what nodes have.
-    /// Default: true.
+    /// Whether they do by themselves. Without it only failovers, new partitions and operators (drain,
+    /// pin, move) change what nodes have. Default: true.
     pub enabled: bool,
-    /// How long all nodes must have been well, with none joining or leaving, before anything moves.
-    /// Default: 3 s.
+    /// How long no node must have been in trouble (dead, or dying) before anything moves. One that
+    /// joins gets its share at once. Default: 3 s.
     #[serde(with = "humantime_serde")]
     pub settle: Duration,
-    /// Partitions that move at the same time; the next ones when these serve. Each is away for some
-    /// hundred milliseconds. More are faster, and more clients feel it at once. Default: 8.
+    /// Partitions that move at the same time, in all. More are faster, and more clients feel it at
+    /// once. Default: 64.
     pub moves_at_once: usize,
+    /// And from the same node. Each is away for some hundred milliseconds, and the longer the more
+    /// leave together: a node writes their CLOSE slots one after the other. Default: 8.
+    pub moves_per_node: usize,
 }
 
 impl Default for BalanceConfig {
     fn default() -> Self {
-        Self { enabled: true, settle: Duration::from_secs(3), moves_at_once: 8 }
+        Self { enabled: true, settle: Duration::from_secs(3), moves_at_once: 64, moves_per_node: 8 }
     }
 }
 
 impl BalanceConfig {
     /// Refuses values that cannot work, naming the key.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if (1..=MOVES_AT_ONCE_MAX).contains(&self.moves_at_once) {
-            return Ok(());
+        let refuse = |key, reason| Err(ConfigError { key, reason });
+        if !(1..=MOVES_AT_ONCE_MAX).contains(&self.moves_at_once) {
+            return refuse("balance.moves_at_once", "must be between 1 and 256");
         }
-        Err(ConfigError { key: "balance.moves_at_once", reason: "must be between 1 and 32" })
+        if !(1..=MOVES_AT_ONCE_MAX).contains(&self.moves_per_node) {
+            return refuse("balance.moves_per_node", "must be between 1 and 256");
+        }
+        Ok(())
     }
 }

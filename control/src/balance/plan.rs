@@ -1,204 +1,251 @@
-//! Which partitions move so that all nodes have about as many. Pure: no I/O, no clock, no randomness.
+//! Which partitions move, and where. Pure: no I/O, no clock, no randomness.
 //!
-//! Today's goal is the number of partitions alone. One partition at a time goes from the node with
-//! the most to the node with the fewest, of the topic that this spreads best, until their numbers
-//! differ by no more than is allowed. That takes the fewest moves there can be, and no partition
-//! moves twice.
+//! ```text
+//! pins ──► draining nodes are emptied ──► the fullest node gives to the emptiest, again and again
+//! ```
+//!
+//! Each step of the last phase makes two nodes more alike (the sum of all squares goes down), so it
+//! ends; it begins when nodes differ by [`START_SPREAD`] of the mean and goes on until they differ by
+//! [`FINISH_SPREAD`], so that a cluster at the limit does not move back and forth. A node whose
+//! partitions are all too large to give is left out, and the others are made even without it.
 
-use std::collections::BTreeMap;
+mod nodes;
 
-use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
+use std::collections::{BTreeSet, HashMap};
+
+use metadata::settings::placement::Duty;
+use protocol::ids::{NodeId, PartitionId};
+
+use self::nodes::{Nodes, Target};
+
+/// A load that the fullest and the emptiest node may differ by, as a share of the mean: then the
+/// fullest has at most 1.15 times the mean.
+const START_SPREAD: f64 = 0.15;
+
+/// How even nodes are when moving ends.
+const FINISH_SPREAD: f64 = 0.05;
+
+/// Targets that are looked at for a partition of a draining node: enough to spread its topic.
+const TARGETS_MAX: usize = 8;
+
+/// Steps after which a plan is long enough: some minutes of moves. The next one goes on from there.
+const STEPS_MAX: usize = 10_000;
+
+/// Nodes whose partitions may go to one another, and those partitions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Situation {
+    /// Every node that is up.
+    pub(crate) nodes: Vec<PlanNode>,
+    /// What they have. Of other nodes' partitions nothing is planned.
+    pub(crate) partitions: Vec<Held>,
+}
+
+/// A node that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlanNode {
+    pub(crate) node: NodeId,
+    pub(crate) zone: String,
+    pub(crate) duty: Duty,
+    /// Its share of the load, beside those of the others. Not 0.
+    pub(crate) weight: u32,
+    /// Whether it may get anything now; an overloaded one may not.
+    pub(crate) takes: bool,
+}
+
+/// A partition and the node that it is assigned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) partition: PartitionId,
+    pub(crate) node: NodeId,
+    pub(crate) cost: u64,
+    /// Where an operator wants it.
+    pub(crate) pin: Option<NodeId>,
+    /// Its last move is under way: it stays for now.
+    pub(crate) moving: bool,
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// Also even nodes out, beyond what operators asked for.
+    pub(crate) even: bool,
+    /// An earlier plan began to; this one ends it.
+    pub(crate) begun: bool,
+}
+
+/// Why a partition moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// An operator moved it.
+    Order,
+    /// An operator wants it there.
+    Pin,
+    /// Its node is to be empty.
+    Drain,
+    /// Its node has more than others.
+    Balance,
+}
 
 /// A partition that should leave one node for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Move {
-    /// What moves.
     pub(crate) partition: PartitionId,
-    /// Whose it is.
     pub(crate) from: NodeId,
-    /// Whose it should be.
     pub(crate) to: NodeId,
+    pub(crate) reason: Reason,
 }
 
-/// What each node that may take part has now; nodes without partitions are in here too.
-pub(crate) type Holdings = BTreeMap<NodeId, Vec<PartitionId>>;
-
-/// A node's partitions by topic, lowest index last.
-type ByTopic = BTreeMap<(TenantId, TopicId), Vec<PartitionId>>;
-
-/// By how many partitions nodes may differ before any of them moves: a tenth of what a node has, and
-/// never so few that a topic created a moment ago sets something in motion.
-pub(crate) fn tolerated_spread(holdings: &Holdings) -> usize {
-    const AT_LEAST: usize = 2;
-    let total: usize = holdings.values().map(Vec::len).sum();
-    (total / holdings.len().max(1) / 10).max(AT_LEAST)
+/// The moves to what the situation should be, the most urgent first.
+pub(crate) fn plan(situation: &Situation, wish: Wish) -> Vec<Move> {
+    let mut plan = Plan::new(situation);
+    plan.follow_pins();
+    plan.empty_draining();
+    if wish.even {
+        plan.even_out(wish.begun);
+    }
+    plan.moves()
 }
 
-/// By how many partitions the nodes differ.
-pub(crate) fn spread(holdings: &Holdings) -> usize {
-    let numbers = || holdings.values().map(Vec::len);
-    numbers().max().unwrap_or(0) - numbers().min().unwrap_or(0)
+/// By how much nodes differ that are to be even: the fullest's load over the mean.
+pub(crate) fn max_over_mean(situation: &Situation) -> f64 {
+    let nodes = Nodes::new(situation);
+    let active = || (0..nodes.len()).filter(|at| nodes.duty(*at) == Duty::Active);
+    let (load, weight) = nodes.total(active());
+    let most = active().map(|at| nodes.ratio(at)).fold(0.0, f64::max);
+    if load == 0 { 1.0 } else { most * weight / load as f64 }
 }
 
-/// The first `moves_max` moves on the way to nodes that differ by one partition at most.
-pub(crate) fn plan(holdings: &Holdings, moves_max: usize) -> Vec<Move> {
-    let mut nodes: BTreeMap<NodeId, ByTopic> =
-        holdings.iter().map(|(node, held)| (*node, by_topic(held))).collect();
-    let mut numbers: BTreeMap<NodeId, usize> =
-        holdings.iter().map(|(node, held)| (*node, held.len())).collect();
-    let mut moves = Vec::new();
-    while moves.len() < moves_max {
-        // Of equals the lowest node: the same holdings make the same plan.
-        let most = numbers.iter().max_by_key(|(node, count)| (**count, std::cmp::Reverse(**node)));
-        let least = numbers.iter().min_by_key(|(node, count)| (**count, **node));
-        let (Some((&from, &most)), Some((&to, &least))) = (most, least) else { break };
-        if most - least <= 1 {
-            break;
+/// A plan in the making.
+struct Plan<'a> {
+    partitions: &'a [Held],
+    nodes: Nodes,
+    /// Where each partition is by now; `None` if its node is not up.
+    place: Vec<Option<usize>>,
+    /// Partitions in the order of their first moves.
+    touched: Vec<usize>,
+    reasons: HashMap<usize, Reason>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(situation: &'a Situation) -> Self {
+        let nodes = Nodes::new(situation);
+        let place = situation.partitions.iter().map(|held| nodes.find(held.node)).collect();
+        let partitions = &situation.partitions;
+        Self { partitions, nodes, place, touched: Vec::new(), reasons: HashMap::new() }
+    }
+
+    /// A pin to a node that is not active waits; until then its partition is like any other.
+    fn pin_of(&self, held: &Held) -> Option<usize> {
+        let pin = self.nodes.find(held.pin?)?;
+        (self.nodes.duty(pin) == Duty::Active).then_some(pin)
+    }
+
+    fn follow_pins(&mut self) {
+        for (at, held) in self.partitions.iter().enumerate() {
+            if let Some(pin) = self.pin_of(held).filter(|_| !held.moving)
+                && self.place[at].is_some_and(|place| place != pin)
+            {
+                self.relocate(at, pin, Reason::Pin);
+            }
         }
-        let topic = best_topic(&nodes[&from], &nodes[&to]);
-        let partition = nodes.get_mut(&from).and_then(|held| held.get_mut(&topic)?.pop());
-        let partition = partition.expect("the best topic is one that the node has");
-        nodes.entry(to).or_default().entry(topic).or_default().push(partition);
-        *numbers.entry(from).or_default() -= 1;
-        *numbers.entry(to).or_default() += 1;
-        moves.push(Move { partition, from, to });
     }
-    moves
-}
 
-fn by_topic(held: &[PartitionId]) -> ByTopic {
-    let mut topics = ByTopic::new();
-    for id in held {
-        topics.entry((id.tenant, id.topic)).or_default().push(*id);
+    fn empty_draining(&mut self) {
+        let is_draining =
+            |at: Option<usize>| at.is_some_and(|at| self.nodes.duty(at) == Duty::Draining);
+        let leaving = (0..self.partitions.len())
+            .filter(|at| is_draining(self.place[*at]) && !self.partitions[*at].moving);
+        let mut leaving: Vec<usize> = leaving.collect();
+        // The largest first: what is left then fits into what is left.
+        leaving.sort_by_key(|at| {
+            let held = &self.partitions[*at];
+            (std::cmp::Reverse(held.cost), held.partition)
+        });
+        let mut targets = self.nodes.targets();
+        for at in leaving.into_iter().take(STEPS_MAX) {
+            let Some(to) = self.target_of(at, &targets) else { return };
+            targets.remove(&self.nodes.as_target(to));
+            self.relocate(at, to, Reason::Drain);
+            targets.insert(self.nodes.as_target(to));
+        }
     }
-    topics.values_mut().for_each(|ids| ids.sort_unstable_by_key(|id| std::cmp::Reverse(id.index)));
-    topics
-}
 
-/// The topic of which the one node has the most more than the other.
-fn best_topic(from: &ByTopic, to: &ByTopic) -> (TenantId, TopicId) {
-    let surplus = |topic: &(TenantId, TopicId), held: &[PartitionId]| {
-        let there = to.get(topic).map_or(0, Vec::len);
-        held.len().cast_signed() - there.cast_signed()
-    };
-    let some = from.iter().filter(|(_, held)| !held.is_empty());
-    let best = some.max_by_key(|(topic, held)| (surplus(topic, held), std::cmp::Reverse(**topic)));
-    *best.expect("a node with more partitions than another has one").0
+    /// The emptiest node, or one nearly as empty that has less of the topic, in a zone with less.
+    fn target_of(&self, at: usize, targets: &BTreeSet<Target>) -> Option<usize> {
+        let Held { partition, cost, .. } = self.partitions[at];
+        let emptiest = targets.first()?.node();
+        let (load, weight) = self.nodes.total(targets.iter().map(Target::node));
+        let ceiling = load as f64 / weight * (1.0 + FINISH_SPREAD / 2.0);
+        let nearly = targets.iter().take(TARGETS_MAX).map(Target::node);
+        let nearly = nearly.filter(|to| self.nodes.ratio_with(*to, cost) <= ceiling);
+        let best = nearly.min_by_key(|to| self.nodes.crowding(*to, partition.topic));
+        Some(best.unwrap_or(emptiest))
+    }
+
+    fn even_out(&mut self, begun: bool) {
+        let free = |at: &usize| {
+            let held = &self.partitions[*at];
+            !held.moving && self.pin_of(held).is_none()
+        };
+        let free: Vec<usize> = (0..self.partitions.len()).filter(free).collect();
+        for at in free {
+            if let Some(place) = self.place[at] {
+                self.nodes.offer(place, at, &self.partitions[at]);
+            }
+        }
+        let mut threshold = if begun { FINISH_SPREAD } else { START_SPREAD };
+        let mut steps = STEPS_MAX;
+        // Who was left out may have something to give after all, once the others are even.
+        while self.even_out_once(threshold, &mut steps) {
+            threshold = FINISH_SPREAD;
+        }
+    }
+
+    /// Whether anything moved.
+    fn even_out_once(&mut self, mut threshold: f64, steps: &mut usize) -> bool {
+        let mut pool = self.nodes.pool();
+        let mut moved = false;
+        while *steps > 0 {
+            let Some((most, spread)) = pool.fullest(&self.nodes) else { break };
+            if spread <= threshold {
+                break;
+            }
+            let Some((least, cost)) = pool.best_gift(most, &self.nodes) else {
+                pool.leave_out(most, &self.nodes);
+                continue;
+            };
+            let at = self.nodes.take_offer(most, least, cost);
+            pool.forget([most, least], &self.nodes);
+            self.relocate(at, least, Reason::Balance);
+            self.nodes.offer(least, at, &self.partitions[at]);
+            pool.remember([most, least], &self.nodes);
+            threshold = FINISH_SPREAD;
+            moved = true;
+            *steps -= 1;
+        }
+        moved
+    }
+
+    fn relocate(&mut self, at: usize, to: usize, reason: Reason) {
+        let Some(from) = self.place[at].replace(to) else { return };
+        let held = &self.partitions[at];
+        self.nodes.carry(held.partition.topic, held.cost, from, to);
+        if !self.reasons.contains_key(&at) {
+            self.touched.push(at);
+            self.reasons.insert(at, reason);
+        }
+    }
+
+    /// Each partition at most once, however it went back and forth in the plan.
+    fn moves(self) -> Vec<Move> {
+        let moved = self.touched.iter().filter_map(|at| {
+            let Held { partition, node: from, .. } = self.partitions[*at];
+            let to = self.nodes.id(self.place[*at]?);
+            (from != to).then_some(Move { partition, from, to, reason: self.reasons[at] })
+        });
+        moved.collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn partition(topic: u128, index: i32) -> PartitionId {
-        PartitionId::new(TenantId(1), TopicId(Uuid::from_u128(topic)), index)
-    }
-
-    /// Up to six nodes; every partition of some topics is on one of them.
-    fn holdings() -> impl Strategy<Value = Holdings> {
-        let owners = proptest::collection::vec((1..6u128, any::<prop::sample::Index>()), 0..120);
-        (1..7i32, owners).prop_map(|(nodes, owners)| {
-            let mut holdings: Holdings =
-                (0..nodes).map(|node| (NodeId(node), Vec::new())).collect();
-            for (index, (topic, owner)) in owners.into_iter().enumerate() {
-                let node = NodeId(i32::try_from(owner.index(nodes as usize)).unwrap());
-                let held = holdings.get_mut(&node).unwrap();
-                held.push(partition(topic, i32::try_from(index).unwrap()));
-            }
-            holdings
-        })
-    }
-
-    /// Carries moves out; each must start where its partition is.
-    fn carry_out(holdings: &mut Holdings, moves: &[Move]) {
-        for Move { partition, from, to } in moves {
-            let held = holdings.get_mut(from).unwrap();
-            let place = held.iter().position(|id| id == partition).expect("moves from its node");
-            held.swap_remove(place);
-            holdings.get_mut(to).expect("moves to a node there is").push(*partition);
-        }
-    }
-
-    fn everything(holdings: &Holdings) -> BTreeSet<PartitionId> {
-        holdings.values().flatten().copied().collect()
-    }
-
-    /// What no plan can do without: what is above the ceiling must go, what is below the floor come.
-    fn moves_needed(holdings: &Holdings) -> usize {
-        let total: usize = holdings.values().map(Vec::len).sum();
-        let (floor, ceiling) = (total / holdings.len(), total.div_ceil(holdings.len()));
-        let above: usize = holdings.values().map(|held| held.len().saturating_sub(ceiling)).sum();
-        let below: usize = holdings.values().map(|held| floor.saturating_sub(held.len())).sum();
-        above.max(below)
-    }
-
-    proptest! {
-        #[test]
-        fn a_plan_evens_out_with_the_fewest_moves_and_loses_nothing(before in holdings()) {
-            let moves = plan(&before, usize::MAX);
-            let mut after = before.clone();
-            carry_out(&mut after, &moves);
-            prop_assert_eq!(everything(&after), everything(&before));
-            prop_assert!(spread(&after) <= 1);
-            prop_assert_eq!(moves.len(), moves_needed(&before));
-            let moved: BTreeSet<_> = moves.iter().map(|it| it.partition).collect();
-            prop_assert_eq!(moved.len(), moves.len(), "no partition moves twice");
-        }
-
-        #[test]
-        fn small_steps_arrive_with_as_many_moves_as_one_large_one(
-            before in holdings(),
-            step in 1..9usize,
-        ) {
-            let mut now = before.clone();
-            let mut made = 0;
-            loop {
-                let moves = plan(&now, step);
-                if moves.is_empty() {
-                    break;
-                }
-                prop_assert!(moves.len() <= step);
-                made += moves.len();
-                prop_assert!(made <= moves_needed(&before), "it goes round in circles");
-                carry_out(&mut now, &moves);
-            }
-            prop_assert_eq!(made, moves_needed(&before));
-            prop_assert!(plan(&now, usize::MAX).is_empty());
-        }
-
-        #[test]
-        fn what_is_even_stays_however_the_nodes_are_listed(before in holdings()) {
-            let mut even = before.clone();
-            carry_out(&mut even, &plan(&before, usize::MAX));
-            even.values_mut().for_each(|held| held.reverse());
-            prop_assert!(plan(&even, usize::MAX).is_empty());
-            prop_assert!(spread(&even) <= tolerated_spread(&even));
-        }
-    }
-
-    #[test]
-    fn a_node_that_joins_gets_its_share_of_every_topic() {
-        let of = |topic| (0..4).map(move |index| partition(topic, index));
-        let full: Vec<_> = of(1).chain(of(2)).collect();
-        let before = Holdings::from([(NodeId(1), full), (NodeId(2), Vec::new())]);
-        let moves = plan(&before, usize::MAX);
-        let of_topic = |topic| {
-            let topic = partition(topic, 0).topic;
-            moves.iter().filter(|it| it.partition.topic == topic).count()
-        };
-        assert_eq!((of_topic(1), of_topic(2)), (2, 2));
-    }
-
-    #[test]
-    fn without_nodes_or_with_one_there_is_nothing_to_move() {
-        assert!(plan(&Holdings::new(), 9).is_empty());
-        let alone = Holdings::from([(NodeId(1), vec![partition(1, 0), partition(1, 1)])]);
-        assert!(plan(&alone, 9).is_empty());
-        assert_eq!(spread(&alone), 0);
-    }
-}
+mod tests;

@@ -32,6 +32,7 @@ impl Cluster {
             record: LeaderRecord {
                 control_id: control_id.to_owned(),
                 address: format!("{control_id}:1"),
+                admin: String::new(),
             },
             ttl: TTL,
             drain: drain.clone(),

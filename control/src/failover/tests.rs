@@ -67,7 +67,11 @@ impl Cluster {
     /// Nodes 1, 2, … with these fronts, all live.
     async fn new(fronts: &[&str]) -> Self {
         let (metadata, drain) = (Arc::new(MemoryStore::new()), Drain::new());
-        let leader = LeaderRecord { control_id: "a".to_owned(), address: "a:1".to_owned() };
+        let leader = LeaderRecord {
+            control_id: "a".to_owned(),
+            address: "a:1".to_owned(),
+            admin: String::new(),
+        };
         let term = put(&metadata, Key::Leader, leader.encode()).await;
         let store: Arc<dyn MetadataStore> = Arc::clone(&metadata) as _;
         let view = ClusterView::start(Arc::clone(&store), &drain).await.unwrap();

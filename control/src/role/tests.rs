@@ -1,10 +1,12 @@
 //! Control as the rest of the cluster sees it: requests in, metadata and OpenPartitions out.
 
 mod acls;
+mod api;
 mod balance;
 mod fronts;
 mod harness;
 mod leaders;
 mod meddled;
 mod nodes;
+mod placement;
 mod topics;

@@ -73,6 +73,8 @@ pub struct LeaderRecord {
     pub control_id: String,
     /// Its internal address.
     pub address: String,
+    /// Where its admin API answers; empty when it has none.
+    pub admin: String,
 }
 
 /// How far a node's incarnation has come. It only ever moves forward.

@@ -1,5 +1,5 @@
 //! Settings: what a tenant has set besides its topics. Access control lists, credentials, quotas,
-//! the configs of groups, and the tenants themselves.
+//! the configs of groups, and the tenants themselves; and what operators have set for the cluster.
 //!
 //! A setting is a key and a value that only its own kind understands. Control commits changes of
 //! them to the metadata log and copies them to the metadata store, where every process watches
@@ -8,6 +8,7 @@
 pub mod acl;
 pub mod credential;
 pub mod group;
+pub mod placement;
 pub mod quota;
 pub mod tenant;
 
@@ -37,6 +38,8 @@ pub enum SettingKind {
     Group,
     /// A tenant.
     Tenant,
+    /// Where partitions may be: of nodes and partitions, under the system's own tenant.
+    Placement,
 }
 
 /// Names one setting: `s/{kind}/{tenant}/{name}` in the metadata store, where the name has percent
@@ -73,8 +76,8 @@ pub struct AllSettings {
 
 impl SettingKind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Acl, Self::Credential, Self::Quota, Self::Group, Self::Tenant];
+    pub const ALL: [Self; 6] =
+        [Self::Acl, Self::Credential, Self::Quota, Self::Group, Self::Tenant, Self::Placement];
 
     /// Its spelling in keys.
     pub fn name(self) -> &'static str {
@@ -84,6 +87,7 @@ impl SettingKind {
             Self::Quota => "quota",
             Self::Group => "group",
             Self::Tenant => "tenant",
+            Self::Placement => "placement",
         }
     }
 

@@ -9,15 +9,20 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use hop::{
     ClusterSecret, Handler, HopHeader, HopRequest, Peers, Request, Response, Role,
-    internal::{AllocateProducerIdsRequest, AllocateProducerIdsResponse, OpenPartitionsResponse},
+    internal::{
+        AllocateProducerIdsRequest, AllocateProducerIdsResponse, ChangePlacementRequest,
+        DescribeLoadResponse, OpenPartitionsResponse, PlacementChange, TopicLoad,
+    },
 };
 use metadata::{
     ClusterView, LeaseId, MetadataStore, Topic, Txn, TxnOutcome,
     keys::Key,
     model::{NodeLiveRecord, NodeRecord, NodeState, Record},
+    settings::placement::{Duty, NodePlacement, PlacementName},
 };
 use parking_lot::Mutex;
 use process::{Clock, Drain};
@@ -65,6 +70,7 @@ pub(super) struct Node {
     lease: LeaseId,
     opened: Mutex<BTreeSet<PartitionId>>,
     stubborn: AtomicBool,
+    load: Mutex<DescribeLoadResponse>,
 }
 
 impl<M: MetadataStore> Cluster<M> {
@@ -120,6 +126,7 @@ impl<M: MetadataStore> Cluster<M> {
             lease,
             opened: Mutex::default(),
             stubborn: AtomicBool::new(false),
+            load: Mutex::default(),
         });
         let handler: Arc<Node> = Arc::clone(&node);
         self.peers.register_local(&node.address, handler);
@@ -270,6 +277,22 @@ impl Process {
         }
     }
 
+    /// Says something about a node.
+    pub(super) async fn say_of(&self, node: i32, duty: Duty, weight: u32) -> i32 {
+        let value = NodePlacement { duty, weight }.encode();
+        self.place(PlacementName::Node(NodeId(node)), Some(value)).await
+    }
+
+    /// Changes one entry of what operators say; the answer's code.
+    pub(super) async fn place(&self, name: PlacementName, value: Option<Bytes>) -> i32 {
+        let changes = vec![PlacementChange { name: name.to_string(), value }];
+        let request = ChangePlacementRequest { changes };
+        match self.call(Request::ChangePlacement(request)).await {
+            Response::ChangePlacement(response) => response.error_code,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(super) async fn producer_ids(&self) -> AllocateProducerIdsResponse {
         match self.call(Request::AllocateProducerIds(AllocateProducerIdsRequest {})).await {
             Response::AllocateProducerIds(response) => response,
@@ -289,6 +312,12 @@ impl Node {
         self.stubborn.store(stubborn, Ordering::SeqCst);
     }
 
+    /// What it says of its load from now on, as incarnation `log 1`.
+    pub(super) fn set_load(&self, topics: Vec<TopicLoad>) {
+        let log_id = "log 1".to_owned();
+        *self.load.lock() = DescribeLoadResponse { log_id, topics, ..Default::default() };
+    }
+
     /// How many partitions of each topic it was told to open.
     pub(super) fn opened(&self, topic: &Topic) -> BTreeSet<i32> {
         let opened = self.opened.lock();
@@ -298,7 +327,14 @@ impl Node {
 
 impl Handler for Node {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
-        let Request::OpenPartitions(request) = request.body else { panic!("not for a node") };
+        let request = match request.body {
+            Request::OpenPartitions(request) => request,
+            Request::DescribeLoad(_) => {
+                let response = Response::DescribeLoad(self.load.lock().clone());
+                return async move { response }.boxed();
+            }
+            _ => panic!("not for a node"),
+        };
         let stubborn = self.stubborn.load(Ordering::SeqCst);
         let open = |partition: &hop::internal::OpenPartition| {
             if stubborn {

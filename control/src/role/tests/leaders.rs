@@ -114,7 +114,11 @@ async fn a_stale_leader_assigns_nothing() {
     let old = cluster.leader("a").await;
     assert_eq!(old.create("orders", 4).await, ErrorCode::None);
     let before = cluster.owners("orders").await;
-    let foreign = LeaderRecord { control_id: "z".to_owned(), address: "z:1".to_owned() };
+    let foreign = LeaderRecord {
+        control_id: "z".to_owned(),
+        address: "z:1".to_owned(),
+        admin: String::new(),
+    };
     cluster.commit(Txn::new().delete(Key::Leader)).await;
     cluster.commit(Txn::new().put(Key::Leader, foreign.encode())).await;
     cluster.register(&ended, 1, NodeState::Ended).await;

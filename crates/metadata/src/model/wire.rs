@@ -75,12 +75,18 @@ record! {
     LeaderRecord as WireLeader {
         #[prost(string, tag = "1")] control_id: String,
         #[prost(string, tag = "2")] address: String,
+        #[prost(string, tag = "3")] admin: String,
     }
     to: |record| WireLeader {
         control_id: record.control_id.clone(),
         address: record.address.clone(),
+        admin: record.admin.clone(),
     };
-    from: |wire| Ok(Self { control_id: wire.control_id, address: wire.address });
+    from: |wire| Ok(Self {
+        control_id: wire.control_id,
+        address: wire.address,
+        admin: wire.admin,
+    });
 }
 
 record! {

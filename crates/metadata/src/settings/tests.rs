@@ -45,6 +45,7 @@ fn the_key_space_is_stable() {
     assert_eq!(spelled(SettingKind::Quota), "s/quota/1/a%2Fb%20c");
     assert_eq!(spelled(SettingKind::Group), "s/group/1/a%2Fb%20c");
     assert_eq!(spelled(SettingKind::Tenant), "s/tenant/1/a%2Fb%20c");
+    assert_eq!(spelled(SettingKind::Placement), "s/placement/1/a%2Fb%20c");
     for foreign in ["s/", "s/acl/1/", "s/acl/01/a", "s/other/1/a", "s/acl/1/a b", "s/acl/1/%ff"] {
         assert_eq!(SettingKey::parse(foreign), None, "{foreign}");
     }

@@ -195,8 +195,11 @@ impl Cluster {
             group_state_topic,
             group_state_partitions: GROUP_PARTITIONS,
         };
-        let leader =
-            LeaderRecord { control_id: "control-1".to_owned(), address: self.address("control") };
+        let leader = LeaderRecord {
+            control_id: "control-1".to_owned(),
+            address: self.address("control"),
+            admin: String::new(),
+        };
         let reader = ReaderRecord {
             reader: ReaderId(1),
             address: self.address("reader"),

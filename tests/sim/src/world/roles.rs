@@ -38,6 +38,7 @@ async fn control(place: &Place, number: i32) -> Result<()> {
     config.group_state_partitions = place.world.scenario.group_partitions;
     config.balance.enabled = place.world.scenario.moving.balance;
     config.balance.settle = BALANCE_SETTLE;
+    config.admin.enabled = false;
     let (store, metadata) = (place.store("control"), place.metadata());
     control::bootstrap(&config, &place.clock(), &*metadata, &store).await?;
     let member = place.join(Role::Control, &drain).await?;

@@ -30,7 +30,11 @@ fn every_record_reads_back() {
         group_state_topic: TopicId::random(),
         group_state_partitions: 50,
     });
-    reads_back(LeaderRecord { control_id: "a".to_owned(), address: "b:1".to_owned() });
+    reads_back(LeaderRecord {
+        control_id: "a".to_owned(),
+        address: "b:1".to_owned(),
+        admin: "b:2".to_owned(),
+    });
     for state in [NodeState::Live, NodeState::Fenced, NodeState::Ended] {
         reads_back(NodeRecord {
             node: NodeId(1),

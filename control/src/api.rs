@@ -1,0 +1,131 @@
+//! The admin API: what operators ask of the leader and tell it, as JSON over HTTP.
+//!
+//! ```text
+//! http ──token──► routes ──┬─ read:  answers, from the view, the load reports and the board
+//!                          └─ write: a command to the term, or an order to balance
+//! ```
+//!
+//! It listens inside the cluster's network only, and takes nobody without the cluster's token. Any
+//! control process may be asked; one that does not lead names the one that does. [`model`] has the
+//! JSON. Kafka's own administration (topics, configs, groups) is not here: clients' tools do it.
+
+mod answers;
+mod http;
+pub mod model;
+mod routes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use metadata::ClusterView;
+use process::net::Listener;
+use process::{Drain, Net};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::{
+    balance::{board::Board, orders::Desk},
+    load::Loads,
+    server::Gate,
+};
+
+/// The `[control.admin]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Whether there is an admin API. Default: true.
+    pub enabled: bool,
+    /// Where it listens. Keep it inside the cluster's network: it is not encrypted. Default: any
+    /// free port of the address that `control.listen` names; `thermocline` commands learn it from the
+    /// metadata store.
+    pub listen: Option<SocketAddr>,
+    /// What commands connect to, `host:port`, when it differs from `listen`.
+    pub advertised: Option<String>,
+}
+
+/// What the API answers from. One for the process, whether it leads or not.
+pub(crate) struct Api {
+    pub(crate) control_id: String,
+    pub(crate) view: ClusterView,
+    pub(crate) gate: Gate,
+    pub(crate) desk: Desk,
+    pub(crate) loads: Loads,
+    pub(crate) board: Board,
+    /// What is said about a node is read, changed and written: one after the other.
+    pub(crate) writes: Mutex<()>,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { enabled: true, listen: None, advertised: None }
+    }
+}
+
+impl AdminConfig {
+    /// Listens, if it is to. `control` is the address of the internal port.
+    pub(crate) async fn listen(
+        &self,
+        control: SocketAddr,
+        net: &Net,
+    ) -> Result<Option<Door>, (SocketAddr, std::io::Error)> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let address = self.listen.unwrap_or_else(|| SocketAddr::new(control.ip(), 0));
+        let failed = |cause| (address, cause);
+        let listener = net.listen(&address.to_string()).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let advertised = self.advertised.clone().unwrap_or_else(|| bound.to_string());
+        Ok(Some(Door { listener, advertised }))
+    }
+}
+
+/// A port that was bound.
+pub(crate) struct Door {
+    listener: Listener,
+    /// What others connect to.
+    pub(crate) advertised: String,
+}
+
+impl Door {
+    /// Answers until the drain begins.
+    pub(crate) fn open(self, api: Arc<Api>, secret: &[u8], drain: &Drain) {
+        let serve = http::serve(self.listener, api, admin_token(secret), drain.clone());
+        drain.spawn("control admin API", serve);
+    }
+}
+
+/// What a caller proves with that it belongs to the cluster: derived from the cluster's secret, so
+/// that whoever may read the metadata store may administer, and nothing of the secret leaves.
+pub fn admin_token(secret: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let tag = hmac::sign(&key, b"thermocline admin API 1");
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A request's status and body, as [`http`] has them from the routes.
+#[cfg(test)]
+pub(crate) async fn answer(
+    api: &Api,
+    method: &hyper::Method,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> (u16, Vec<u8>) {
+    let answer = routes::answer(api, method, path, query, body).await;
+    (answer.status.as_u16(), answer.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_stable_and_another_cluster_has_another() {
+        let token = admin_token(&[7; 32]);
+        assert_eq!(token.len(), 64);
+        assert_eq!(token, admin_token(&[7; 32]));
+        assert_ne!(token, admin_token(&[8; 32]));
+    }
+}

@@ -218,7 +218,8 @@ impl Failover {
             return;
         }
         let log = record.log_id.clone();
-        let ending = Eviction::new(self.parts.clone(), record).run();
+        let suspects = self.detector.suspects(Instant::now());
+        let ending = Eviction::new(self.parts.clone(), record, suspects).run();
         under_way.endings.push(ending.map(|evicted| (log, evicted)).boxed());
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Evicted {
 pub(super) struct Eviction {
     parts: Parts,
     record: Arc<NodeRecord>,
+    /// Nodes that do not answer either: the last to be asked.
+    suspects: Vec<NodeId>,
     began: Instant,
 }
 
@@ -82,8 +84,8 @@ async fn advance(
 // === impl Eviction ===
 
 impl Eviction {
-    pub(super) fn new(parts: Parts, record: Arc<NodeRecord>) -> Self {
-        Self { parts, record, began: Instant::now() }
+    pub(super) fn new(parts: Parts, record: Arc<NodeRecord>, suspects: Vec<NodeId>) -> Self {
+        Self { parts, record, suspects, began: Instant::now() }
     }
 
     /// Goes on until the record says Ended or somebody else moved it on. Repeats what fails, for
@@ -134,17 +136,20 @@ impl Eviction {
         }
     }
 
-    /// Nodes that seem up, those with the least to do first.
+    /// Nodes that seem up, those with the least to do first. Of nodes that went together some may
+    /// still seem so.
     fn survivors(&self) -> Vec<NodeId> {
         let view = &self.parts.view;
         let nodes = view.nodes().into_iter().map(|record| record.node);
         let up = nodes.filter(|node| *node != self.record.node && view.node_is_up(*node));
-        let mut survivors: Vec<_> = up.collect();
+        let (suspects, mut survivors): (Vec<_>, Vec<_>) =
+            up.partition(|node| self.suspects.contains(node));
         survivors.sort_by_key(|node| (view.assigned_to(*node).len(), *node));
         // Several incarnations that end at once are spread over the survivors.
         let turn = usize::try_from(self.record.node.0).unwrap_or(0);
         let turn = turn % survivors.len().max(1);
         survivors.rotate_left(turn);
+        survivors.extend(suspects);
         survivors
     }
 

@@ -25,6 +25,8 @@ struct Manners {
     reaches_others: bool,
     /// How it answers when asked to end an incarnation.
     end_code: i32,
+    /// After how long.
+    end_takes: Duration,
 }
 
 struct FakeNode {
@@ -48,7 +50,12 @@ impl Handler for FakeNode {
             Request::EndIncarnation(request) => {
                 self.asked.lock().push(request.log_id);
                 let error_code = manners.end_code;
-                Response::EndIncarnation(EndIncarnationResponse { error_code })
+                let ended = Response::EndIncarnation(EndIncarnationResponse { error_code });
+                return async move {
+                    sleep(manners.end_takes).await;
+                    ended
+                }
+                .boxed();
             }
             other => panic!("control asked {}", other.api().name()),
         })
@@ -225,6 +232,34 @@ async fn many_at_once_stop_the_evictions() {
         evicted += usize::from(cluster.state(node).await != NodeState::Live);
     }
     assert_eq!(evicted, 2, "R12: two within a minute");
+}
+
+/// Goal: four of sixteen go at once. They are ended side by side, and none of them by another one of
+/// them, which would cost the patience for that one.
+#[tokio::test(start_paused = true)]
+async fn nodes_that_go_together_are_ended_in_the_time_of_one() {
+    const TAKES: Duration = Duration::from_secs(4);
+    let mut cluster = Cluster::new(&["object"; 16]).await;
+    cluster.parts.config.evictions_per_minute = 4;
+    assert!(cluster.parts.config.drain_patience > TAKES);
+    for node in cluster.nodes.values() {
+        node.manners.lock().end_takes = TAKES;
+    }
+    cluster.watch();
+    sleep(cluster.parts.config.grace + Duration::from_secs(5)).await;
+    let silent = [2, 3, 7, 16];
+    let began = Instant::now();
+    for node in silent {
+        cluster.silence(node);
+    }
+    for node in silent {
+        cluster.becomes(node, NodeState::Ended).await;
+    }
+    let took = began.elapsed() - cluster.parts.config.suspect_after;
+    assert!(took < 2 * TAKES, "simulated time, not the machine's: {took:?}");
+    for node in silent {
+        assert!(cluster.nodes[&node].asked.lock().is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]

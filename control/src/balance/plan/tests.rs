@@ -299,7 +299,6 @@ fn without_nodes_or_with_one_there_is_nothing_to_move() {
 /// Prints how long the largest cluster's plan takes; asserts only that it is a good one.
 #[test]
 #[ignore = "prints a time"]
-#[expect(clippy::print_stdout, reason = "the time is what it is for")]
 fn a_hundred_thousand_partitions() {
     let cost = |index: i32| 10 + u64::from(index.unsigned_abs()) * 7 % 90;
     let one = (0..100_000).map(|index| held(1 + index as u128 % 1_000, index, 0, cost(index)));

@@ -3,6 +3,7 @@
 //! A role reads its configuration file, starts, serves until SIGTERM, drains, and ends with 0. A
 //! start that cannot work ends with one line `error: …` that names the key and the fix.
 
+mod admin;
 mod background;
 mod config;
 mod dev;
@@ -58,6 +59,8 @@ enum Command {
     Tenant(tenant::TenantArguments),
     /// Read a whole bucket and report every broken promise; writes nothing.
     Scrub(scrub::ScrubArguments),
+    #[command(flatten)]
+    Admin(admin::AdminCommand),
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +103,7 @@ impl Command {
                 Self::User(arguments) => user::run(arguments).await?,
                 Self::Tenant(arguments) => tenant::run(arguments).await?,
                 Self::Scrub(arguments) => return scrub::run(arguments).await,
+                Self::Admin(command) => command.run().await?,
             }
             Ok(ExitCode::SUCCESS)
         })

@@ -3,11 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::kafka_proxy::KafkaProxies;
 use crate::process::{Process, free_address, http_get, metric};
@@ -239,6 +240,19 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Begins an operator's command (`thermocline drain 3`) with control's configuration; it prints
+    /// JSON.
+    pub fn begin_admin(&self, args: &[&str]) -> Result<Child> {
+        let mut command = Command::new(thermocline_binary());
+        command.args(args).arg("--json").arg("--config").arg(&self.control.config);
+        Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+    }
+
+    /// Runs an operator's command to its end; what it printed.
+    pub fn admin(&self, args: &[&str]) -> Result<Value> {
+        end_admin(self.begin_admin(args)?)
+    }
+
     /// A metric's sum over all storage nodes that run.
     pub fn metric_of_nodes(&self, name: &str, label: &str) -> Result<f64> {
         self.nodes.iter().map(|role| metric(role.http, name, label)).sum()
@@ -285,6 +299,14 @@ impl Cluster {
         let (address, http) = (free_address()?, free_address()?);
         Ok(control_text(&Addresses { id: 1, address, http, dir: PathBuf::new() }, etcd, store))
     }
+}
+
+/// Waits for an operator's command; what it printed.
+pub fn end_admin(command: Child) -> Result<Value> {
+    let output = command.wait_with_output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{error}");
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// What a role's configuration text is made of.

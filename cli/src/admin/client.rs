@@ -1,0 +1,206 @@
+//! Talking to the admin API: finding the leader, proving to belong to the cluster, one request at a
+//! time.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use control::api::{admin_token, model::Problem};
+use http_body_util::{BodyExt, Full};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use metadata::MetadataStore;
+use metadata::keys::Key;
+use metadata::model::{ClusterRecord, LeaderRecord, Record};
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config;
+use crate::files::Metadata;
+use crate::startup::open_metadata;
+
+/// How long one request may take: a little longer than control waits for a commit.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a leader is looked for, while control fails over.
+const LEADER_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Pause between two looks.
+const LEADER_PAUSE: Duration = Duration::from_millis(500);
+
+/// Where the cluster is.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// A TOML file with the table `[metadata]`; any role's file does.
+    #[arg(long, value_name = "FILE", required_unless_present = "admin")]
+    config: Option<PathBuf>,
+    /// An admin API's address, where the metadata store cannot be reached.
+    #[arg(long, value_name = "HOST:PORT", requires = "token", conflicts_with = "config")]
+    admin: Option<String>,
+    /// The cluster's admin token, for `--admin`.
+    #[arg(long, env = "THERMOCLINE_ADMIN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+/// The one table that is needed; the others belong to the role whose file it is.
+#[derive(Debug, Deserialize)]
+struct MetadataFile {
+    metadata: Metadata,
+}
+
+/// A way to the leader.
+pub(super) struct Client {
+    /// Where the leader is looked up; `None` if its address was given.
+    metadata: Option<std::sync::Arc<dyn MetadataStore>>,
+    address: Option<String>,
+    token: String,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Learns where to ask and what to prove.
+    pub(super) async fn open(&self) -> Result<Client> {
+        if let (Some(address), Some(token)) = (&self.admin, &self.token) {
+            let (address, token) = (Some(address.clone()), token.clone());
+            return Ok(Client { metadata: None, address, token });
+        }
+        let path = self.config.as_ref().context("--config or --admin is needed")?;
+        let file: MetadataFile = config::load(path)?;
+        let metadata = open_metadata(&file.metadata).await?;
+        let entry = metadata.get(&Key::Cluster.to_string()).await?;
+        let entry = entry.context("no cluster in the metadata store; is this its metadata.url?")?;
+        let token = admin_token(&ClusterRecord::decode(&entry.value)?.secret);
+        Ok(Client { metadata: Some(metadata), address: None, token })
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        self.ask(Method::GET, path, Bytes::new()).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        self.ask(Method::POST, path, Bytes::new()).await
+    }
+
+    pub(super) async fn post_json<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.ask(Method::POST, path, serde_json::to_vec(body)?.into()).await
+    }
+
+    pub(super) async fn put<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.ask(Method::PUT, path, serde_json::to_vec(body)?.into()).await
+    }
+
+    /// Asks the leader, and looks for the next one while there is none: everything that can be asked
+    /// may be asked twice.
+    async fn ask<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T> {
+        let give_up_at = Instant::now() + LEADER_PATIENCE;
+        loop {
+            let asked = self.try_ask(&method, path, body.clone()).await;
+            match asked {
+                Ok((StatusCode::OK, answer)) => {
+                    return serde_json::from_slice(&answer).context("the answer is not readable");
+                }
+                Ok((StatusCode::MISDIRECTED_REQUEST, answer)) => {
+                    let problem: Problem = serde_json::from_slice(&answer)?;
+                    if Instant::now() >= give_up_at {
+                        bail!(problem.error);
+                    }
+                    self.address = problem.leader.filter(|_| self.metadata.is_none());
+                }
+                Ok((status, answer)) => match serde_json::from_slice::<Problem>(&answer) {
+                    Ok(problem) => bail!(problem.error),
+                    Err(_) => bail!("the admin API answered {status}"),
+                },
+                Err(error) if Instant::now() >= give_up_at => return Err(error),
+                Err(_) if self.metadata.is_some() => self.address = None,
+                Err(error) => return Err(error),
+            }
+            sleep(LEADER_PAUSE).await;
+        }
+    }
+
+    async fn try_ask(
+        &mut self,
+        method: &Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
+        let address = match &self.address {
+            Some(address) => address.clone(),
+            None => self.look_up().await?,
+        };
+        let answer = timeout(REQUEST_TIMEOUT, self.send(&address, method, path, body)).await;
+        let answer = answer.map_err(anyhow::Error::from).and_then(|answer| answer);
+        let answer = answer.with_context(|| format!("control at {address} does not answer"))?;
+        self.address = Some(address);
+        Ok(answer)
+    }
+
+    async fn look_up(&self) -> Result<String> {
+        let metadata = self.metadata.as_ref().context("no address of an admin API")?;
+        let entry = metadata.get(&Key::Leader.to_string()).await?;
+        let entry = entry.context("no control process leads; start `thermocline control`")?;
+        let LeaderRecord { control_id, admin, .. } = LeaderRecord::decode(&entry.value)?;
+        if admin.is_empty() {
+            bail!("`{control_id}` leads and has no admin API; set `control.admin.enabled = true`");
+        }
+        Ok(admin)
+    }
+
+    async fn send(
+        &self,
+        address: &str,
+        method: &Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/v1/{path}"))
+            .header(HOST, address)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let answer = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = response.into_body().collect().await?.to_bytes();
+            Ok((status, body))
+        };
+        tokio::pin!(connection);
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            ended = &mut connection => {
+                ended?;
+                bail!("the connection ended before the answer")
+            }
+        }
+    }
+}

@@ -31,6 +31,9 @@ struct Arguments {
     /// Repetitions of each side, interleaved.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
+    /// Storage nodes, where a scenario has many.
+    #[arg(long, default_value_t = 16)]
+    nodes: usize,
 }
 
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
@@ -39,7 +42,8 @@ fn main() -> Result<()> {
     if arguments.scenario == "demo" {
         return demo::run();
     }
-    let options = scenario::Options { seconds: arguments.seconds, repeats: arguments.repeats };
+    let Arguments { seconds, repeats, nodes, .. } = arguments;
+    let options = scenario::Options { seconds, repeats, nodes };
     let report = scenario::run(&arguments.scenario, &options)?;
     let folder = thermocline_tests::root().join("bench/results");
     println!("{}", report.write(&folder)?);

@@ -8,6 +8,7 @@ mod cold_peak;
 mod partitions;
 mod peak_produce;
 mod s3_cost;
+mod scale;
 
 use anyhow::{Result, bail};
 
@@ -20,11 +21,12 @@ use crate::sample::Sample;
 pub(crate) struct Options {
     pub(crate) seconds: u64,
     pub(crate) repeats: usize,
+    /// Storage nodes, where a scenario has many.
+    pub(crate) nodes: usize,
 }
 
 /// Scenarios whose system parts are not built yet: they say so instead of inventing figures.
 const LATER: &[&str] = &[
-    "elastic",
     "gateway-overhead",
     "tls",
     "connections",
@@ -45,10 +47,11 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "cold-peak" | "cold-read" => cold_peak::run(options),
         "s3-cost" | "cost" => s3_cost::run(options),
         "partitions" | "partitions-10k" => partitions::run(),
+        "scale" | "elastic" => scale::run(options),
         "base-500" => base::run(name, 500.0, 64, options),
         _ if LATER.contains(&name) => bail!("scenario `{name}` is not built yet"),
         _ => bail!(
-            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions; later: {}",
+            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, scale; later: {}",
             LATER.join(", ")
         ),
     }

@@ -24,6 +24,7 @@ use crate::layers::quota::Quotas;
 use crate::limits::READER_TIMEOUT;
 use crate::rendezvous;
 use crate::route::cold::ColdReads;
+use crate::route::produce::recompress::Packers;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
@@ -56,6 +57,7 @@ pub(crate) struct Core {
     pub(crate) audit: Audit,
     /// Memory for requests under way (R61).
     pub(crate) request_memory: Budget,
+    pub(crate) packers: Packers,
     pub(crate) sessions: Sessions,
     pub(crate) tides: Tides,
     pub(crate) cold: ColdReads,

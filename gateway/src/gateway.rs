@@ -32,6 +32,7 @@ use crate::layers::tls::Door;
 use crate::limits::HANDSHAKES_PER_PROCESSOR;
 use crate::registration::{Registration, RegistrationError};
 use crate::route::cold::ColdReads;
+use crate::route::produce::recompress::Packers;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
@@ -198,6 +199,7 @@ fn core(
         authorisers: authorisers.map(Arc::new),
         audit: Audit::start(&config.audit, &deps.clock, &drain),
         request_memory: Budget::new(config.limits.request_memory.as_u64()),
+        packers: Packers::default(),
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),
         tides: Tides::default(),
         cold: ColdReads::new(cold_bytes),

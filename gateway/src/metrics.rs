@@ -32,6 +32,8 @@ const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
 const NODES_GIVEN_UP_TOTAL: &str = "gateway_nodes_given_up_total";
 /// How long produces waited for partitions whose node had just gone or come back.
 const PRODUCE_HELD_SECONDS: &str = "gateway_produce_held_seconds";
+/// Time on a thread of its own for a produce whose batches are packed anew, waiting for one included.
+const RECOMPRESS_SECONDS: &str = "gateway_recompress_seconds";
 /// Cold readers that did not answer, so that the next one was asked.
 const READERS_PASSED_OVER_TOTAL: &str = "gateway_readers_passed_over_total";
 
@@ -64,6 +66,7 @@ pub(crate) fn describe() {
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
+    describe_histogram!(RECOMPRESS_SECONDS, "time to pack a produce's batches anew");
     describe_histogram!(PRODUCE_HELD_SECONDS, "time produces waited for a takeover");
     describe_counter!(DENIED_TOTAL, "operations denied by access control lists, by API");
     describe_counter!(AUDIT_DROPPED_TOTAL, "audit events that are not in the audit log");
@@ -98,6 +101,10 @@ pub(crate) fn fetched(served_by: ServedBy, bytes: usize) {
 
 pub(crate) fn produced(bytes: usize) {
     counter!(PRODUCE_BYTES_TOTAL).increment(bytes as u64);
+}
+
+pub(crate) fn recompressed(took: Duration) {
+    histogram!(RECOMPRESS_SECONDS).record(took.as_secs_f64());
 }
 
 pub(crate) fn connections(open: usize) {

@@ -28,6 +28,7 @@ use crate::error::ErrorCode;
 mod builder;
 mod marker;
 mod patch;
+mod recompress;
 pub mod records;
 mod retain;
 mod sequence;
@@ -37,10 +38,11 @@ mod view;
 pub use builder::BatchBuilder;
 pub use marker::EndTransactionMarker;
 pub use patch::{set_log_append_time, set_offsets};
+pub use recompress::recompressed;
 pub use retain::{emptied, retain};
 pub use sequence::{Interrupted, Sequence};
 pub use validate::{validate_produced, validate_single};
-pub use view::{BatchView, Compression, TimestampType};
+pub use view::{BatchView, Codec, Compression, TimestampType};
 
 /// Bytes before the first record.
 pub const HEADER_BYTES: usize = 61;

@@ -39,6 +39,17 @@ pub const BATCH_INFLATED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// then gets them in.
 pub const COMPACTED_BATCH_INFLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What a batch may inflate to that its topic packs anew (`compression.type`). As for compaction: it has
+/// to be opened, in bounded memory.
+pub const RECOMPRESSED_BATCH_INFLATED_BYTES_MAX: usize = COMPACTED_BATCH_INFLATED_BYTES_MAX;
+
+/// Kafka's default of `compression.zstd.level`, which is zstd's own.
+pub const ZSTD_LEVEL_DEFAULT: i32 = 3;
+
+/// The highest level of zstd that is used; higher ones count as this one. Those above take hundreds of
+/// megabytes for a batch, on a machine that serves others.
+pub const ZSTD_LEVEL_MAX: i32 = 19;
+
 /// Topic name length: Kafka's `Topic.MAX_NAME_LENGTH`.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
@@ -48,4 +59,5 @@ const _: () = assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= i32::MAX as usize);
 const _: () = assert!(BATCH_BYTES_MAX <= COMPACTED_BATCH_INFLATED_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX <= RECOMPRESSED_BATCH_INFLATED_BYTES_MAX);
 const _: () = assert!(COMPACTED_BATCH_INFLATED_BYTES_MAX <= BATCH_INFLATED_BYTES_MAX);

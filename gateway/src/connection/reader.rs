@@ -264,6 +264,12 @@ impl Budget {
         let taken = permits.acquire_many_owned(kilobytes.min(self.kilobytes)).await;
         taken.expect("never closed")
     }
+
+    /// `bytes` of it if they are there now.
+    pub(crate) fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        Arc::clone(&self.permits).try_acquire_many_owned(kilobytes).ok()
+    }
 }
 
 #[cfg(test)]

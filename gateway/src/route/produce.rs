@@ -1,4 +1,5 @@
-//! Produce: each batch to its partition's owner, untouched, and the answers joined.
+//! Produce: each batch to its partition's owner, and the answers joined. Batches are not touched unless
+//! their topic wants them packed otherwise.
 //!
 //! ```text
 //! request ─ split by owner ─► node A ─┐
@@ -13,6 +14,7 @@
 mod hints;
 mod hold;
 pub(super) mod order;
+pub(crate) mod recompress;
 mod split;
 
 use std::time::Duration;
@@ -46,7 +48,8 @@ pub(super) fn handle(context: Context, request: ProduceRequest, order: &mut Orde
     }
     let split = Split::new(&context, request);
     let tracker = order.tracker();
-    if split.is_complete() && tracker.moved(&split).is_empty() {
+    let as_it_is = split.is_complete() && !recompress::is_needed(&split);
+    if as_it_is && tracker.moved(&split).is_empty() {
         let answer = dispatch(&context, split, tracker);
         return async move { finish(acks, answer.await) }.boxed();
     }
@@ -54,6 +57,7 @@ pub(super) fn handle(context: Context, request: ProduceRequest, order: &mut Orde
     let gate = order.close_gate();
     async move {
         let split = complete(&context, split).await;
+        let split = recompress::run(&context, split).await;
         tracker.settled(tracker.moved(&split)).await;
         let answer = dispatch(&context, split, tracker);
         drop(gate);
@@ -89,7 +93,7 @@ fn dispatch(
     tracker: UnderWay,
 ) -> impl Future<Output = ProduceResponse> + Send + use<> {
     tracker.keep_order(&mut split);
-    let Split { shares, mut response, .. } = split;
+    let Split { shares, mut response, memory, .. } = split;
     let (context, deadline) = (context.clone(), deadline(shares.first()));
     let calls: Vec<_> = shares
         .into_iter()
@@ -108,6 +112,7 @@ fn dispatch(
             join(&mut response, answer, slots);
         }
         hints::put(&context, &mut response);
+        drop(memory);
         response
     }
 }

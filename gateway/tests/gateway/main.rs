@@ -22,6 +22,7 @@ mod pipelining;
 mod placement;
 mod produce;
 mod quotas;
+mod recompressing;
 mod sasl;
 mod takeover;
 mod tenants;

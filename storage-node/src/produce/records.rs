@@ -109,10 +109,7 @@ impl RecordsRefused {
     pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::Records { code, .. } => *code,
-            Self::Unreadable(RecordsError::Batch(error)) => error.code(),
-            Self::Unreadable(RecordsError::Decompress { .. }) => ErrorCode::CorruptMessage,
-            Self::Unreadable(RecordsError::TooLarge { .. }) => ErrorCode::MessageTooLarge,
-            Self::Unreadable(RecordsError::Malformed { .. }) => ErrorCode::InvalidRecord,
+            Self::Unreadable(error) => error.code(),
         }
     }
 

@@ -9,17 +9,13 @@ use thermocline_tests::dev::Dev;
 const KAFKA: &str = include_str!("admin/kafka-4.1.0.txt");
 
 /// Where we answer otherwise: our line, and why.
-const DIFFERENT: [(&str, &str); 4] = [
+const DIFFERENT: [(&str, &str); 3] = [
     (
         "config min.insync.replicas: 1 INT DEFAULT_CONFIG, min.insync.replicas DEFAULT_CONFIG",
         "Kafka sets it on all brokers when it formats a cluster; no config of ours is dynamic",
     ),
     ("config thermocline.front: default STRING DEFAULT_CONFIG", "our own"),
     ("resources with configs: [BROKER 1, TOPIC asked.topic]", "loggers have no configs here"),
-    (
-        "create with recompression: InvalidConfigurationException",
-        "refused rather than ignored, see docs/topic-configs.md",
-    ),
 ];
 
 #[test]

@@ -112,7 +112,7 @@ fn what_makes_no_sense_is_refused_by_name() {
             ErrorCode::InvalidRequest,
             "duplicate",
         ),
-        (&[("compression.type", set, Some("zstd"))], ErrorCode::InvalidConfig, "compression.type"),
+        (&[("compression.type", set, Some("zip"))], ErrorCode::InvalidConfig, "compression.type"),
     ] {
         let (refused, text) = judged(&[("segment.ms", "7")], changes).unwrap_err();
         assert_eq!(refused, code, "{text}");

@@ -27,29 +27,30 @@ pub const TOPIC_CONFIGS: &[TopicConfig] = &[
         Int,
         "-1",
         Between(-1, 9),
-        "Accepted, without effect: batches are stored as the producer compressed them.",
+        "How hard gateways compress with `compression.type=gzip`; -1 is zlib's default.",
     ),
     row(
         "compression.lz4.level",
         Int,
         "9",
         Between(1, 17),
-        "Accepted, without effect: batches are stored as the producer compressed them.",
+        "Accepted, without effect: our encoder for `compression.type=lz4` has one level.",
     ),
     row(
         "compression.type",
         String,
         "producer",
-        Only("producer"),
-        "Batches are stored as the producer compressed them. Other values would ask for \
-         recompression and are refused.",
+        OneOf(&["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
+        "How batches are stored: as the producer compressed them, or so. Gateways pack those anew \
+         that come otherwise; they may inflate to 64 MiB.",
     ),
     row(
         "compression.zstd.level",
         Int,
         "3",
         Between(-131_072, 22),
-        "Accepted, without effect: batches are stored as the producer compressed them.",
+        "How hard gateways compress with `compression.type=zstd`. Levels above 19 count as 19: they \
+         take too much memory for a machine that serves others.",
     ),
     row(
         "delete.retention.ms",

@@ -31,6 +31,9 @@ fn kafka_s_legal_values_are_accepted() {
         ("retention.ms", "-1"),
         ("retention.bytes", "1024"),
         ("compression.type", "producer"),
+        ("compression.type", "uncompressed"),
+        ("compression.type", "zstd"),
+        ("compression.zstd.level", "-131072"),
         ("min.cleanable.dirty.ratio", "0.01"),
         ("preallocate", "TRUE"),
         ("message.timestamp.type", "LogAppendTime"),
@@ -61,7 +64,8 @@ fn anything_else_is_refused_with_the_reason() {
     );
     assert!(refused("max.message.bytes", "2147483648").contains("32-bit"));
     assert!(refused("min.cleanable.dirty.ratio", "NaN").contains("number"));
-    assert!(refused("compression.type", "zstd").contains("only producer"));
+    assert!(refused("compression.type", "brotli").contains("snappy, lz4, zstd"));
+    assert!(refused("remote.log.copy.disable", "true").contains("only false"));
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl BatchBuilder {
     pub fn build(self) -> Bytes {
         assert!(self.count > 0, "a batch has at least one record");
         let (producer_id, producer_epoch, base_sequence) = self.producer;
-        let records = deflate(self.compression, &self.records);
+        let records = deflate(self.compression.into(), &self.records);
         let length = HEADER_BYTES + records.len();
         let mut batch = BytesMut::with_capacity(length);
         batch.put_i64(self.base_offset);

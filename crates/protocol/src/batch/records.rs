@@ -1,5 +1,5 @@
 //! The records inside a batch, for the few who must look: search by timestamp, internal topics,
-//! the inspector. Never on the data path.
+//! the inspector, topics that have batches packed anew. Never on the data path of other topics.
 //!
 //! Bytes come from clients (the CRC only says that they arrived as sent), so inflating is capped
 //! and every length is checked.
@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::builder::{put_nullable, put_varlong};
 use super::{BatchError, BatchView, TimestampType};
+use crate::error::ErrorCode;
 use crate::limits::BATCH_INFLATED_BYTES_MAX;
 
 mod deflate;
@@ -44,6 +45,26 @@ pub enum RecordsError {
         /// Where, counted in the decompressed records.
         at: usize,
     },
+    /// A record has another offset than its place in the batch gives it.
+    #[error("record {index} has offset delta {delta}")]
+    Offset {
+        /// Its place.
+        index: i32,
+        /// What it says.
+        delta: i64,
+    },
+}
+
+impl RecordsError {
+    /// What a producer is told of such a batch. Kafka's choices (`LogValidator`).
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Batch(error) => error.code(),
+            Self::Decompress { .. } => ErrorCode::CorruptMessage,
+            Self::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            Self::Malformed { .. } | Self::Offset { .. } => ErrorCode::InvalidRecord,
+        }
+    }
 }
 
 /// The first record of `batch` from offset `from` on with a timestamp of `timestamp` or later: its
@@ -99,6 +120,11 @@ impl<'a> RecordSet<'a> {
             log_append_time: (batch.timestamp_type() == TimestampType::LogAppendTime)
                 .then(|| batch.max_timestamp()),
         })
+    }
+
+    /// The records as they stand after each other.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
     }
 
     /// The records in order. Ends after the first error, which includes bytes after the last one.

@@ -21,11 +21,11 @@ use super::{
 };
 
 /// What the header of a batch that is written anew says other than before.
-struct Renewed {
-    attributes: i16,
-    base_timestamp: i64,
-    max_timestamp: i64,
-    count: i32,
+pub(super) struct Renewed {
+    pub(super) attributes: i16,
+    pub(super) base_timestamp: i64,
+    pub(super) max_timestamp: i64,
+    pub(super) count: i32,
 }
 
 /// The batch with those of its records for which `keep` holds, in their order, compressed as it was.
@@ -56,7 +56,7 @@ pub fn retain(
             renewed.count += 1;
         }
     }
-    let payload = deflate(batch.compression()?, &out);
+    let payload = deflate(batch.compression()?.into(), &out);
     Ok(renewed.seal(batch, &payload))
 }
 
@@ -73,7 +73,7 @@ pub fn emptied(batch: &BatchView<'_>) -> Bytes {
 }
 
 impl Renewed {
-    fn seal(&self, batch: &BatchView<'_>, payload: &[u8]) -> Bytes {
+    pub(super) fn seal(&self, batch: &BatchView<'_>, payload: &[u8]) -> Bytes {
         let length = HEADER_BYTES + payload.len();
         let mut out = BytesMut::with_capacity(length);
         out.extend_from_slice(&batch.bytes()[..HEADER_BYTES]);

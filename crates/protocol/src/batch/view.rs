@@ -39,6 +39,21 @@ impl Compression {
     }
 }
 
+/// How a batch is to be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Codec {
+    /// With what.
+    pub compression: Compression,
+    /// How hard; the codec's own default if there is none.
+    pub level: Option<i32>,
+}
+
+impl From<Compression> for Codec {
+    fn from(compression: Compression) -> Self {
+        Self { compression, level: None }
+    }
+}
+
 /// Whose clock the timestamps of a batch are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimestampType {

@@ -42,7 +42,10 @@ A request for any of these closes the connection, as Kafka does for an API that 
 - Topic configs: [topic-configs.md](topic-configs.md) says of each what it does here. Configs of
   brokers are read-only and those of groups are not known; both are refused as Kafka refuses a
   config that is not dynamic.
-- `compression.type` other than `producer` would be recompression and is refused.
+- `compression.type`: gateways pack anew what comes in another codec. lz4 has one level here, zstd's
+  levels end at 19, and a batch may inflate to 64 MiB; a larger one is MESSAGE_TOO_LARGE.
+- `max.message.bytes` above what the write-ahead logs of the topic's nodes take is refused with
+  INVALID_CONFIG.
 - One more topic config, `thermocline.front`: `disk` or `object` puts the topic's partitions on
   nodes that acknowledge from there, `default` leaves that to the cluster. It is set at creation
   and stays; a front that no node has is refused with INVALID_CONFIG.

@@ -1,14 +1,15 @@
 //! Keeps the produces of one connection in order where sending them at once would not (R45).
 //!
 //! Usually nothing is needed: a produce is in its lane before the next frame is read, and a lane
-//! keeps its order. Three cases break that, and all close the *gate*, the readiness of the
+//! keeps its order. Four cases break that, and all close the *gate*, the readiness of the
 //! connection's stack, until the produce in question is in its lane:
 //!
 //! - a topic is unknown and must be looked up first: the next produce would overtake;
 //! - a partition has moved while a produce to its old owner is under way: the new owner could
 //!   append first. The produce waits for the old owner's answer;
 //! - a partition's node has just gone or come back: the produce waits for it to serve again (see
-//!   [`super::hold`]).
+//!   [`super::hold`]);
+//! - batches must be packed anew (see [`super::recompress`]), which takes other threads their time.
 //!
 //! And a batch of an idempotent producer that failed takes those sent behind it with it, until it
 //! comes again ([`Interrupted`]): the owner may be another by then, or have room again.
@@ -116,12 +117,12 @@ impl UnderWay {
 
     /// Refuses what was sent behind a batch that failed and has not come again.
     pub(super) fn keep_order(&self, split: &mut Split) {
-        let ownerless = split.take_ownerless();
+        let deferred = split.take_deferred();
         let State { interrupted, .. } = &mut *self.0.state.lock();
         if !interrupted.is_empty() {
             split.refuse(|partition, sequence| interrupted.is_behind(partition, sequence));
         }
-        for (partition, sequence) in ownerless {
+        for (partition, sequence) in deferred {
             if !interrupted.is_behind(partition, sequence) {
                 interrupted.fail(partition, sequence);
             }
@@ -225,7 +226,7 @@ mod tests {
 
     fn batch(index: i32, first: i32) -> Routed {
         let sequence = Some(Sequence { producer_id: 7, epoch: 0, first, last: first });
-        Routed { partition: partition(index), epoch: 5, sequence }
+        Routed { partition: partition(index), epoch: 5, sequence, packing: None }
     }
 
     fn answer(index: i32, code: ErrorCode) -> Result<ProduceResponse, HopError> {

@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hop::{client_version, expected_epoch};
 use metadata::Topic;
 use metadata::settings::acl::AclOperation;
-use protocol::ErrorCode;
 use protocol::batch::{BatchView, Sequence};
 use protocol::ids::{NodeId, PartitionId, TopicId};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use protocol::messages::{ProduceRequest, ProduceResponse};
+use protocol::{ErrorCode, StrBytes};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::recompress::Packing;
 use super::{TOPIC_ID_FROM, failed};
 use crate::authoriser::Resource;
 use crate::context::{Context, Owner, is_live};
@@ -29,17 +32,27 @@ pub(super) struct Split {
     unknown: Vec<(usize, TopicProduceData)>,
     /// Partitions whose node has just gone or come back.
     held: Vec<Held>,
-    /// Batches of idempotent producers for partitions without an owner.
-    ownerless: Vec<(PartitionId, Sequence)>,
+    /// Batches of idempotent producers that were refused and will come again: their partitions have no
+    /// owner, or there is no memory to pack them.
+    deferred: Vec<(PartitionId, Sequence)>,
+    /// Memory for what was packed anew, for as long as this is under way (R61).
+    pub(super) memory: Vec<OwnedSemaphorePermit>,
     /// What every owner is told, without the batches.
     message: ProduceRequest,
 }
 
-/// A partition that waits for an owner that serves.
-struct Held {
+/// One partition's batch before it has an owner.
+struct Unrouted {
     id: PartitionId,
     slot: Slot,
+    /// What the topic wants of its batches, if that is not as they come.
+    packing: Option<Packing>,
     data: PartitionProduceData,
+}
+
+/// A partition that waits for an owner that serves.
+struct Held {
+    batch: Unrouted,
     until: Instant,
 }
 
@@ -61,6 +74,8 @@ pub(super) struct Routed {
     pub(super) epoch: i32,
     /// Of the batch, if its producer is idempotent.
     pub(super) sequence: Option<Sequence>,
+    /// How it is to be packed before it is sent, if not as it is.
+    pub(super) packing: Option<Packing>,
 }
 
 /// Where one owner's partitions stand in the response.
@@ -93,8 +108,8 @@ impl Split {
                 .with_partition_responses(places.collect())
         });
         let response = ProduceResponse::default().with_responses(skeleton.collect());
-        let (shares, unknown, held, ownerless) = Default::default();
-        let mut split = Self { shares, response, unknown, held, ownerless, message };
+        let (shares, unknown, held, deferred, memory) = Default::default();
+        let mut split = Self { shares, response, unknown, held, deferred, memory, message };
         for (at, topic) in topic_data.into_iter().enumerate() {
             split.add(context, at, topic);
         }
@@ -122,7 +137,7 @@ impl Split {
 
     /// The partitions that wait for an owner that serves.
     pub(super) fn held(&self) -> impl Iterator<Item = PartitionId> {
-        self.held.iter().map(|held| held.id)
+        self.held.iter().map(|held| held.batch.id)
     }
 
     /// Until when they wait; `None` if there are none.
@@ -132,12 +147,22 @@ impl Split {
 
     /// Gives the partitions that waited to the owners they have now. Those without one are refused.
     pub(super) fn release(mut self, context: &Context) -> Self {
-        for Held { id, slot, data, .. } in std::mem::take(&mut self.held) {
-            if let Err(error) = self.route(context.core.owner(id), id, slot, data) {
+        for Held { batch, .. } in std::mem::take(&mut self.held) {
+            let slot = batch.slot;
+            if let Err(error) = self.route(context.core.owner(batch.id), batch) {
                 slot.of(&mut self.response).error_code = error.code();
             }
         }
         self
+    }
+
+    pub(super) fn is_transactional(&self) -> bool {
+        self.message.transactional_id.is_some()
+    }
+
+    /// Bytes of all records that go somewhere.
+    pub(super) fn record_bytes(&self) -> usize {
+        self.shares.iter().map(|share| super::record_bytes(&share.message)).sum()
     }
 
     /// Every partition that goes somewhere: which, to whom, by which epoch.
@@ -147,21 +172,44 @@ impl Split {
         })
     }
 
-    /// The batches that were refused because their partitions have no owner. They will come again.
-    pub(super) fn take_ownerless(&mut self) -> Vec<(PartitionId, Sequence)> {
-        std::mem::take(&mut self.ownerless)
+    /// The batches that were refused here and will come again.
+    pub(super) fn take_deferred(&mut self) -> Vec<(PartitionId, Sequence)> {
+        std::mem::take(&mut self.deferred)
+    }
+
+    /// Notes that a batch was refused and will come again.
+    pub(super) fn defer(&mut self, partition: PartitionId, sequence: Sequence) {
+        self.deferred.push((partition, sequence));
     }
 
     /// Refuses the batches of idempotent producers of which `refuse` says so. Nothing of them is sent.
     pub(super) fn refuse(&mut self, mut refuse: impl FnMut(PartitionId, Sequence) -> bool) {
+        self.withdraw(|batch| {
+            let refused = batch.sequence.is_some_and(|sequence| refuse(batch.partition, sequence));
+            refused.then_some((ErrorCode::NotLeaderOrFollower, None))
+        });
+    }
+
+    /// Takes batches out of their shares: those for which `refusal` has a code, and perhaps a reason.
+    pub(super) fn withdraw(
+        &mut self,
+        mut refusal: impl FnMut(&Routed) -> Option<(ErrorCode, Option<String>)>,
+    ) {
         for share in &mut self.shares {
+            let mut refusals = Vec::new();
             let refused = |batch: &mut Routed| {
-                batch.sequence.is_some_and(|sequence| refuse(batch.partition, sequence))
+                let refusal = refusal(batch);
+                let is_refused = refusal.is_some();
+                refusals.extend(refusal);
+                is_refused
             };
-            for batch in share.batches.extract_if(.., refused) {
+            let refused: Vec<_> = share.batches.extract_if(.., refused).collect();
+            for (batch, (code, reason)) in refused.into_iter().zip(refusals) {
                 let (topic, index) = (batch.partition.topic.0, batch.partition.index);
                 let slot = share.slots.0.remove(&(topic, index)).expect("each batch has its place");
-                slot.of(&mut self.response).error_code = ErrorCode::NotLeaderOrFollower.code();
+                let place = slot.of(&mut self.response);
+                place.error_code = code.code();
+                place.error_message = reason.map(StrBytes::from_string);
                 for data in &mut share.message.topic_data {
                     let same = data.topic_id == topic;
                     data.partition_data.retain(|data| !same || data.index != index);
@@ -191,9 +239,10 @@ impl Split {
             self.unknown.push((at, topic));
             return;
         };
+        let packing = Packing::of(&found);
         for (place, partition) in topic.partition_data.into_iter().enumerate() {
             let slot = Slot { topic: at, partition: place };
-            if let Err(error) = self.add_partition(context, &found, slot, partition) {
+            if let Err(error) = self.add_partition(context, &found, packing, slot, partition) {
                 slot.of(&mut self.response).error_code = error.code();
             }
         }
@@ -210,6 +259,7 @@ impl Split {
         &mut self,
         context: &Context,
         topic: &Arc<Topic>,
+        packing: Option<Packing>,
         slot: Slot,
         data: PartitionProduceData,
     ) -> Result<(), ErrorCode> {
@@ -219,23 +269,23 @@ impl Split {
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let owner = context.core.view.owner(id);
         let held = |(node, _): &Owner| context.core.takeovers.held_until(id, node);
-        if let Some(until) = owner.as_ref().and_then(held) {
-            self.held.push(Held { id, slot, data, until });
+        let until = owner.as_ref().and_then(held);
+        let batch = Unrouted { id, slot, packing, data };
+        if let Some(until) = until {
+            self.held.push(Held { batch, until });
             return Ok(());
         }
-        self.route(owner.filter(is_live), id, slot, data)
+        self.route(owner.filter(is_live), batch)
     }
 
-    fn route(
-        &mut self,
-        owner: Option<Owner>,
-        id: PartitionId,
-        slot: Slot,
-        mut data: PartitionProduceData,
-    ) -> Result<(), ErrorCode> {
-        let sequence = sequence(&data);
+    fn route(&mut self, owner: Option<Owner>, batch: Unrouted) -> Result<(), ErrorCode> {
+        let Unrouted { id, slot, packing, mut data } = batch;
+        let view = data.records.as_deref().and_then(|records| BatchView::whole(records).ok());
+        // The owner validates the batch; what does not look like one has no sequence here.
+        let sequence = view.as_ref().and_then(Sequence::of);
+        let packing = packing.filter(|packing| view.is_some_and(|view| packing.changes(&view)));
         let Some((node, epoch)) = owner else {
-            self.ownerless.extend(sequence.map(|sequence| (id, sequence)));
+            self.deferred.extend(sequence.map(|sequence| (id, sequence)));
             return Err(ErrorCode::NotLeaderOrFollower);
         };
         if self.shares.iter().any(|share| share.slots.has(id)) {
@@ -260,7 +310,7 @@ impl Split {
             }
         };
         // The slot's index is the request's, so the answer finds it whatever its order.
-        self.shares[at].add(Routed { partition: id, epoch, sequence }, slot, data);
+        self.shares[at].add(Routed { partition: id, epoch, sequence, packing }, slot, data);
         Ok(())
     }
 }
@@ -268,6 +318,14 @@ impl Split {
 // === impl Share ===
 
 impl Share {
+    /// The records of one of its batches.
+    pub(super) fn records(&mut self, partition: PartitionId) -> Option<&mut Bytes> {
+        let topics = self.message.topic_data.iter_mut();
+        let data = topics.filter(|topic| topic.topic_id == partition.topic.0);
+        let mut data = data.flat_map(|topic| &mut topic.partition_data);
+        data.find(|data| data.index == partition.index)?.records.as_mut()
+    }
+
     fn add(&mut self, batch: Routed, slot: Slot, data: PartitionProduceData) {
         let id = batch.partition;
         self.batches.push(batch);
@@ -282,12 +340,6 @@ impl Share {
             }
         }
     }
-}
-
-/// The owner validates the batch; what does not look like one has no sequence here.
-fn sequence(data: &PartitionProduceData) -> Option<Sequence> {
-    let records = data.records.as_ref()?;
-    Sequence::of(&BatchView::whole(records).ok()?)
 }
 
 // === impl Slots ===

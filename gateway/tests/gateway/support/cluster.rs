@@ -150,6 +150,16 @@ impl Cluster {
         self.control.put_topic(TenantId::DEFAULT, name, owners).await
     }
 
+    /// The same with these configs.
+    pub(crate) async fn topic_with(
+        &self,
+        name: &str,
+        owners: &[i32],
+        configs: &[(&str, &str)],
+    ) -> TopicId {
+        self.control.put_topic_with(TenantId::DEFAULT, name, owners, configs).await
+    }
+
     /// Moves a partition, and waits until `gateway` has seen it.
     pub(crate) async fn reassign(
         &self,

@@ -60,18 +60,37 @@ impl FakeControl {
 
     /// Writes a topic whose partitions belong to `owners`.
     pub(crate) async fn put_topic(&self, tenant: TenantId, name: &str, owners: &[i32]) -> TopicId {
+        self.put_topic_with(tenant, name, owners, &[("retention.ms", "1000")]).await
+    }
+
+    /// The same with these configs.
+    pub(crate) async fn put_topic_with(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        owners: &[i32],
+        configs: &[(&str, &str)],
+    ) -> TopicId {
         let id = TopicId::random();
-        self.write(tenant, id, name, owners).await;
+        let configs = configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.write(tenant, id, name, owners, configs.collect()).await;
         id
     }
 
-    async fn write(&self, tenant: TenantId, id: TopicId, name: &str, owners: &[i32]) {
+    async fn write(
+        &self,
+        tenant: TenantId,
+        id: TopicId,
+        name: &str,
+        owners: &[i32],
+        configs: BTreeMap<String, String>,
+    ) {
         let record = TopicRecord {
             tenant,
             id,
             name: name.to_owned(),
             partitions: i32::try_from(owners.len()).unwrap(),
-            configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
+            configs,
             internal: false,
             created_ms: 0,
         };
@@ -139,7 +158,7 @@ impl FakeControl {
             results.push(match known {
                 Some(record) if record.partitions < topic.count => {
                     let owners = vec![1; usize::try_from(topic.count).unwrap()];
-                    self.write(tenant, record.id, &record.name, &owners).await;
+                    self.write(tenant, record.id, &record.name, &owners, record.configs).await;
                     answer
                 }
                 Some(_) => answer.with_error_code(ErrorCode::InvalidPartitions.code()),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::error::ErrorCode;
 use crate::ids::TopicId;
 use crate::messages::TopicName;
+pub use kafka_protocol::messages::fetch_response::NodeEndpoint;
 
 mod decode;
 mod encode;
@@ -25,6 +26,11 @@ const FLEXIBLE_FROM: i16 = 12;
 const TOPIC_ID_FROM: i16 = 13;
 /// Kafka's tag of the diverging epoch in a partition (KIP-595).
 const TAG_DIVERGING_EPOCH: u32 = 0;
+/// Kafka's tag of the current leader in a partition, and of the endpoints in the response (KIP-951).
+const TAG_CURRENT_LEADER: u32 = 1;
+const TAG_NODE_ENDPOINTS: u32 = 0;
+/// First version of both. The schema would allow leaders from 12 on; Kafka sends none before 16.
+const LEADERS_FROM: i16 = 16;
 /// Our tag of the hot floor in a partition; far above the tags that Kafka hands out.
 const TAG_HOT_FLOOR: u32 = 10_000;
 
@@ -39,6 +45,8 @@ pub struct FetchResponse {
     pub session_id: i32,
     /// The topics that have something to say.
     pub topics: Vec<FetchTopic>,
+    /// Where the leaders are that partitions name. Sent to clients only, from version 16 on.
+    pub node_endpoints: Vec<NodeEndpoint>,
     /// Whether some of the records come from below the memory: such an answer may be written behind
     /// all others. Not sent.
     pub cold: bool,
@@ -74,6 +82,9 @@ pub struct FetchPartition {
     pub preferred_read_replica: i32,
     /// Where the client's log and ours part: epoch and its end offset (KIP-595, from version 12).
     pub diverging_epoch: Option<(i32, i64)>,
+    /// Who leads the partition now, and in which epoch, if the client believes otherwise. Sent to
+    /// clients only, from version 16 on (KIP-951).
+    pub current_leader: Option<(i32, i32)>,
     /// The record batches, in order. A slice may hold several batches, or part of one.
     pub records: Vec<Bytes>,
     /// From where on the owner serves fetches itself; -1 unless known. Never sent to clients.
@@ -109,6 +120,7 @@ impl FetchPartition {
             aborted_transactions: None,
             preferred_read_replica: -1,
             diverging_epoch: None,
+            current_leader: None,
             records: Vec::new(),
             hot_floor: -1,
         }

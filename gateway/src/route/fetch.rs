@@ -11,6 +11,7 @@
 //! goes on (see [`super::cold`]). A single owner is asked once, and waits itself.
 
 mod gather;
+mod hints;
 mod owners;
 mod part;
 
@@ -60,7 +61,8 @@ pub(super) fn handle(
         let gather = Gather::new(context.clone(), terms, parts.collect());
         // Boxed: its state is most of a connection's memory and rarely all in use.
         let Gathered { found, cold } = Box::pin(gather.run()).await;
-        let answer = context.core.sessions.finish(&context.identity, fetching, found);
+        let mut answer = context.core.sessions.finish(&context.identity, fetching, found);
+        hints::put(&context, &mut answer);
         FetchResponse { cold, ..answer }
     }
 }

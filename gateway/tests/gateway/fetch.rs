@@ -5,7 +5,7 @@ use protocol::ids::TopicId;
 use protocol::messages::FetchRequest;
 use protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 
-use crate::support::{Client, Cluster, Seen, batch, eventually, id, name, values};
+use crate::support::{Client, Cluster, EPOCH, Seen, batch, eventually, id, name, values};
 
 pub(crate) type Response = <FetchRequest as protocol::Request>::Response;
 
@@ -242,4 +242,44 @@ async fn another_tenants_topic_cannot_be_named() {
     let by_id = client.call(13, by_id(fetch("theirs", &[(0, 0)]), foreign)).await;
     assert_eq!(fetched(&by_id)[0].1, ErrorCode::UnknownTopicId.code());
     assert!(cluster.nodes[0].asked().is_empty());
+}
+
+/// KIP-951: whoever is behind learns who leads now; nobody else hears of leaders.
+#[tokio::test]
+async fn a_fetch_that_is_refused_for_its_leader_names_the_gateway_that_leads() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1, 3]).await;
+    cluster.logs.append(Cluster::partition(topic, 0), &batch(&["a"]));
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, 6).await;
+    cluster.logs.change(Cluster::partition(topic, 0), |log| log.epoch = Some(6));
+    let asked = |partition, epoch| {
+        let mut request = by_id(fetch("orders", &[(partition, 0)]), topic);
+        request.topics[0].partitions[0].current_leader_epoch = epoch;
+        at_once(request)
+    };
+    let fenced = ErrorCode::FencedLeaderEpoch.code();
+    // Node 3 is nowhere: partition 1 has an owner that nobody reaches.
+    let away = ErrorCode::NotLeaderOrFollower.code();
+    for (partition, epoch, version, code, leader) in [
+        (0, 5, 15, fenced, None),
+        (0, 5, 16, fenced, Some((1, 6))),
+        (0, 5, 18, fenced, Some((1, 6))),
+        (0, 7, 17, ErrorCode::UnknownLeaderEpoch.code(), None),
+        (0, 6, 17, 0, None),
+        (1, -1, 15, away, None),
+        (1, -1, 17, away, Some((1, EPOCH))),
+    ] {
+        let response = client.call(version, asked(partition, epoch)).await;
+        let answer = &response.responses[0].partitions[0];
+        assert_eq!(answer.error_code, code, "epoch {epoch} of partition {partition}, v{version}");
+        let said = &answer.current_leader;
+        let said = (said.leader_id.0 >= 0).then_some((said.leader_id.0, said.leader_epoch));
+        assert_eq!(said, leader, "epoch {epoch} of partition {partition}, v{version}");
+        let endpoints: Vec<_> =
+            response.node_endpoints.iter().map(|each| (each.node_id.0, each.port)).collect();
+        let expected = leader.map(|(id, _)| (id, i32::from(gateway.address.port())));
+        assert_eq!(endpoints, Vec::from_iter(expected));
+    }
 }

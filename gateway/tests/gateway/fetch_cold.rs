@@ -331,5 +331,6 @@ async fn a_fenced_client_is_told_so_even_where_no_owner_is_asked() {
         request.topics[0].partitions[0].current_leader_epoch = epoch;
         let response = client.call(12, request).await;
         assert_eq!(fetched(&response)[0].1, expected.code());
+        assert!(response.node_endpoints.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a FetchResponse that came over the internal hop.
+//! Reading a FetchResponse that came over the internal hop. It names no leaders: those are for clients.
 //!
 //! Record sets stay slices of the frame. The sender is one of ours, but a count is still checked
 //! against what is left before memory is reserved for it.
@@ -52,7 +52,13 @@ impl Decoder<'_> {
         let session_id = if sessions { self.cursor.i32()? } else { 0 };
         let topics = self.array(TOPIC_BYTES_MIN, Self::topic)?.unwrap_or_default();
         self.no_tags()?;
-        Ok(FetchResponse { throttle_time_ms, error_code, session_id, topics, cold: false })
+        Ok(FetchResponse {
+            throttle_time_ms,
+            error_code,
+            session_id,
+            topics,
+            ..FetchResponse::default()
+        })
     }
 
     fn topic(&mut self) -> Result<FetchTopic, DecodeError> {

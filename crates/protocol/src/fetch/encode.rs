@@ -7,8 +7,8 @@ use crate::rope::RopeMut;
 use crate::wire;
 
 use super::{
-    FLEXIBLE_FROM, FetchPartition, FetchResponse, FetchTopic, TAG_DIVERGING_EPOCH, TAG_HOT_FLOOR,
-    TOPIC_ID_FROM, VERSIONS,
+    FLEXIBLE_FROM, FetchPartition, FetchResponse, FetchTopic, LEADERS_FROM, TAG_CURRENT_LEADER,
+    TAG_DIVERGING_EPOCH, TAG_HOT_FLOOR, TAG_NODE_ENDPOINTS, TOPIC_ID_FROM, VERSIONS,
 };
 
 /// Who reads the response.
@@ -48,7 +48,28 @@ impl FetchResponse {
         for topic in &self.topics {
             topic.encode(audience, version, rope)?;
         }
-        put_no_tags(rope.fields(), flexible);
+        if tells_leaders(audience, version) && !self.node_endpoints.is_empty() {
+            self.encode_endpoints(rope.fields())?;
+        } else {
+            put_no_tags(rope.fields(), flexible);
+        }
+        Ok(())
+    }
+
+    fn encode_endpoints(&self, fields: &mut BytesMut) -> Result<(), EncodeError> {
+        let mut value = BytesMut::new();
+        wire::put_count(&mut value, Some(self.node_endpoints.len()), true);
+        for endpoint in &self.node_endpoints {
+            value.put_i32(endpoint.node_id.0);
+            wire::put_string(&mut value, Some(&endpoint.host), true)?;
+            value.put_i32(endpoint.port);
+            wire::put_string(&mut value, endpoint.rack.as_deref(), true)?;
+            put_no_tags(&mut value, true);
+        }
+        wire::put_varint(fields, 1);
+        wire::put_varint(fields, TAG_NODE_ENDPOINTS);
+        wire::put_varint(fields, value.len() as u32);
+        fields.put_slice(&value);
         Ok(())
     }
 }
@@ -100,20 +121,28 @@ impl FetchPartition {
             rope.link(slice.clone());
         }
         if flexible {
-            self.encode_tags(audience, rope.fields());
+            self.encode_tags(audience, version, rope.fields());
         }
     }
 
     /// Only tags with something to say: old librdkafka skips tagged fields wrongly.
-    fn encode_tags(&self, audience: Audience, fields: &mut BytesMut) {
+    fn encode_tags(&self, audience: Audience, version: i16, fields: &mut BytesMut) {
         let hot_floor = Some(self.hot_floor).filter(|at| audience == Audience::Hop && *at >= 0);
-        let count = usize::from(self.diverging_epoch.is_some()) + usize::from(hot_floor.is_some());
-        wire::put_varint(fields, count as u32);
+        let leader = self.current_leader.filter(|_| tells_leaders(audience, version));
+        let tags = [self.diverging_epoch.is_some(), leader.is_some(), hot_floor.is_some()];
+        wire::put_varint(fields, tags.into_iter().map(u32::from).sum());
         if let Some((epoch, end_offset)) = self.diverging_epoch {
             wire::put_varint(fields, TAG_DIVERGING_EPOCH);
             wire::put_varint(fields, 4 + 8 + 1);
             fields.put_i32(epoch);
             fields.put_i64(end_offset);
+            put_no_tags(fields, true);
+        }
+        if let Some((id, epoch)) = leader {
+            wire::put_varint(fields, TAG_CURRENT_LEADER);
+            wire::put_varint(fields, 4 + 4 + 1);
+            fields.put_i32(id);
+            fields.put_i32(epoch);
             put_no_tags(fields, true);
         }
         if let Some(hot_floor) = hot_floor {
@@ -122,6 +151,10 @@ impl FetchPartition {
             fields.put_i64(hot_floor);
         }
     }
+}
+
+fn tells_leaders(audience: Audience, version: i16) -> bool {
+    audience == Audience::Client && version >= LEADERS_FROM
 }
 
 fn put_no_tags(fields: &mut BytesMut, flexible: bool) {

@@ -15,12 +15,16 @@ fn partition() -> impl Strategy<Value = FetchPartition> {
     // Long enough to be linked, or short enough to be copied.
     let records = prop::collection::vec(prop::collection::vec(any::<u8>(), 1..1200), 0..4);
     let diverging = prop::option::of((0..i32::MAX, 0..i64::MAX));
+    let leader = prop::option::of((0..i32::MAX, 0..i32::MAX));
     (
         (any::<i32>(), any::<i16>(), offsets, prop::option::of(aborted)),
-        (any::<i32>(), diverging, records, -1..i64::MAX),
+        (any::<i32>(), diverging, records, -1..i64::MAX, leader),
     )
         .prop_map(
-            |((index, error_code, offsets, aborted), (replica, diverging, records, floor))| {
+            |(
+                (index, error_code, offsets, aborted),
+                (replica, diverging, records, floor, leader),
+            )| {
                 FetchPartition {
                     index,
                     error_code,
@@ -37,6 +41,7 @@ fn partition() -> impl Strategy<Value = FetchPartition> {
                     }),
                     preferred_read_replica: replica,
                     diverging_epoch: diverging,
+                    current_leader: leader,
                     records: records.into_iter().map(Bytes::from).collect(),
                     hot_floor: floor,
                 }
@@ -49,21 +54,44 @@ fn response() -> impl Strategy<Value = FetchResponse> {
     let id = any::<[u8; 16]>().prop_map(|id| TopicId(uuid::Uuid::from_bytes(id)));
     let topic = (id, name, prop::collection::vec(partition(), 0..4))
         .prop_map(|(id, name, partitions)| FetchTopic { id, name, partitions });
-    (any::<i32>(), any::<i16>(), any::<i32>(), prop::collection::vec(topic, 0..3)).prop_map(
-        |(throttle_time_ms, error_code, session_id, topics)| FetchResponse {
+    let endpoint = (0..i32::MAX, "[a-z.]{0,12}", 0..65_536, prop::option::of("[a-z]{1,5}"));
+    let endpoint = endpoint.prop_map(|(id, host, port, rack)| {
+        NodeEndpoint::default()
+            .with_node_id(id.into())
+            .with_host(StrBytes::from_string(host))
+            .with_port(port)
+            .with_rack(rack.map(StrBytes::from_string))
+    });
+    let endpoints = prop::collection::vec(endpoint, 0..3);
+    let topics = prop::collection::vec(topic, 0..3);
+    (any::<i32>(), any::<i16>(), any::<i32>(), topics, endpoints).prop_map(
+        |(throttle_time_ms, error_code, session_id, topics, node_endpoints)| FetchResponse {
             throttle_time_ms,
             error_code,
             session_id,
             topics,
+            node_endpoints,
             cold: false,
         },
     )
+}
+
+/// The response without what is for clients only, which nothing of ours reads back.
+fn without_leaders(mut response: FetchResponse) -> FetchResponse {
+    response.node_endpoints.clear();
+    for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        partition.current_leader = None;
+    }
+    response
 }
 
 /// The response as `version` can carry it: everything else has its default.
 fn as_of(version: i16, mut response: FetchResponse, hop: bool) -> FetchResponse {
     if version < 7 {
         (response.error_code, response.session_id) = (0, 0);
+    }
+    if version < LEADERS_FROM {
+        response.node_endpoints.clear();
     }
     for topic in &mut response.topics {
         if version >= TOPIC_ID_FROM {
@@ -83,6 +111,9 @@ fn as_of(version: i16, mut response: FetchResponse, hop: bool) -> FetchResponse 
             }
             if version < FLEXIBLE_FROM || !hop {
                 partition.hot_floor = -1;
+            }
+            if version < LEADERS_FROM {
+                partition.current_leader = None;
             }
             let joined = Rope::from(std::mem::take(&mut partition.records));
             partition.records =
@@ -117,6 +148,11 @@ fn generated(response: &FetchResponse) -> kafka_protocol::messages::FetchRespons
             message.diverging_epoch =
                 kafka::EpochEndOffset::default().with_epoch(epoch).with_end_offset(end_offset);
         }
+        if let Some((id, epoch)) = partition.current_leader {
+            message.current_leader = kafka::LeaderIdAndEpoch::default()
+                .with_leader_id(id.into())
+                .with_leader_epoch(epoch);
+        }
         message
     };
     let topic = |topic: &FetchTopic| {
@@ -130,6 +166,7 @@ fn generated(response: &FetchResponse) -> kafka_protocol::messages::FetchRespons
         .with_error_code(response.error_code)
         .with_session_id(response.session_id)
         .with_responses(response.topics.iter().map(topic).collect())
+        .with_node_endpoints(response.node_endpoints.clone())
 }
 
 fn encoded(response: &FetchResponse, version: i16) -> Bytes {
@@ -153,11 +190,12 @@ proptest! {
     fn a_response_reads_back_as_written(response in response()) {
         for version in VERSIONS {
             let client = FetchResponse::decode(version, encoded(&response, version));
-            prop_assert_eq!(client, Ok(as_of(version, response.clone(), false)), "v{}", version);
+            let read = |hop| Ok(without_leaders(as_of(version, response.clone(), hop)));
+            prop_assert_eq!(client, read(false), "v{}", version);
             let mut rope = RopeMut::new();
             response.encode_hop(version, &mut rope).unwrap();
             let hop = FetchResponse::decode(version, rope.finish().into_bytes());
-            prop_assert_eq!(hop, Ok(as_of(version, response.clone(), true)), "v{}", version);
+            prop_assert_eq!(hop, read(true), "v{}", version);
         }
     }
 

@@ -1,21 +1,18 @@
-//! Who leads a partition that a produce was refused for (KIP-951).
+//! Names leaders in the answer to a produce that was refused (KIP-951).
 //!
-//! A node names itself in such an answer, which is for gateways. Clients are told of the gateway
-//! that Metadata shows them as leader, with the epoch that Metadata would show, so that they need
-//! not ask.
-
-use std::collections::BTreeMap;
+//! A node names itself in such an answer, which is for gateways. Clients are told of gateways.
 
 use protocol::ids::TopicId;
+use protocol::messages::ProduceResponse;
 use protocol::messages::produce_response::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
 };
-use protocol::messages::{BrokerId, ProduceResponse};
 use protocol::{ErrorCode, StrBytes};
 
 use super::TOPIC_ID_FROM;
 use crate::context::Context;
-use crate::route::metadata::{Shown, rack};
+use crate::route::leaders::Leaders;
+use crate::route::metadata::rack;
 
 /// First version that has a place for it.
 const HINTS_FROM: i16 = 10;
@@ -39,8 +36,7 @@ fn is_refused(partition: &PartitionProduceResponse) -> bool {
 
 fn name_leaders(context: &Context, response: &mut ProduceResponse) {
     let gateways = context.gateways();
-    let shown = Shown { gateways: &gateways };
-    let mut endpoints = BTreeMap::new();
+    let mut leaders = Leaders::new(&gateways);
     for answer in &mut response.responses {
         let topic = match context.version {
             ..TOPIC_ID_FROM => context.catalogue.by_name(&answer.name),
@@ -48,18 +44,15 @@ fn name_leaders(context: &Context, response: &mut ProduceResponse) {
         };
         let Some(topic) = topic else { continue };
         for partition in answer.partition_responses.iter_mut().filter(|each| is_refused(each)) {
-            let leader = shown.leader(&topic, partition.index);
-            if let (Some(gateway), Some(owner)) = (leader, topic.owner(partition.index)) {
-                partition.current_leader = LeaderIdAndEpoch::default()
-                    .with_leader_id(BrokerId(gateway.broker_id.0))
-                    .with_leader_epoch(owner.epoch);
-                endpoints.insert(gateway.broker_id, gateway);
+            if let Some((id, epoch)) = leaders.of(&topic, partition.index) {
+                partition.current_leader =
+                    LeaderIdAndEpoch::default().with_leader_id(id).with_leader_epoch(epoch);
             }
         }
     }
-    let endpoints = endpoints.into_values().map(|gateway| {
+    let endpoints = leaders.named().map(|(id, gateway)| {
         NodeEndpoint::default()
-            .with_node_id(BrokerId(gateway.broker_id.0))
+            .with_node_id(id)
             .with_host(StrBytes::from_string(gateway.endpoint.host.clone()))
             .with_port(gateway.endpoint.port.into())
             .with_rack(rack(gateway))

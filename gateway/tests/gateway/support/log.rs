@@ -60,6 +60,8 @@ pub(crate) struct Log {
     pub(crate) hot_floor: i64,
     /// Below this offset, and below the hot floor, records are in the object store.
     pub(crate) uploaded: i64,
+    /// Its owner's epoch; any is right if there is none.
+    pub(crate) epoch: Option<i32>,
 }
 
 impl Logs {
@@ -95,6 +97,16 @@ impl Logs {
 }
 
 impl Log {
+    /// What an owner says to a client that believes in this leader epoch.
+    pub(crate) fn judge(&self, epoch: i32) -> Option<ErrorCode> {
+        match (self.epoch, epoch) {
+            (None, _) | (_, -1) => None,
+            (Some(ours), theirs) if theirs < ours => Some(ErrorCode::FencedLeaderEpoch),
+            (Some(ours), theirs) if theirs > ours => Some(ErrorCode::UnknownLeaderEpoch),
+            _ => None,
+        }
+    }
+
     /// The first offset that no plan covers.
     pub(crate) fn cold_end(&self) -> i64 {
         self.hot_floor.max(self.uploaded)

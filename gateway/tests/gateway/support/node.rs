@@ -120,7 +120,8 @@ impl FakeNode {
 
     fn produce(&self, tenant: TenantId, request: ProduceRequest) -> ProduceResponse {
         if let Some(id) = &request.transactional_id {
-            let (id, version) = (id.to_string(), hop::client_version::get(&request));
+            let (id, version) =
+                (id.to_string(), hop::client_version::get(&request));
             self.seen.lock().push(Seen::Transaction { id, version });
         }
         let code = self.produce_error.load(Ordering::SeqCst);
@@ -200,7 +201,9 @@ impl FakeNode {
                 answer.last_stable_offset = log.next;
                 answer.log_start_offset = log.start;
                 answer.hot_floor = log.hot_floor;
-                if asked.fetch_offset > log.next {
+                if let Some(code) = log.judge(asked.current_leader_epoch) {
+                    answer = FetchPartition::error(asked.partition, code);
+                } else if asked.fetch_offset > log.next {
                     answer.error_code = ErrorCode::OffsetOutOfRange.code();
                 } else if asked.fetch_offset < log.hot_floor {
                     answer.error_code = ErrorCode::OffsetMovedToTieredStorage.code();

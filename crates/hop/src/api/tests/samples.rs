@@ -204,12 +204,12 @@ fn fetched(records: Bytes) -> Response {
         throttle_time_ms: 9,
         error_code: 0,
         session_id: 4,
-        cold: false,
         topics: vec![FetchTopic {
             id: topic(),
             name: TopicName::default(),
             partitions: vec![partition],
         }],
+        ..FetchResponse::default()
     })
 }
 

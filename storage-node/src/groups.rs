@@ -51,7 +51,7 @@ mod metrics;
 #[cfg(test)]
 mod tests;
 
-pub use config::{GroupsConfig, TransactionsConfig};
+pub use config::{GroupsConfig, MigrationPolicy, TransactionsConfig};
 pub(crate) use transactions::neighbours::{Cluster, Neighbours};
 
 use partition_log::PartitionLog;

@@ -81,7 +81,7 @@ mod fixture;
 mod zombie;
 
 pub use config::{Config, ConfigError, WalKind};
-pub use groups::{GroupsConfig, TransactionsConfig};
+pub use groups::{GroupsConfig, MigrationPolicy, TransactionsConfig};
 pub use node::Node;
 pub use role::{Deps, NodeError, NodeHandle, run, start};
 pub use wal::Disks;

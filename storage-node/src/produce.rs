@@ -97,7 +97,8 @@ pub(crate) fn produce(
     let acks = Acks::new(batches);
     let answer_at_once = request.acks == NO_ANSWER;
     let refusal = refusal(&request);
-    let version = hop::client_version::get(&request).unwrap_or(OLDEST_VERSION);
+    let version =
+        hop::client_version::get(&request.unknown_tagged_fields).unwrap_or(OLDEST_VERSION);
     let transaction = request.transactional_id.as_ref().map(|_| TxnSupport::of(version));
     let terms = Terms { now_ms: node.clock().now_ms(), transaction };
     let mut checks = Vec::new();

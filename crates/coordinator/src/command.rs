@@ -51,7 +51,8 @@ pub enum Command {
     LeaveGroup(LeaveGroupRequest),
     ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
     ConsumerGroupDescribe(ConsumerGroupDescribeRequest),
-    OffsetCommit(OffsetCommitRequest),
+    /// With the version that its client speaks: before 9 it knows no epochs of members.
+    OffsetCommit(OffsetCommitRequest, i16),
     OffsetFetch(OffsetFetchRequest),
     OffsetDelete(OffsetDeleteRequest),
     DescribeGroups(DescribeGroupsRequest),

@@ -20,6 +20,8 @@ pub struct Config {
     pub consumer_heartbeat_interval_ms: i32,
     /// `group.consumer.max.size`: members a consumer group may have. Kafka sets no bound; we do.
     pub consumer_group_size_max: usize,
+    /// `group.consumer.migration.policy`: which way groups with members may change their protocol.
+    pub consumer_migration_policy: MigrationPolicy,
     /// `offset.metadata.max.bytes`: length of the text committed with an offset. Counted like
     /// Kafka in UTF-16 units, whatever the name says.
     pub offset_metadata_max: usize,
@@ -37,6 +39,30 @@ pub struct Config {
     pub transactional_id_expiration_check_ms: i64,
 }
 
+/// Which way a group may change its protocol while it has members (KIP-848). An empty group always may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MigrationPolicy {
+    /// It stays what it is until its last member has gone.
+    Disabled,
+    /// To the classic protocol, when its last member of the consumer protocol goes.
+    Downgrade,
+    /// To the consumer protocol, when its first such member comes.
+    Upgrade,
+    /// Both. Kafka's default.
+    #[default]
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Bidirectional)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, Self::Downgrade | Self::Bidirectional)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -47,6 +73,7 @@ impl Default for Config {
             consumer_session_timeout_ms: 45_000,
             consumer_heartbeat_interval_ms: 5_000,
             consumer_group_size_max: 10_000,
+            consumer_migration_policy: MigrationPolicy::default(),
             offset_metadata_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_ms: 600_000,

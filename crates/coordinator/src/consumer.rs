@@ -124,6 +124,7 @@ impl ConsumerGroup<'_> {
         for id in self.ids() {
             self.arm_session(&id);
             self.arm_rebalance(&id);
+            self.resume_sync(&id);
         }
     }
 }

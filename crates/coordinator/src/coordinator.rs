@@ -166,7 +166,9 @@ impl Coordinator {
             Command::ConsumerGroupDescribe(request) => {
                 self.consumer_group_describe(caller, &request, out);
             }
-            Command::OffsetCommit(request) => self.offset_commit(now_ms, caller, &request, out),
+            Command::OffsetCommit(request, version) => {
+                self.offset_commit(now_ms, caller, &request, version, out);
+            }
             Command::OffsetFetch(request) => self.offset_fetch(caller, &request, out),
             Command::OffsetDelete(request) => self.offset_delete(caller, &request, out),
             Command::DescribeGroups(request) => self.describe_groups(caller, &request, out),

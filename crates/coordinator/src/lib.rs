@@ -74,7 +74,7 @@ mod record;
 mod timers;
 
 pub use command::{Caller, Command, Outputs, Reply, Token};
-pub use config::Config;
+pub use config::{Config, MigrationPolicy};
 pub use coordinator::{Coordinator, GroupConfigs, Shard, TopicShape, Topics};
 pub use limits::RECORD_BYTES_MAX;
 pub use offsets::Marker;

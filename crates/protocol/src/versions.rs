@@ -146,8 +146,8 @@ pub const APIS: &[Api] = &[
         ApiKey::ConsumerGroupHeartbeat,
         0,
         1,
-        "assignors `uniform` and `range`; classic members may share the group, as with Kafka's \
-         migration policy `bidirectional`",
+        "assignors `uniform` and `range`; classic members may share the group, if the migration \
+         policy lets them",
     ),
     api(ApiKey::ConsumerGroupDescribe, 0, 1, ""),
     api(ApiKey::ListConfigResources, 0, 1, "topics, brokers, and groups with configs"),

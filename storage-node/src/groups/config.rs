@@ -32,6 +32,9 @@ pub struct GroupsConfig {
     pub consumer_heartbeat_interval: Duration,
     /// Members that a consumer group may have (Kafka's `group.consumer.max.size`). Default: 10,000.
     pub consumer_max_size: usize,
+    /// Which way groups with members may change between the classic and the consumer protocol (Kafka's
+    /// `group.consumer.migration.policy`). All nodes should say the same. Default: `bidirectional`.
+    pub consumer_migration_policy: MigrationPolicy,
     /// Longest text that may be committed with an offset (Kafka's `offset.metadata.max.bytes`).
     /// Default: 4096.
     pub offset_metadata_max: usize,
@@ -48,6 +51,21 @@ pub struct GroupsConfig {
     pub snapshot_records: usize,
     /// Transactions: their coordinators live beside those of groups.
     pub transactions: TransactionsConfig,
+}
+
+/// Kafka's values of `group.consumer.migration.policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MigrationPolicy {
+    /// A group stays what it is until its last member has gone.
+    Disabled,
+    /// A group becomes classic again when its last member of the consumer protocol goes.
+    Downgrade,
+    /// A classic group becomes one of consumers when its first such member comes.
+    Upgrade,
+    /// Both.
+    #[default]
+    Bidirectional,
 }
 
 /// Transactions whose state this node keeps. Names follow Kafka's broker configuration.
@@ -79,6 +97,7 @@ impl Default for GroupsConfig {
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
             consumer_max_size: 10_000,
+            consumer_migration_policy: MigrationPolicy::default(),
             offset_metadata_max: 4_096,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
             offsets_retention_check_interval: Duration::from_secs(600),
@@ -98,6 +117,17 @@ impl Default for TransactionsConfig {
     }
 }
 
+impl From<MigrationPolicy> for coordinator::MigrationPolicy {
+    fn from(policy: MigrationPolicy) -> Self {
+        match policy {
+            MigrationPolicy::Disabled => Self::Disabled,
+            MigrationPolicy::Downgrade => Self::Downgrade,
+            MigrationPolicy::Upgrade => Self::Upgrade,
+            MigrationPolicy::Bidirectional => Self::Bidirectional,
+        }
+    }
+}
+
 impl GroupsConfig {
     /// The part that the state machine enforces. What does not fit its field is as good as for ever.
     pub(crate) fn coordinator(&self) -> coordinator::Config {
@@ -111,6 +141,7 @@ impl GroupsConfig {
             consumer_session_timeout_ms: short(self.consumer_session_timeout),
             consumer_heartbeat_interval_ms: short(self.consumer_heartbeat_interval),
             consumer_group_size_max: self.consumer_max_size,
+            consumer_migration_policy: self.consumer_migration_policy.into(),
             offset_metadata_max: self.offset_metadata_max,
             offsets_retention_ms: long(self.offsets_retention),
             offsets_retention_check_ms: long(self.offsets_retention_check_interval),
@@ -125,11 +156,31 @@ impl GroupsConfig {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::Error;
+
     use super::*;
 
     #[test]
     fn the_defaults_are_those_of_the_state_machine() {
         assert_eq!(GroupsConfig::default().coordinator(), coordinator::Config::default());
+    }
+
+    #[test]
+    fn migration_policies_are_kafka_s_words() {
+        for (word, policy) in [
+            ("disabled", coordinator::MigrationPolicy::Disabled),
+            ("downgrade", coordinator::MigrationPolicy::Downgrade),
+            ("upgrade", coordinator::MigrationPolicy::Upgrade),
+            ("bidirectional", coordinator::MigrationPolicy::Bidirectional),
+        ] {
+            let read: Result<MigrationPolicy, Error> =
+                MigrationPolicy::deserialize(word.into_deserializer());
+            assert_eq!(coordinator::MigrationPolicy::from(read.unwrap()), policy);
+        }
+        let both: Result<MigrationPolicy, Error> =
+            MigrationPolicy::deserialize("both".into_deserializer());
+        assert!(both.is_err());
     }
 
     #[test]

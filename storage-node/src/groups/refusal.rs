@@ -67,7 +67,7 @@ impl Refusable {
             Command::Heartbeat(_) => Self::Heartbeat,
             Command::LeaveGroup(_) => Self::Leave,
             Command::ConsumerGroupHeartbeat(_) => Self::ConsumerHeartbeat,
-            Command::OffsetCommit(request) => Self::Commit(commit_shape(request)),
+            Command::OffsetCommit(request, _) => Self::Commit(commit_shape(request)),
             Command::OffsetDelete(_) => Self::DeleteOffsets,
             Command::TxnOffsetCommit(request) => Self::TxnCommit(txn_commit_shape(request)),
             Command::InitProducerId(_) => Self::InitProducer,

@@ -7,7 +7,7 @@
 use coordinator::{Command, Reply};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::{HopHeader, Request, Response, listed_shards};
+use hop::{HopHeader, Request, Response, client_version, listed_shards};
 use protocol::StrBytes;
 use protocol::error::ErrorCode;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -27,6 +27,9 @@ use super::shard::{Client, Refusal};
 use super::transactions::neighbours;
 
 mod transactions;
+
+/// What a client is taken for whose version nobody said: one that can hear every error.
+const OFFSET_COMMIT_NEWEST: i16 = 10;
 
 /// A command that was handed to a shard, or was not.
 type Sent = Result<oneshot::Receiver<Reply>, Refusal>;
@@ -57,7 +60,9 @@ impl Shards {
             }
             Request::OffsetCommit(request) => {
                 let group = request.group_id.0.clone();
-                self.call_one(header, &group, Command::OffsetCommit(request))
+                let version = client_version::get(&request.unknown_tagged_fields);
+                let version = version.unwrap_or(OFFSET_COMMIT_NEWEST);
+                self.call_one(header, &group, Command::OffsetCommit(request, version))
             }
             Request::Heartbeat(request) => {
                 let group = request.group_id.0.clone();

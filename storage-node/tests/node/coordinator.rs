@@ -143,7 +143,7 @@ impl Client {
         let data = PartitionProduceData::default().with_index(index).with_records(Some(records));
         let mut request = produce_request(topic, vec![data], -1);
         request.transactional_id = Some(TransactionalId("transfers".into()));
-        hop::client_version::set(&mut request, version);
+        hop::client_version::set(&mut request.unknown_tagged_fields, version);
         let answer = self.start(Request::Produce(request));
         async move {
             match answer.await {

@@ -22,8 +22,8 @@ use crate::coordinator::Topics;
 use crate::ledger::MemberLedger;
 use crate::owned::owned;
 use crate::record::{
-    Assignment, ClassicMember, ConsumerChange, ConsumerMember, GroupKey, MemberState,
-    TopicPartition,
+    Assignment, ClassicMember, ConsumerChange, ConsumerMember, CurrentAssignment, GroupKey,
+    MemberState, TopicPartition,
 };
 use crate::subscription::{NamedPartitions, Subscription, encode_assignment};
 use crate::timers::Timer;
@@ -153,6 +153,26 @@ impl ConsumerGroup<'_> {
         self.fx.timers.disarm(&Timer::ConsumerJoin(self.key.clone(), id.clone()));
         self.fx.arm(Timer::ConsumerSync(self.key.clone(), id.clone()), timeout_ms);
         self.arm_session(id);
+        self.note_sync(id, true);
+    }
+
+    /// Remembers whether the member is to fetch its assignment: whoever takes over must wait for it no
+    /// longer than we would have (R42).
+    fn note_sync(&mut self, id: &StrBytes, awaits_sync: bool) {
+        let Some(member) = self.member(id) else { return };
+        if member.current.awaits_sync != awaits_sync {
+            let current = CurrentAssignment { awaits_sync, ..member.current.clone() };
+            self.emit(ConsumerChange::Reconciled { member_id: id.clone(), current });
+        }
+    }
+
+    /// Starts the timer of a member that was to fetch its assignment, after a replay.
+    pub(super) fn resume_sync(&mut self, id: &StrBytes) {
+        let Some(member) = self.member(id) else { return };
+        let timeout_ms = member.info.rebalance_timeout_ms;
+        if member.info.classic.is_some() && member.current.awaits_sync {
+            self.fx.arm(Timer::ConsumerSync(self.key.clone(), id.clone()), timeout_ms);
+        }
     }
 
     /// Carries out a SyncGroup.
@@ -183,6 +203,7 @@ impl ConsumerGroup<'_> {
             return Err(ErrorCode::RebalanceInProgress);
         }
         self.fx.timers.disarm(&Timer::ConsumerSync(self.key.clone(), id.clone()));
+        self.note_sync(&id, false);
         self.arm_session(&id);
         let assignment = encode_assignment(&named(&current.assigned, &self.key, self.topics));
         Ok(SyncGroupResponse::default()

@@ -8,7 +8,11 @@
 //!             last member of the consumer protocol goes
 //! ```
 //!
-//! As with Kafka's migration policy `bidirectional`, its default.
+//! Both ways as with Kafka's migration policy `bidirectional`, its default; see [`MigrationPolicy`].
+//! A group that may not go back stays one of consumers, with classic members only: they are served all
+//! the same.
+//!
+//! [`MigrationPolicy`]: crate::config::MigrationPolicy
 
 use std::collections::BTreeSet;
 
@@ -106,6 +110,9 @@ impl Coordinator {
     /// ask. Refuses one whose members do not say what they read.
     pub(super) fn upgrade(&mut self, now_ms: i64, key: &GroupKey, out: &mut Outputs) -> bool {
         let Some(classic) = self.groups.get(key) else { return false };
+        if !self.config.consumer_migration_policy.upgrades() {
+            return false;
+        }
         let size_max = self.config.consumer_group_size_max;
         let fits = classic.speaks_consumer_protocol() && classic.members().count() < size_max;
         let converted: Option<Vec<Converted>> = classic.members().map(convert).collect();
@@ -125,7 +132,8 @@ impl Coordinator {
     fn downgrade_if_classic(&mut self, now_ms: i64, key: GroupKey, out: &mut Outputs) {
         let Some(group) = self.consumer(&key) else { return };
         let all_classic = group.members.values().all(|member| member.info.classic.is_some());
-        if group.members.is_empty() || !all_classic {
+        let may = self.config.consumer_migration_policy.downgrades();
+        if group.members.is_empty() || !all_classic || !may {
             return;
         }
         let membership = membership(group, now_ms, &key, self.topics.as_ref());

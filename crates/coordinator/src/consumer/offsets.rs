@@ -11,12 +11,26 @@ use super::topics::Resolver;
 use crate::coordinator::Topics;
 use crate::ledger::ConsumerLedger;
 
+/// First version of OffsetCommit whose clients know STALE_MEMBER_EPOCH. An older one cannot be of a
+/// member of the consumer protocol. OffsetFetch names members from the same version on, so that an
+/// older one is an administrator's.
+const MEMBER_EPOCH_FROM: i16 = 9;
+
 impl ConsumerLedger {
-    /// May this client commit offsets? As with classic groups, clients without a member may while
-    /// there is none.
-    pub(crate) fn check_commit(&self, member_id: &StrBytes, epoch: i32) -> Result<(), ErrorCode> {
+    /// May this client commit offsets, with this version of OffsetCommit? As with classic groups,
+    /// clients without a member may while there is none.
+    pub(crate) fn check_commit(
+        &self,
+        member_id: &StrBytes,
+        epoch: i32,
+        version: i16,
+    ) -> Result<(), ErrorCode> {
         if epoch < 0 && self.members.is_empty() {
             return Ok(());
+        }
+        let member = self.members.get(member_id).ok_or(ErrorCode::UnknownMemberId)?;
+        if member.info.classic.is_none() && version < MEMBER_EPOCH_FROM {
+            return Err(ErrorCode::UnsupportedVersion);
         }
         self.check_epoch(member_id, epoch)
     }

@@ -60,6 +60,7 @@ fn advance(
             state: MemberState::UnrevokedPartitions,
             assigned: kept,
             revoking,
+            awaits_sync: current.awaits_sync,
         };
     }
     let (free, unreleased): (Vec<TopicPartition>, Vec<TopicPartition>) =
@@ -74,6 +75,7 @@ fn advance(
         },
         assigned: kept.into_iter().chain(free).collect(),
         revoking: Assignment::new(),
+        awaits_sync: current.awaits_sync,
     }
 }
 

@@ -25,9 +25,10 @@ impl Coordinator {
         now_ms: i64,
         caller: &Caller,
         request: &OffsetCommitRequest,
+        version: i16,
         out: &mut Outputs,
     ) {
-        let allowed = self.check_commit(now_ms, caller, request, out);
+        let allowed = self.check_commit(now_ms, caller, request, version, out);
         let mut commits = Commits::new();
         let topics = request.topics.iter().map(|topic| match allowed {
             Ok(()) => self.commit_topic(now_ms, topic, &mut commits),
@@ -46,6 +47,7 @@ impl Coordinator {
         now_ms: i64,
         caller: &Caller,
         request: &OffsetCommitRequest,
+        version: i16,
         out: &mut Outputs,
     ) -> Result<(), ErrorCode> {
         if request.group_id.len() > TEXT_BYTES_MAX {
@@ -57,7 +59,7 @@ impl Coordinator {
             return Err(ErrorCode::GroupIdNotFound);
         }
         if let Some(group) = self.consumer(&key) {
-            return group.check_commit(&request.member_id, generation);
+            return group.check_commit(&request.member_id, generation, version);
         }
         self.on_group(now_ms, caller, &request.group_id, out, |group, fx| {
             let instance_id = request.group_instance_id.as_ref();

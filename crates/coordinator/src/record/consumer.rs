@@ -109,6 +109,8 @@ pub struct CurrentAssignment {
     pub assigned: Assignment,
     /// What it was told to give back and has not yet.
     pub revoking: Assignment,
+    /// A classic member has its epoch and has not fetched its assignment yet.
+    pub awaits_sync: bool,
 }
 
 /// What a member is waiting for.

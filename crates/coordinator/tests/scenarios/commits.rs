@@ -136,7 +136,7 @@ fn a_topic_that_is_no_id_is_unknown() {
         .with_group_id(StrBytes::from(GROUP).into())
         .with_generation_id_or_member_epoch(-1)
         .with_topics(vec![named]);
-    let token = world.send(&admin, Command::OffsetCommit(request));
+    let token = world.send(&admin, Command::OffsetCommit(request, 8));
     assert_eq!(world.error(token), ErrorCode::UnknownTopicOrPartition);
     assert!(world.log.is_empty());
 }
@@ -211,7 +211,7 @@ fn a_large_commit_becomes_records_of_bounded_size() {
         .with_group_id(StrBytes::from(GROUP).into())
         .with_generation_id_or_member_epoch(-1)
         .with_topics(vec![named]);
-    world.send(&admin, Command::OffsetCommit(request));
+    world.send(&admin, Command::OffsetCommit(request, 8));
     assert!(world.log.iter().all(|record| record.len() < 300_000));
     world.fail_over();
     assert_eq!(world.committed((1, 999)).0, 999);

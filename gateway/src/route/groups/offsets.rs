@@ -7,6 +7,7 @@ mod codes;
 mod fetch;
 mod transactional;
 
+use hop::client_version;
 use protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -30,6 +31,9 @@ pub(in crate::route) fn commit(
 ) -> impl Future<Output = OffsetCommitResponse> + Send + use<> {
     // How long offsets are kept is the cluster's decision since Kafka 2.1.
     request.retention_time_ms = -1;
+    // The client's own tags end here: the hop's mean something else.
+    request.unknown_tagged_fields.clear();
+    client_version::set(&mut request.unknown_tagged_fields, context.version);
     let mut codes = Codes::default();
     request.topics.retain_mut(|topic| {
         let indexes = topic.partitions.iter().map(|partition| partition.partition_index);

@@ -96,7 +96,7 @@ impl Split {
         let ProduceRequest { transactional_id, acks, timeout_ms, topic_data, .. } = request;
         let mut message = ProduceRequest::default().with_acks(acks).with_timeout_ms(timeout_ms);
         if transactional_id.is_some() {
-            client_version::set(&mut message, context.version);
+            client_version::set(&mut message.unknown_tagged_fields, context.version);
             message.transactional_id = transactional_id;
         }
         let skeleton = topic_data.iter().map(|topic| {

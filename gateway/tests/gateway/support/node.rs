@@ -121,7 +121,7 @@ impl FakeNode {
     fn produce(&self, tenant: TenantId, request: ProduceRequest) -> ProduceResponse {
         if let Some(id) = &request.transactional_id {
             let (id, version) =
-                (id.to_string(), hop::client_version::get(&request));
+                (id.to_string(), hop::client_version::get(&request.unknown_tagged_fields));
             self.seen.lock().push(Seen::Transaction { id, version });
         }
         let code = self.produce_error.load(Ordering::SeqCst);

@@ -29,6 +29,7 @@ fn current(
         state,
         assigned: set(assigned),
         revoking: set(revoking),
+        awaits_sync: false,
     }
 }
 

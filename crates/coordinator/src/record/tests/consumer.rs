@@ -48,13 +48,14 @@ fn current() -> impl Strategy<Value = CurrentAssignment> {
         Just(MemberState::UnrevokedPartitions),
         Just(MemberState::UnreleasedPartitions)
     ];
-    (any::<i32>(), any::<i32>(), state, assignment(), assignment()).prop_map(
-        |(epoch, previous_epoch, state, assigned, revoking)| CurrentAssignment {
+    (any::<i32>(), any::<i32>(), state, assignment(), assignment(), any::<bool>()).prop_map(
+        |(epoch, previous_epoch, state, assigned, revoking, awaits_sync)| CurrentAssignment {
             epoch,
             previous_epoch,
             state,
             assigned,
             revoking,
+            awaits_sync,
         },
     )
 }
@@ -100,7 +101,9 @@ fn the_bytes_of_version_1_never_change() {
         state: MemberState::UnreleasedPartitions,
         assigned: [at(6), at(7)].into(),
         revoking: [at(8)].into(),
+        awaits_sync: false,
     };
+    let awaiting = CurrentAssignment { awaits_sync: true, ..CurrentAssignment::default() };
     let epochs = ConsumerEpochs { group: 4, target: 3, topics_hash: 9, since_ms: 10 };
     let topic = "0a1000000000000000000000000000000005";
     let wire_member =
@@ -130,6 +133,10 @@ fn the_bytes_of_version_1_never_change() {
         (
             ConsumerChange::Reconciled { member_id: "i".into(), current },
             format!("3a 2a38 0a0169 1003 1802 2002 2a16 {topic} 12020607 3215 {topic} 120108"),
+        ),
+        (
+            ConsumerChange::Reconciled { member_id: "i".into(), current: awaiting },
+            "07 2a05 0a0169 3801".to_owned(),
         ),
         (ConsumerChange::Left { member_id: "i".into() }, "05 3203 0a0169".to_owned()),
     ];

@@ -108,6 +108,8 @@ struct WireCurrent {
     assigned: Vec<WireTopic>,
     #[prost(message, repeated, tag = "6")]
     revoking: Vec<WireTopic>,
+    #[prost(bool, tag = "7")]
+    awaits_sync: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -149,6 +151,7 @@ impl From<&ConsumerChange> for WireConsumer {
                 state: current.state as u32,
                 assigned: by_topic(&current.assigned),
                 revoking: by_topic(&current.revoking),
+                awaits_sync: current.awaits_sync,
             }),
             ConsumerChange::Left { member_id } => {
                 Change::Left(WireLeft { member_id: member_id.to_string() })
@@ -187,6 +190,7 @@ impl TryFrom<WireConsumer> for ConsumerChange {
                         state: state(wire.state)?,
                         assigned: assignment(wire.assigned)?,
                         revoking: assignment(wire.revoking)?,
+                        awaits_sync: wire.awaits_sync,
                     },
                 },
                 Change::Left(left) => Self::Left { member_id: left.member_id.into() },

@@ -1,6 +1,7 @@
 //! A group changes its protocol while it runs (KIP-848): restarted one by one, its members go over.
 
 use bytes::Bytes;
+use coordinator::{Config, MigrationPolicy};
 use protocol::error::ErrorCode;
 use protocol::messages::leave_group_request::MemberIdentity;
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
@@ -186,6 +187,71 @@ fn a_classic_member_that_does_not_join_or_sync_in_time_is_gone() {
     assert_eq!(types(&mut world), [1], "it has not asked for its assignment");
     old.generation = 9;
     assert_eq!(old.heartbeat(&mut world), ErrorCode::UnknownMemberId);
+}
+
+#[test]
+fn whoever_takes_over_waits_for_a_sync_no_longer() {
+    let mut world = world();
+    let mut new = Consumer::new("new", &["topic-1"]);
+    new.join(&mut world);
+    let mut late = Client { session_ms: 600_000, ..Client::new("late") };
+    rejoin(&mut world, &mut late);
+    let mut settled = Client { session_ms: 600_000, ..Client::new("settled") };
+    rejoin(&mut world, &mut settled);
+    assigned(&mut world, &settled);
+    world.advance(1_000);
+    world.fail_over();
+    for _ in 0..REBALANCE_MS / 5_000 {
+        assert_eq!(types(&mut world).len(), 3);
+        new.heartbeat(&mut world);
+        world.advance(5_000);
+    }
+    assert_eq!(types(&mut world).len(), 2, "one has not asked for its assignment");
+    late.generation = 9;
+    assert_eq!(late.heartbeat(&mut world), ErrorCode::UnknownMemberId);
+}
+
+#[test]
+fn a_policy_forbids_to_change_the_protocol_one_way_or_the_other() {
+    for policy in [
+        MigrationPolicy::Disabled,
+        MigrationPolicy::Downgrade,
+        MigrationPolicy::Upgrade,
+        MigrationPolicy::Bidirectional,
+    ] {
+        let config = Config {
+            consumer_migration_policy: policy,
+            initial_rebalance_delay_ms: 0,
+            ..Config::default()
+        };
+        let mut world = World::with(config);
+        world.topics.set(1, 4);
+        let old = classic_group(&mut world, Client::new("old"));
+        let mut new = Consumer::new("new", &["topic-1"]);
+        let upgrades = matches!(policy, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional);
+        let expected = if upgrades { ErrorCode::None } else { ErrorCode::GroupIdNotFound };
+        assert_eq!(new.join(&mut world), expected, "{policy:?}");
+        assert_eq!(world.list(&[], &["consumer"]).len(), usize::from(upgrades));
+        // An empty group may become what it likes.
+        old.leave(&mut world);
+        new.leave(&mut world);
+        let mut new = Consumer::new("new", &["topic-1"]);
+        assert_eq!(new.join(&mut world), ErrorCode::None, "{policy:?}");
+
+        let mut old = Client::new("old");
+        rejoin(&mut world, &mut old);
+        assigned(&mut world, &old);
+        new.leave(&mut world);
+        let downgrades =
+            matches!(policy, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional);
+        assert_eq!(world.list(&[], &["classic"]).len(), usize::from(downgrades), "{policy:?}");
+        // Either way the one that is left is served.
+        assert_eq!(old.heartbeat(&mut world), ErrorCode::RebalanceInProgress);
+        rejoin(&mut world, &mut old);
+        if !downgrades {
+            assert_eq!(assigned(&mut world, &old), assignment(&[0, 1, 2, 3]));
+        }
+    }
 }
 
 #[test]

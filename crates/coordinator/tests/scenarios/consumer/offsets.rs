@@ -35,6 +35,26 @@ fn only_members_at_their_epoch_commit_and_read() {
     assert_eq!(world.committed((1, 0)).0, 5, "an administrator reads without being a member");
 }
 
+/// As Kafka has it: STALE_MEMBER_EPOCH is nothing that a client of before 9 knows.
+#[test]
+fn members_of_the_consumer_protocol_commit_with_a_version_that_knows_epochs() {
+    let (mut world, mut a) = group();
+    for version in [2, 8] {
+        let stranger = Consumer { member_id: "b".into(), ..a.clone() };
+        let unknown = stranger.commit_in(&mut world, (1, 0), 5, version);
+        assert_eq!(unknown, ErrorCode::UnknownMemberId);
+        for epoch in [a.epoch, a.epoch - 1] {
+            let member = Consumer { epoch, ..a.clone() };
+            let refused = member.commit_in(&mut world, (1, 0), 5, version);
+            assert_eq!(refused, ErrorCode::UnsupportedVersion, "epoch {epoch}");
+        }
+    }
+    assert_eq!(world.committed((1, 0)).0, -1);
+    assert_eq!(a.commit_in(&mut world, (1, 0), 5, 9), ErrorCode::None);
+    a.leave(&mut world);
+    assert_eq!(Client::new("admin").commit(&mut world, (1, 0), 6), ErrorCode::None, "no member");
+}
+
 #[test]
 fn an_empty_group_takes_the_commits_of_administrators() {
     let (mut world, mut a) = group();

@@ -175,7 +175,8 @@ impl Client {
             .with_member_id(self.member_id.clone())
             .with_group_instance_id(self.instance_id())
             .with_topics(vec![named]);
-        world.send(self, Command::OffsetCommit(request))
+        // What Java's clients of the classic protocol spoke for years.
+        world.send(self, Command::OffsetCommit(request, 8))
     }
 }
 

@@ -170,6 +170,17 @@ impl Consumer {
     }
 
     pub(crate) fn commit(&self, world: &mut World, at: (u128, i32), offset: i64) -> ErrorCode {
+        self.commit_in(world, at, offset, 9)
+    }
+
+    /// The same with this version of OffsetCommit.
+    pub(crate) fn commit_in(
+        &self,
+        world: &mut World,
+        at: (u128, i32),
+        offset: i64,
+        version: i16,
+    ) -> ErrorCode {
         let partition = OffsetCommitRequestPartition::default()
             .with_partition_index(at.1)
             .with_committed_offset(offset);
@@ -181,7 +192,8 @@ impl Consumer {
             .with_generation_id_or_member_epoch(self.epoch)
             .with_member_id(self.member_id.clone())
             .with_topics(vec![topic]);
-        let token = world.send_as(TenantId::DEFAULT, self.name, Command::OffsetCommit(request));
+        let command = Command::OffsetCommit(request, version);
+        let token = world.send_as(TenantId::DEFAULT, self.name, command);
         world.error(token)
     }
 

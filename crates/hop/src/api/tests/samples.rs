@@ -118,7 +118,7 @@ pub(super) fn produce(records: Bytes) -> Request {
         .with_acks(-1)
         .with_timeout_ms(1_500)
         .with_topic_data(vec![topic]);
-    client_version::set(&mut request, 12);
+    client_version::set(&mut request.unknown_tagged_fields, 12);
     Request::Produce(request)
 }
 

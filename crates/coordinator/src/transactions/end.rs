@@ -59,7 +59,8 @@ pub(super) struct Ending {
 
 impl Ending {
     /// An abort that its producer did not ask for, under an epoch that it does not have. `was` is
-    /// the producer if it is the one that wants to start over.
+    /// the producer if it is the one that goes on under that epoch: it wants to start over, or its time
+    /// is over and nobody else has come in between.
     pub(super) fn fence(producer: Producer, was: Option<Producer>) -> Self {
         let state = TransactionState::PrepareAbort;
         Self { state, producer: producer.fencing(), bumped: true, previous: was, next: None }
@@ -106,7 +107,10 @@ impl Coordinator {
         let producer = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
         let transaction =
             self.ledger.transaction(&key).ok_or(ErrorCode::InvalidProducerIdMapping)?;
-        if version == TransactionVersion::V2 && transaction.previous == Some(producer) {
+        // The last epoch of an id is nobody's, see [`Producer::next_epoch`].
+        let has_next = transaction.producer.epoch < i16::MAX;
+        let was_it = transaction.previous == Some(producer);
+        if version == TransactionVersion::V2 && was_it && has_next {
             // It has been given its next epoch. A repetition finds what it did; anything else that
             // still comes under the old epoch is late.
             return match transaction.state {
@@ -188,7 +192,9 @@ impl Coordinator {
         let open = self.ledger.transaction(&key);
         let open = open.filter(|transaction| transaction.state == TransactionState::Ongoing);
         if let Some(open) = open {
-            let ending = Ending::fence(open.producer, None);
+            // As in Kafka: the producer may ask for the abort that happened, and go on under the epoch
+            // of it. What it has sent under its own is below the markers and comes too late (T7).
+            let ending = Ending::fence(open.producer, Some(open.producer));
             self.end(now_ms, key, ending, out);
         }
     }

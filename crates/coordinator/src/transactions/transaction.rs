@@ -39,8 +39,8 @@ pub struct Transaction {
     pub producer: Producer,
     /// True if the last outcome raised the epoch: the transaction it ended ran under a lower one.
     pub bumped: bool,
-    /// What the same client was before it asked to become `producer`: by it a repetition of that
-    /// request is recognised (KIP-360, KIP-890). None once it has begun a transaction since, so that
+    /// What the same client was before it asked to become `producer`, or before its time was over: by it a
+    /// repetition of that request is recognised (KIP-360, KIP-890). None once it has begun a transaction since, so that
     /// a late repetition acts on no later transaction (T8).
     pub previous: Option<Producer>,
     /// Who `producer` becomes when the transaction is complete, if its epochs are used up.

@@ -135,12 +135,64 @@ fn a_transaction_is_aborted_when_its_time_is_over() {
         let markers = &world.markers[0];
         assert_eq!(markers.producer.epoch, producer.producer.epoch + 1, "it is fenced (T7)");
         assert!(!markers.commit && markers.bumped);
-        assert_eq!(producer.send_end(&mut world, true), Err(ErrorCode::ProducerFenced));
+        assert_eq!(producer.add(&mut world, (1, 0)), ErrorCode::ProducerFenced);
         world.write_markers();
-        assert_eq!(producer.send_end(&mut world, true), Err(ErrorCode::ProducerFenced));
-        assert_eq!(producer.send_end(&mut world, false), Err(ErrorCode::ProducerFenced));
         assert_eq!(producer.add(&mut world, (1, 0)), ErrorCode::ProducerFenced);
     }
+}
+
+#[test]
+fn whose_time_is_over_is_fenced_with_version_1() {
+    let mut world = World::new();
+    let producer = writing(&mut world, V1);
+    world.advance(TRANSACTION_MS);
+    for commit in [true, false] {
+        assert_eq!(producer.send_end(&mut world, commit), Err(ErrorCode::ProducerFenced));
+    }
+    world.write_markers();
+    for commit in [true, false] {
+        assert_eq!(producer.send_end(&mut world, commit), Err(ErrorCode::ProducerFenced));
+    }
+}
+
+/// As Kafka 4.1 has it: with the epoch of the transaction this is a repetition of its end, which was an
+/// abort.
+#[test]
+fn whose_time_is_over_may_abort_with_version_2_and_go_on() {
+    let mut world = World::new();
+    let mut producer = writing(&mut world, V2);
+    world.advance(TRANSACTION_MS);
+    let (late, invalid) = (ErrorCode::ConcurrentTransactions, ErrorCode::InvalidTxnState);
+    assert_eq!(producer.send_end(&mut world, true), Err(invalid));
+    assert_eq!(producer.send_end(&mut world, false), Err(late));
+    world.fail_over();
+    world.write_markers();
+    assert_eq!(producer.send_end(&mut world, true), Err(invalid));
+    let before = producer.clone();
+    assert_eq!(producer.end(&mut world, false), Ok(()));
+    assert_eq!(producer.producer.epoch, before.producer.epoch + 1);
+    assert_eq!(producer.add(&mut world, (1, 0)), ErrorCode::None);
+    for commit in [true, false] {
+        assert_eq!(before.send_end(&mut world, commit), Err(ErrorCode::ProducerFenced), "T8");
+    }
+    assert_eq!(producer.end(&mut world, true), Ok(()));
+}
+
+/// The same when somebody else has taken the id over: then nobody may go on but the new owner.
+#[test]
+fn whose_time_is_over_does_not_come_back_behind_a_new_owner() {
+    let mut world = World::new();
+    let mut zombie = writing(&mut world, V2);
+    world.advance(TRANSACTION_MS);
+    world.write_markers();
+    let owner = TransactionalProducer::ready(&mut world, V2);
+    assert!(owner.producer.epoch > zombie.producer.epoch + 1);
+    for commit in [true, false] {
+        assert_eq!(zombie.send_end(&mut world, commit), Err(ErrorCode::ProducerFenced));
+    }
+    let was = zombie.producer;
+    assert_eq!(zombie.init_as(&mut world, was), Err(ErrorCode::ProducerFenced), "KIP-360");
+    assert_eq!(owner.add(&mut world, (1, 0)), ErrorCode::None);
 }
 
 #[test]
@@ -231,6 +283,18 @@ fn a_producer_whose_epochs_are_used_up_gets_another_id() {
     assert_eq!(producer.add(&mut world, (1, 0)), ErrorCode::None);
     let late = before.send_end(&mut world, true);
     assert_eq!(late, Err(ErrorCode::InvalidProducerIdMapping));
+}
+
+#[test]
+fn nobody_goes_on_under_the_last_epoch() {
+    let mut world = World::new();
+    let producer = at_its_last_epoch(&mut world);
+    producer.add(&mut world, (1, 0));
+    world.advance(TRANSACTION_MS);
+    world.write_markers();
+    for commit in [true, false] {
+        assert_eq!(producer.send_end(&mut world, commit), Err(ErrorCode::ProducerFenced));
+    }
 }
 
 #[test]

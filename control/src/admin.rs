@@ -14,11 +14,13 @@ pub(crate) mod delete_topics;
 pub(crate) mod placement;
 pub(crate) mod producer_ids;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use protocol::{ErrorCode, StrBytes};
 
-use crate::front_choice::Offered;
+use crate::front_choice::{FrontChoice, Offered};
+
+const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 
 /// Bounds that the operator sets, by configuration or by the nodes there are.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,27 @@ pub(crate) fn duplicates<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'
     }
     counts.retain(|_, count| *count > 1);
     counts
+}
+
+/// Whether the nodes can take what `max.message.bytes` would promise. `before` is what was promised
+/// already: a topic that has more than its nodes take keeps it until somebody changes it.
+pub(crate) fn check_batch_size(
+    bounds: Bounds,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    let Some(value) = after.get(MAX_MESSAGE_BYTES) else { return Ok(()) };
+    let front = FrontChoice::asked(after).unwrap_or_default();
+    let takes = bounds.offered.batch_bytes_max(front);
+    let wanted = value.parse::<u64>().expect("configs are validated");
+    if wanted <= takes || before.get(MAX_MESSAGE_BYTES) == Some(value) {
+        return Ok(());
+    }
+    let text = format!(
+        "Invalid value {value} for configuration {MAX_MESSAGE_BYTES}: the write-ahead logs of this \
+         cluster take batches of up to {takes} bytes, a sixteenth of their size at most."
+    );
+    Err(Refusal::new(ErrorCode::InvalidConfig, text))
 }
 
 /// What a larger number of partitions would break.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use metadata::model::NodeRecord;
 use metadata::topic_config::FRONT;
 use serde::Deserialize;
 
@@ -23,11 +24,12 @@ pub enum FrontChoice {
     Object,
 }
 
-/// The kinds of front that the nodes of a cluster have.
+/// The kinds of front that the nodes of a cluster have. Of each that there is, the largest batch that
+/// every node with it takes: a partition can come to any of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Offered {
-    pub(crate) disk: bool,
-    pub(crate) object: bool,
+    pub(crate) disk: Option<u64>,
+    pub(crate) object: Option<u64>,
 }
 
 // === impl FrontChoice ===
@@ -56,11 +58,19 @@ impl FrontChoice {
 // === impl Offered ===
 
 impl Offered {
-    /// What these nodes have, by the descriptors in their records.
-    pub(crate) fn by<'a>(descriptors: impl Iterator<Item = &'a str>) -> Self {
-        descriptors.fold(Self::default(), |offered, descriptor| Self {
-            disk: offered.disk || FrontChoice::Disk.suits(descriptor),
-            object: offered.object || FrontChoice::Object.suits(descriptor),
+    /// What these nodes have, by their records.
+    pub(crate) fn by<'a>(nodes: impl Iterator<Item = &'a NodeRecord>) -> Self {
+        nodes.fold(Self::default(), |offered, node| {
+            // One that has not said takes what it takes.
+            let takes = Some(node.batch_bytes_max).filter(|bytes| *bytes > 0).unwrap_or(u64::MAX);
+            let least = |so_far: Option<u64>, kind: FrontChoice| match kind.suits(&node.front) {
+                true => Some(so_far.map_or(takes, |bytes| bytes.min(takes))),
+                false => so_far,
+            };
+            Self {
+                disk: least(offered.disk, FrontChoice::Disk),
+                object: least(offered.object, FrontChoice::Object),
+            }
         })
     }
 
@@ -68,9 +78,19 @@ impl Offered {
     pub(crate) fn has(self, choice: FrontChoice) -> bool {
         match choice {
             FrontChoice::Any => true,
+            FrontChoice::Disk => self.disk.is_some(),
+            FrontChoice::Object => self.object.is_some(),
+        }
+    }
+
+    /// The largest batch that all nodes which serve for it take.
+    pub(crate) fn batch_bytes_max(self, choice: FrontChoice) -> u64 {
+        let takes = match choice {
+            FrontChoice::Any => self.disk.into_iter().chain(self.object).min(),
             FrontChoice::Disk => self.disk,
             FrontChoice::Object => self.object,
-        }
+        };
+        takes.unwrap_or(u64::MAX)
     }
 }
 
@@ -87,6 +107,30 @@ mod tests {
         assert_eq!(asked("object"), Some(FrontChoice::Object));
         assert_eq!(asked("default"), None);
         assert_eq!(FrontChoice::asked(&BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn a_batch_must_fit_every_node_that_its_partition_can_come_to() {
+        let node = |front: &str, batch_bytes_max| NodeRecord {
+            node: protocol::ids::NodeId(1),
+            incarnation: 1,
+            log_id: String::new(),
+            state: metadata::model::NodeState::Live,
+            address: String::new(),
+            zone: String::new(),
+            front: front.to_owned(),
+            batch_bytes_max,
+        };
+        let takes = |nodes: &[NodeRecord]| {
+            let offered = Offered::by(nodes.iter());
+            let of = [FrontChoice::Any, FrontChoice::Disk, FrontChoice::Object];
+            of.map(|choice| offered.batch_bytes_max(choice))
+        };
+        let most = u64::MAX;
+        assert_eq!(takes(&[]), [most; 3]);
+        assert_eq!(takes(&[node("disk:/a", 9), node("shared-disk:/b", 7)]), [7, 7, most]);
+        assert_eq!(takes(&[node("disk:/a", 7), node("object", 30)]), [7, 7, 30]);
+        assert_eq!(takes(&[node("disk:/a", 0), node("object", 30)]), [30, most, 30]);
     }
 
     #[test]

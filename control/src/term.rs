@@ -288,7 +288,7 @@ impl Term {
         let config = &self.parts.config;
         let nodes = self.parts.view.nodes();
         Bounds {
-            offered: Offered::by(nodes.iter().map(|node| node.front.as_str())),
+            offered: Offered::by(nodes.iter().map(AsRef::as_ref)),
             default_partitions: config.default_partitions,
             partitions_per_topic_max: config.partitions_per_topic_max,
             partitions_max: config.partitions_max,

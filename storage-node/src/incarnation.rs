@@ -87,6 +87,7 @@ pub(crate) async fn begin(
         address,
         zone: config.zone.clone(),
         front: descriptor.to_string(),
+        batch_bytes_max: front.batch_bytes_max() as u64,
     };
     registration.succeed(metadata, record.clone()).await?;
     if let Some(promise) = promise {

@@ -51,6 +51,7 @@ mod wake;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits::BATCH_BYTES_MAX;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use protocol::ids::PartitionId;
@@ -132,6 +133,11 @@ pub trait Front: Send + Sync {
     ///
     /// On error the entry was not taken and its target will not be called.
     fn append(&self, entry: Entry) -> Result<LsnRange, FrontError>;
+
+    /// The largest batch that [`Front::append`] takes. A topic's `max.message.bytes` may not be larger.
+    fn batch_bytes_max(&self) -> usize {
+        BATCH_BYTES_MAX
+    }
 
     /// Gives up everything below `upto`.
     ///

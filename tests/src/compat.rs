@@ -129,8 +129,8 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
     let spec = Spec {
         gateways: 3,
         front: options.front,
-        // A batch is at most a sixteenth of it, and the suites write some of 5 MiB.
-        wal_size: "128MiB".to_owned(),
+        // A batch is at most a sixteenth of it, and the suites have topics that allow 10 MiB.
+        wal_size: "256MiB".to_owned(),
         compactor: Some(String::new()),
         control_lines: control_lines(options),
         ..Spec::default()

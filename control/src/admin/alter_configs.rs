@@ -24,7 +24,7 @@ use protocol::{
     },
 };
 
-use super::Refusal;
+use super::{Bounds, Refusal, check_batch_size};
 use crate::{
     catalogue::Catalogue, front_choice::FrontChoice, limits::TOPICS_ALTERED_PER_REQUEST_MAX,
 };
@@ -58,6 +58,7 @@ pub(crate) struct Plan {
 /// Plans a request of one tenant.
 pub(crate) fn plan(
     catalogue: &Catalogue,
+    bounds: Bounds,
     tenant: TenantId,
     request: &IncrementalAlterConfigsRequest,
 ) -> Plan {
@@ -73,6 +74,7 @@ pub(crate) fn plan(
             }
             let topic = find(catalogue, tenant, resource)?;
             let configs = changed(&topic.configs, &resource.configs)?;
+            check_batch_size(bounds, &topic.configs, &configs)?;
             if configs != topic.configs {
                 topics.push((topic.id, configs));
             }

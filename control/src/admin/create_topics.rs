@@ -20,7 +20,7 @@ use protocol::{
     },
 };
 
-use super::{Bounds, Refusal, check_growth, duplicates};
+use super::{Bounds, Refusal, check_batch_size, check_growth, duplicates};
 use crate::{
     catalogue::{Catalogue, name},
     front_choice::FrontChoice,
@@ -150,6 +150,7 @@ fn plan_topic(
     }
     let configs = configs(topic)?;
     check_front(bounds, &configs)?;
+    check_batch_size(bounds, &BTreeMap::new(), &configs)?;
     Ok((partitions, configs))
 }
 

@@ -145,6 +145,7 @@ fn record(node: i32, front: &str, state: NodeState) -> NodeRecord {
         address: format!("node-{node}:1"),
         zone: String::new(),
         front: front.to_owned(),
+        batch_bytes_max: 0,
     }
 }
 

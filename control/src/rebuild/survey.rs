@@ -92,6 +92,8 @@ async fn node_record(store: &Store, log: LogId) -> Result<(NodeId, NodeRecord), 
         address: String::new(),
         zone: String::new(),
         front,
+        // Said when the node begins its next incarnation.
+        batch_bytes_max: 0,
     };
     Ok((log.node, record))
 }

@@ -127,7 +127,7 @@ impl Term {
         let Request::IncrementalAlterConfigs(request) = &command.request else {
             unreachable!("dispatched by API")
         };
-        let plan = alter_configs::plan(&self.catalogue, command.tenant, request);
+        let plan = alter_configs::plan(&self.catalogue, self.bounds(), command.tenant, request);
         let mut response = plan.response;
         if plan.topics.is_empty() && plan.groups.is_empty() {
             command.answer(Response::IncrementalAlterConfigs(response));

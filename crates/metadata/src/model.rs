@@ -105,6 +105,8 @@ pub struct NodeRecord {
     pub zone: String,
     /// The front it acknowledges from: kind and whatever recovery needs.
     pub front: String,
+    /// The largest record batch that the front takes; 0 while nobody has said.
+    pub batch_bytes_max: u64,
 }
 
 /// What a node's process says of itself while it is up.

@@ -77,6 +77,7 @@ fn record(log_id: &str, state: NodeState) -> NodeRecord {
         address: "node:1".to_owned(),
         zone: String::new(),
         front: "shared-disk:/mnt/wal".to_owned(),
+        batch_bytes_max: 0,
     }
 }
 

@@ -218,6 +218,11 @@ impl Front for DiskFront {
         admitted
     }
 
+    /// A part of the ring: what is left of a lap is skipped when a block does not fit.
+    fn batch_bytes_max(&self) -> usize {
+        self.engine.log.lock().batch_bytes_max()
+    }
+
     fn trim(&self, upto: Lsn) {
         if self.engine.log.lock().trim(upto) {
             self.engine.work.notify_one();

@@ -125,7 +125,8 @@ impl Log {
         room::check_pending(self.pending_bytes, framed_bytes, bytes_max, internal)
     }
 
-    fn batch_bytes_max(&self) -> usize {
+    /// The largest batch that fits into a block.
+    pub(super) fn batch_bytes_max(&self) -> usize {
         let block_bytes = usize::try_from(self.bounds.ring.block_bytes_max());
         block_bytes.unwrap_or(usize::MAX) - HEADER_BYTES - ENTRY_HEADER_BYTES
     }

@@ -93,6 +93,7 @@ impl Cluster {
             address: ADDRESS.to_owned(),
             zone: String::new(),
             front: String::new(),
+            batch_bytes_max: 0,
         };
         let assignment = Assignment { node: NodeId(NODE), epoch: 0 };
         let txn = Txn::new()

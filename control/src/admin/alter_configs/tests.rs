@@ -1,9 +1,15 @@
 //! Kafka's operations on configs, one by one.
 
 use super::*;
-use crate::meta_log::MetaRecord;
+use crate::{front_choice::Offered, meta_log::MetaRecord};
 
 const TENANT: TenantId = TenantId(1);
+const BOUNDS: Bounds = Bounds {
+    offered: Offered { disk: Some(4 << 20), object: None },
+    default_partitions: 1,
+    partitions_per_topic_max: 10,
+    partitions_max: 10,
+};
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
@@ -50,7 +56,7 @@ fn judged(
     changes: &[(&str, i8, Option<&str>)],
 ) -> Result<Configs, (ErrorCode, String)> {
     let catalogue = catalogue(&["t"], before);
-    let plan = plan(&catalogue, TENANT, &request(vec![resource("t", changes)]));
+    let plan = plan(&catalogue, BOUNDS, TENANT, &request(vec![resource("t", changes)]));
     let result = &plan.response.responses[0];
     match ErrorCode::from_code(result.error_code) {
         ErrorCode::None => {
@@ -147,7 +153,7 @@ fn each_resource_has_its_own_answer() {
     let mut resources: Vec<_> =
         ["a", "nothing", "", "internal", "b", "b"].map(|name| resource(name, &changes)).to_vec();
     resources.push(broker);
-    let plan = plan(&catalogue, TENANT, &request(resources.clone()));
+    let plan = plan(&catalogue, BOUNDS, TENANT, &request(resources.clone()));
     let codes: Vec<_> = plan
         .response
         .responses
@@ -166,10 +172,10 @@ fn each_resource_has_its_own_answer() {
     assert_eq!(codes, expected);
     assert_eq!(plan.topics.len(), 2);
 
-    let others = super::plan(&catalogue, TenantId(2), &request(resources.clone()));
+    let others = super::plan(&catalogue, BOUNDS, TenantId(2), &request(resources.clone()));
     assert!(others.topics.is_empty(), "another tenant's topics are no business of ours (R56)");
     let validated = request(resources).with_validate_only(true);
-    let validated = super::plan(&catalogue, TENANT, &validated);
+    let validated = super::plan(&catalogue, BOUNDS, TENANT, &validated);
     assert!(validated.topics.is_empty());
     assert_eq!(validated.response, plan.response);
 }
@@ -178,7 +184,7 @@ fn each_resource_has_its_own_answer() {
 fn a_change_that_changes_nothing_is_not_written() {
     let catalogue = catalogue(&["t"], &[("retention.ms", "5")]);
     let same = resource("t", &[("retention.ms", operation::SET, Some("5"))]);
-    let plan = plan(&catalogue, TENANT, &request(vec![same]));
+    let plan = plan(&catalogue, BOUNDS, TENANT, &request(vec![same]));
     assert_eq!((plan.response.responses[0].error_code, plan.topics.len()), (0, 0));
 }
 
@@ -188,7 +194,7 @@ fn a_request_changes_only_so_many_topics() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let changes = [("retention.ms", operation::SET, Some("1"))];
     let resources = names.iter().map(|name| resource(name, &changes)).collect();
-    let mut plan = plan(&catalogue(&names, &[]), TENANT, &request(resources));
+    let mut plan = plan(&catalogue(&names, &[]), BOUNDS, TENANT, &request(resources));
     assert_eq!(plan.topics.len(), TOPICS_ALTERED_PER_REQUEST_MAX);
     let last = plan.response.responses.last().unwrap();
     assert_eq!(last.error_code, ErrorCode::PolicyViolation.code());
@@ -208,7 +214,7 @@ fn on_group(
     use metadata::settings::group::GroupRecord;
 
     let resource = resource("g", changes).with_resource_type(GROUP);
-    let plan = plan(catalogue, TENANT, &request(vec![resource]));
+    let plan = plan(catalogue, BOUNDS, TENANT, &request(vec![resource]));
     catalogue.apply(MetaRecord::SettingsChanged(plan.groups));
     let result = &plan.response.responses[0];
     if result.error_code != 0 {
@@ -243,9 +249,25 @@ fn a_topic_and_a_group_of_one_name_are_two_resources() {
     let of_group = of_group.with_resource_type(GROUP);
     let unnamed = of_group.clone().with_resource_name(StrBytes::default());
     let all = vec![of_topic, of_group.clone(), of_group, unnamed];
-    let plan = plan(&catalogue, TENANT, &request(all));
+    let plan = plan(&catalogue, BOUNDS, TENANT, &request(all));
     let codes: Vec<_> = plan.response.responses.iter().map(|r| r.error_code).collect();
     let invalid = ErrorCode::InvalidRequest.code();
     assert_eq!(codes, [0, 0, invalid, invalid]);
     assert_eq!((plan.topics.len(), plan.groups.len()), (1, 1));
+}
+
+#[test]
+fn no_topic_promises_batches_that_its_nodes_do_not_take() {
+    let name = "max.message.bytes";
+    let larger = |value| [(name, operation::SET, Some(value))];
+    assert_eq!(judged(&[], &larger("4194304")), Ok(set(&[(name, "4194304")])));
+    let (code, text) = judged(&[], &larger("4194305")).unwrap_err();
+    assert_eq!(code, ErrorCode::InvalidConfig);
+    assert!(text.contains("4194305") && text.contains("up to 4194304 bytes"), "{text}");
+    // Logs that were made smaller since stand in the way of no other change.
+    let before = [(name, "8000000")];
+    let other = [("segment.ms", operation::SET, Some("7"))];
+    assert_eq!(judged(&before, &other), Ok(set(&[(name, "8000000"), ("segment.ms", "7")])));
+    assert!(judged(&before, &larger("7000000")).is_err());
+    assert!(judged(&before, &larger("100")).is_ok());
 }

@@ -13,7 +13,7 @@ use crate::{front_choice::Offered, meta_log::MetaRecord};
 
 const TENANT: TenantId = TenantId(1);
 const BOUNDS: Bounds = Bounds {
-    offered: Offered { disk: true, object: false },
+    offered: Offered { disk: Some(4 << 20), object: None },
     default_partitions: 1,
     partitions_per_topic_max: 50,
     partitions_max: 60,

@@ -10,7 +10,7 @@ use crate::{front_choice::Offered, meta_log::MetaRecord};
 
 const TENANT: TenantId = TenantId(1);
 const BOUNDS: Bounds = Bounds {
-    offered: Offered { disk: true, object: false },
+    offered: Offered { disk: Some(4 << 20), object: None },
     default_partitions: 3,
     partitions_per_topic_max: 100,
     partitions_max: 120,
@@ -192,4 +192,15 @@ fn what_was_not_committed_is_not_called_created() {
     let expected = [ErrorCode::RequestTimedOut, ErrorCode::InvalidTopicException];
     assert_eq!(codes, expected.map(ErrorCode::code));
     assert!(plan.response.topics[0].topic_id.is_nil(), "no id of a topic that may not be");
+}
+
+#[test]
+fn no_topic_promises_batches_that_its_nodes_do_not_take() {
+    let created = |value| {
+        let configs = vec![config("max.message.bytes", Some(value))];
+        let plan = plan_on(&Catalogue::default(), vec![topic("t").with_configs(configs)]);
+        (plan.response.topics[0].error_code, plan.topics.len())
+    };
+    assert_eq!(created("4194304"), (0, 1));
+    assert_eq!(created("4194305"), (ErrorCode::InvalidConfig.code(), 0));
 }

@@ -144,6 +144,7 @@ impl<M: MetadataStore> Cluster<M> {
             address: node.address.clone(),
             zone: String::new(),
             front: node.front.clone(),
+            batch_bytes_max: 0,
         };
         let txn = Txn::new().put(Key::Node(node.id), record.encode()).put_leased(
             Key::NodeLive(node.id),

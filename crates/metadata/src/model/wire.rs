@@ -98,6 +98,7 @@ record! {
         #[prost(string, tag = "5")] address: String,
         #[prost(string, tag = "6")] zone: String,
         #[prost(string, tag = "7")] front: String,
+        #[prost(uint64, tag = "8")] batch_bytes_max: u64,
     }
     to: |record| WireNode {
         node: record.node.0,
@@ -107,6 +108,7 @@ record! {
         address: record.address.clone(),
         zone: record.zone.clone(),
         front: record.front.clone(),
+        batch_bytes_max: record.batch_bytes_max,
     };
     from: |wire| Ok(Self {
         node: NodeId(wire.node),
@@ -116,6 +118,7 @@ record! {
         address: wire.address,
         zone: wire.zone,
         front: wire.front,
+        batch_bytes_max: wire.batch_bytes_max,
     });
 }
 

@@ -59,6 +59,7 @@ fn node(id: i32, state: NodeState) -> NodeRecord {
         address: "127.0.0.1:1".to_owned(),
         zone: String::new(),
         front: String::new(),
+        batch_bytes_max: 0,
     }
 }
 

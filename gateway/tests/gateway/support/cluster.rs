@@ -256,6 +256,7 @@ impl Cluster {
             address: self.address(&node_address(number)),
             zone: String::new(),
             front: String::new(),
+            batch_bytes_max: 0,
         }
     }
 

@@ -44,6 +44,7 @@ fn every_record_reads_back() {
             address: "127.0.0.1:1".to_owned(),
             zone: String::new(),
             front: "disk".to_owned(),
+            batch_bytes_max: 1 << 24,
         });
     }
     reads_back(GatewayRecord {

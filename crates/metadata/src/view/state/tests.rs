@@ -195,6 +195,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 address: String::new(),
                 zone: String::new(),
                 front: String::new(),
+                batch_bytes_max: 0,
             };
             put(Key::Node(NodeId(node)), &record)
         }),

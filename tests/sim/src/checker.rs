@@ -6,12 +6,14 @@
 //!
 //! The classes are those of Jepsen's Kafka workload and of `D`, `C` of the project's anomaly
 //! checklist: lost, duplicated, reordered, reused and phantom records, holes in the offsets,
-//! skipping and backward reads, watermarks and commits that go back, two owners in one epoch.
+//! skipping and backward reads, watermarks and commits that go back, two owners in one epoch, and of
+//! transactions aborted reads and torn ones.
 
 mod commits;
 mod offsets;
 mod passes;
 mod sequences;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +61,10 @@ pub enum Class {
     ProducerIdReused,
     /// An offset that exists and is said not to (C7).
     FalseOutOfRange,
+    /// A record of a transaction that was not committed, seen by a reader of committed ones (T3).
+    AbortedRead,
+    /// A part of a transaction without the rest of it (T5).
+    Torn,
     /// A batch that was refused for its sequence although everything before it is acknowledged: its
     /// producer can only begin a new epoch, and send again what may be there (D7, T1).
     FalseOutOfOrder,
@@ -77,6 +83,7 @@ pub fn check(history: &[Event]) -> Vec<Anomaly> {
     passes::check(history, &mut found);
     commits::check(history, &mut found);
     sequences::check(history, &mut found);
+    transactions::check(history, &mut found);
     owners(history, &mut found);
     producer_ids(history, &mut found);
     ranges(history, &mut found);

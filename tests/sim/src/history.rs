@@ -3,6 +3,8 @@
 //! Each record's value names its producer and its number, so that whoever reads it knows what it
 //! should be. Each producer writes to one partition only: its numbers must come back in order.
 
+pub mod transactions;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -126,6 +128,8 @@ pub enum Event {
         /// The log start.
         offset: i64,
     },
+    /// Something about a transaction.
+    Transaction(transactions::Step),
     /// A node says that it owns a partition.
     Claimed(Claim),
 }

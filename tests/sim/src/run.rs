@@ -21,7 +21,7 @@ use crate::mover;
 use crate::nemesis::Nemesis;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
-use crate::workload::{Load, probe, read_all, read_group};
+use crate::workload::{Load, probe, read_all, read_committed, read_group, read_offsets};
 use crate::world::{RESTART_PAUSE, World};
 
 /// One step of simulated time: messages arrive at the end of one. Each step has every host run, so
@@ -134,6 +134,8 @@ impl Driver<'_> {
             }
             read_all(&auditor).await;
             read_group(&auditor).await;
+            read_committed(&auditor).await;
+            read_offsets(&auditor).await;
             let report = last_scrub(&Store::over(bucket, "scrub")).await;
             *audited.lock() = Some(report);
             Ok(())

@@ -6,6 +6,7 @@
 
 mod housekeeping;
 mod moving;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use storage_node::WalKind;
 
 pub use self::housekeeping::Housekeeping;
 pub use self::moving::Moving;
+pub use self::transactions::{TRANSACTIONS_TOPIC, TransactionalProducer, Transactions};
 use crate::disks::SHARED;
 
 /// The topic that the workload writes to.
@@ -134,6 +136,8 @@ pub struct Scenario {
     pub housekeeping: Housekeeping,
     /// Why partitions change hands although nothing is broken.
     pub moving: Moving,
+    /// Who writes in transactions.
+    pub transactions: Transactions,
 }
 
 /// The least a node can be told.
@@ -183,6 +187,7 @@ impl Scenario {
             front: FrontKind::Object,
             wal_writers: rng.random_range(1..=3),
             moving: Moving::NONE,
+            transactions: Transactions::default(),
         }
         .with_extras(&mut rng, quiet)
         .with_moves(&mut rng)
@@ -213,6 +218,7 @@ impl Scenario {
                 producer.pace = Duration::from_millis(rng.random_range(500..=4_000));
             }
         }
+        self.transactions = Transactions::of(rng, &self.moving);
         self
     }
 
@@ -275,6 +281,8 @@ mod tests {
         assert!(count(|it| it.moving.incarnation_max.is_some()) > 250);
         assert!(count(|it| it.moving.balance) > 400);
         assert!(count(Scenario::has_slow_idempotent_producer) > 500);
+        assert!(count(|it| it.transactions.producers.iter().any(|each| each.version_2)) > 300);
+        assert!(count(|it| it.transactions.producers.iter().any(|each| !each.version_2)) > 200);
     }
 
     #[test]

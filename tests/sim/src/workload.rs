@@ -1,10 +1,12 @@
 //! The clients of a run. Each goes on through every fault, and stops when it has been told to and
 //! knows what became of all it sent.
 
+mod committed;
 mod committer;
 mod producer;
 mod reader;
 mod setup;
+mod transactional;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,8 +23,10 @@ use crate::kafka::{Broken, Connection};
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 
+pub use self::committed::read_committed;
 pub use self::producer::probe;
 pub use self::reader::{read_all, read_group};
+pub use self::transactional::read_offsets;
 
 /// What all clients of a run share. Cheap to clone.
 #[derive(Clone)]
@@ -79,6 +83,17 @@ impl Load {
         for id in 1..=self.scenario.groups {
             let name = format!("group-{id}");
             self.client(sim, &name, u64::from(id) + 300, move |client| committer::run(client, id));
+        }
+        let transactions = self.scenario.transactions.clone();
+        for plan in transactions.producers {
+            let name = format!("transactional-{}", plan.id);
+            self.client(sim, &name, u64::from(plan.id) + 400, move |client| {
+                transactional::run(client, plan)
+            });
+        }
+        for id in 1..=transactions.readers {
+            let name = format!("committed-{id}");
+            self.client(sim, &name, u64::from(id) + 500, move |client| committed::run(client, id));
         }
     }
 

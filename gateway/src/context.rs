@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hop::{Call, HopError, HopHeader};
@@ -64,6 +64,14 @@ pub(crate) struct Core {
     pub(crate) usage: Usage,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) traces: AtomicU64,
+    /// Clients are to begin again at their bootstrap servers (KIP-1102).
+    pub(crate) rebootstrap: AtomicBool,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("advertised", &self.advertised).finish_non_exhaustive()
+    }
 }
 
 /// A gateway, as the clients of one listener know it.

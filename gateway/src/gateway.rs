@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hop::Peers;
 use metadata::model::{Endpoint, GatewayRecord};
@@ -66,6 +66,7 @@ pub struct Handle {
     /// The broker id clients know it by.
     pub broker_id: BrokerId,
     accepting: Vec<JoinHandle<()>>,
+    core: Arc<Core>,
 }
 
 /// Why a gateway does not serve.
@@ -123,7 +124,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
         drain.spawn("gateway accept", accept::accept(socket, stack, drain.clone()))
     };
     let accepting = doors.into_iter().zip(bound).map(accept).collect();
-    Ok(Handle { addresses, broker_id, accepting })
+    Ok(Handle { addresses, broker_id, accepting, core })
 }
 
 /// What each listener does with its connections, in their order.
@@ -166,6 +167,13 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
 // === impl Handle ===
 
 impl Handle {
+    /// From now on clients that ask for metadata are told to begin again at their bootstrap servers
+    /// (KIP-1102), where another cluster has taken this one's place. Clients that do not know how go on
+    /// being served.
+    pub fn rebootstrap_clients(&self) {
+        self.core.rebootstrap.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until the gateway accepts no more.
     pub async fn stopped(self) {
         for accepting in self.accepting {
@@ -206,6 +214,7 @@ fn core(
         usage: Usage::default(),
         producer_ids: ProducerIds::default(),
         traces: AtomicU64::new(seed),
+        rebootstrap: AtomicBool::new(false),
         // Lane 0 is for requests that no client asked for.
         lanes: AtomicU64::new(1),
         directory: Directory::new(deps.view.clone()),

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use metadata::Topic;
 use metadata::settings::acl::AclOperation;
@@ -32,10 +33,16 @@ use crate::{errors, rendezvous};
 const AUTO_CREATION_FROM: i16 = 4;
 /// Last version in which an empty list means all topics.
 const EMPTY_MEANS_ALL_UNTIL: i16 = 0;
+/// First version that has an error of the whole answer (KIP-1102).
+const REBOOTSTRAP_FROM: i16 = 13;
 /// Authorised operations that were not asked for.
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
+    if context.version >= REBOOTSTRAP_FROM && context.core.rebootstrap.load(Ordering::Relaxed) {
+        let code = ErrorCode::RebootstrapRequired.code();
+        return MetadataResponse::default().with_error_code(code);
+    }
     let gateways = context.gateways();
     let answer = Answer {
         shown: Shown { gateways: &gateways },

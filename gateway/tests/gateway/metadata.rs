@@ -179,3 +179,19 @@ async fn the_zone_of_a_gateway_is_its_rack() {
     let response = gateway.client().await.call(12, asking(&[])).await;
     assert_eq!(response.brokers[0].rack.as_ref().unwrap().as_str(), "north");
 }
+
+/// KIP-1102: a client that knows how begins again at its bootstrap servers.
+#[tokio::test]
+async fn clients_can_be_told_to_begin_again() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let all = || MetadataRequest::default().with_topics(None);
+    assert_eq!(client.call(13, all()).await.error_code, 0);
+    gateway.handle.rebootstrap_clients();
+    let answer = client.call(13, all()).await;
+    assert_eq!(answer.error_code, ErrorCode::RebootstrapRequired.code());
+    assert!(answer.brokers.is_empty() && answer.topics.is_empty());
+    assert_eq!(client.call(12, all()).await.topics.len(), 1, "it would not understand");
+}

@@ -52,6 +52,7 @@ pub(crate) struct Gateway {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) view: ClusterView,
     pub(crate) drain: Drain,
+    pub(crate) handle: gateway::Handle,
 }
 
 impl Cluster {
@@ -142,7 +143,8 @@ impl Cluster {
             background: tokio::runtime::Handle::current(),
         };
         let handle = gateway::start(config, deps, drain.clone()).await.unwrap();
-        Gateway { address: handle.addresses[0], addresses: handle.addresses, view, drain }
+        let (address, addresses) = (handle.addresses[0], handle.addresses.clone());
+        Gateway { address, addresses, view, drain, handle }
     }
 
     /// A topic of the default tenant; its partitions belong to `owners`.

@@ -86,6 +86,7 @@ fn a_batch_larger_than_a_block_is_refused() {
         let refused = front.append(entry(0, bytes, &recorder));
         assert!(matches!(refused, Err(FrontError::BatchSize { .. })), "{bytes}: {refused:?}");
     }
+    assert_eq!(front.batch_bytes_max(), 64 * 4096 / 16 - 112, "what its node says");
     front.append(entry(0, 64 * 4096 / 16 - 112, &recorder)).unwrap();
     assert!(matches!(recorder.wait(1)[0], Told::Committed { .. }));
 }

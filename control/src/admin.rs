@@ -30,6 +30,16 @@ pub(crate) struct Bounds {
     pub(crate) default_partitions: i32,
     pub(crate) partitions_per_topic_max: i32,
     pub(crate) partitions_max: usize,
+    /// What the tenant is limited to, if it is.
+    pub(crate) of_tenant: Option<TenantBound>,
+}
+
+/// How many partitions a tenant may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TenantBound {
+    pub(crate) most: usize,
+    /// How many the cluster has when the tenant has that many and all others what they have now.
+    pub(crate) full_at: usize,
 }
 
 /// Why one topic of a request is refused.
@@ -94,6 +104,10 @@ pub(crate) fn check_growth(
         return Err(Refusal::new(ErrorCode::PolicyViolation, text));
     }
     let total = usize::try_from(more).map_or(usize::MAX, |more| now.saturating_add(more));
+    if let Some(of_tenant) = bounds.of_tenant.filter(|of_tenant| total > of_tenant.full_at) {
+        let text = format!("There may be at most {} partitions.", of_tenant.most);
+        return Err(Refusal::new(ErrorCode::PolicyViolation, text));
+    }
     if total > bounds.partitions_max {
         let text = format!(
             "The cluster may have at most {} partitions and has {now}.",

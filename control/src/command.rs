@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hop::{HopRequest, Request, Response, internal::ChangePlacementResponse};
-use protocol::{ErrorCode, ids::TenantId};
+use protocol::{ErrorCode, StrBytes, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::admin::{
@@ -15,6 +15,10 @@ use crate::admin::{
 pub(crate) struct Command {
     pub(crate) tenant: TenantId,
     pub(crate) by: By,
+    /// The client's authenticated name.
+    pub(crate) principal: StrBytes,
+    /// The name it gives itself.
+    pub(crate) client_id: StrBytes,
     pub(crate) request: Request,
     /// When nobody waits any more.
     pub(crate) expires_at: Instant,
@@ -39,6 +43,8 @@ impl Command {
         let command = Self {
             tenant: header.tenant,
             by: if header.principal.is_empty() { By::Operator } else { By::Client },
+            principal: header.principal,
+            client_id: header.client_id,
             request: body,
             expires_at: Instant::now() + patience,
             reply: Some(reply),

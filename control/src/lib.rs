@@ -46,6 +46,9 @@ mod failover;
 mod front_choice;
 mod opening;
 
+mod mutations;
+mod shares;
+
 mod limits;
 mod load;
 mod metrics;

@@ -23,6 +23,10 @@ pub(crate) const QUOTAS_ALTERED_PER_REQUEST_MAX: usize = 1_000;
 /// filter looks at every entry of the tenant.
 pub(crate) const ACLS_PER_REQUEST_MAX: usize = 1_000;
 
+/// Quotas on changes that are looked through for idle ones, so that their number stays that of the
+/// clients who change something.
+pub(crate) const MUTATION_QUOTAS_MAX: usize = 10_000;
+
 /// Operations of one of our transactions: leaves room for the leader's compare and a few more
 /// below the store's limit.
 pub(crate) const OPS_PER_TXN: usize = 100;

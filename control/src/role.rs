@@ -117,7 +117,8 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let door = config.admin.listen(config.listen, deps.peers.net()).await;
     let door = door.map_err(|(address, cause)| RoleError::ListenAdmin { address, cause })?;
     let shared = Shared::default();
-    let handler: Arc<dyn hop::Handler> = Arc::new(Server { gate: shared.gate.clone() });
+    let handler: Arc<dyn hop::Handler> =
+        Arc::new(Server { gate: shared.gate.clone(), view: deps.view.clone() });
     let admin = door.as_ref().map(|door| door.advertised.clone()).unwrap_or_default();
     let api = Arc::new(shared.api(&config.control_id, &deps.view));
     if let Some(door) = door {
@@ -177,7 +178,9 @@ async fn stand(mut candidate: Candidate, parts: Parts, shared: Shared) {
         };
         metrics::leads(true);
         watch_nodes(&leadership, &parts, &shared);
+        shared.gate.divide(leadership.term);
         let led = lead(&leadership, &parts, &shared.gate).await;
+        shared.gate.divide_no_more();
         shared.desk.close();
         metrics::leads(false);
         leadership.resign(&*parts.metadata).await;

@@ -2,27 +2,39 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
+use hop::internal::{ShareQuotasRequest, ShareQuotasResponse};
 use hop::{Handler, HopRequest, Request, Response};
+use metadata::ClusterView;
 use parking_lot::RwLock;
 use protocol::ErrorCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::command::Command;
+use crate::shares::{self, Shares};
 
 /// Answers for one control process.
 pub(crate) struct Server {
     pub(crate) gate: Gate,
+    /// For the gateways that share quotas.
+    pub(crate) view: ClusterView,
 }
 
 /// The way to this process's leader, while it leads. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     leader: Arc<RwLock<Option<mpsc::Sender<Command>>>>,
+    shares: Arc<RwLock<Option<Arc<Shares>>>>,
 }
 
 impl Handler for Server {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
+        if let Request::ShareQuotas(report) = request.body {
+            return ready(Response::ShareQuotas(self.share(report))).boxed();
+        }
         if !is_for_control(&request.body) {
             let api = request.body.api().name();
             tracing::error!(api, "a request for another role came to control");
@@ -31,6 +43,16 @@ impl Handler for Server {
         self.gate.submit(command);
         async { answer.await.expect("a command is answered when it is dropped, if not before") }
             .boxed()
+    }
+}
+
+impl Server {
+    fn share(&self, report: ShareQuotasRequest) -> ShareQuotasResponse {
+        let shares = self.gate.shares.read().clone();
+        match shares {
+            Some(shares) => shares.answer(&self.view, report),
+            None => shares::refuse(ErrorCode::NotController),
+        }
     }
 }
 
@@ -68,6 +90,16 @@ impl Gate {
     /// Whether this process leads.
     pub(crate) fn is_open(&self) -> bool {
         self.leader.read().is_some()
+    }
+
+    /// Divides quotas from now on, as the leader of this term.
+    pub(crate) fn divide(&self, term: i64) {
+        *self.shares.write() = Some(Shares::new(term));
+    }
+
+    /// Divides nothing from now on.
+    pub(crate) fn divide_no_more(&self) {
+        *self.shares.write() = None;
     }
 
     pub(crate) fn submit(&self, command: Command) {

@@ -17,6 +17,8 @@ mod placement;
 use std::{sync::Arc, time::Duration};
 
 use hop::Request;
+use metadata::settings::SettingKind;
+use metadata::settings::quota::{QuotaKey, Table};
 use metadata::{ClusterView, MetadataStore, keys::Key};
 use process::{Clock, Drain};
 use protocol::{
@@ -31,7 +33,7 @@ use tokio::{
 
 use crate::{
     Config,
-    admin::{Bounds, producer_ids::Reservation},
+    admin::{Bounds, TenantBound, producer_ids::Reservation},
     assign::{Assigned, Assigner},
     catalogue::Catalogue,
     command::Command,
@@ -41,6 +43,7 @@ use crate::{
     limits::RECONCILE_PAUSE,
     meta_log::{MetaLog, MetaLogError, MetaRecord},
     metrics,
+    mutations::Mutations,
     opening::Opening,
 };
 
@@ -64,6 +67,7 @@ pub(crate) struct Term {
     copies: Copies,
     assigner: Assigner,
     reservation: Reservation,
+    mutations: Mutations,
     /// Whether the copies say what the catalogue says.
     in_step: bool,
 }
@@ -137,6 +141,7 @@ impl Term {
             catalogue,
             copies,
             reservation: Reservation::default(),
+            mutations: Mutations::default(),
             in_step: true,
         };
         term.count();
@@ -284,7 +289,21 @@ impl Term {
         Ok(())
     }
 
-    fn bounds(&self) -> Bounds {
+    /// What is limited for a tenant and its clients.
+    fn quotas(&self, tenant: TenantId) -> Table {
+        Table::new(&self.catalogue.settings(tenant, SettingKind::Quota))
+    }
+
+    /// What a tenant may have, beside what it may not.
+    fn tenant_bound(&self, tenant: TenantId) -> Option<TenantBound> {
+        let most = self.quotas(tenant).of_tenant(QuotaKey::Partitions)? as usize;
+        let topics = self.catalogue.topics().filter(|topic| topic.tenant == tenant);
+        let has: usize = topics.map(|topic| usize::try_from(topic.partitions).unwrap_or(0)).sum();
+        let full_at = self.catalogue.partition_count() + most.saturating_sub(has);
+        Some(TenantBound { most, full_at })
+    }
+
+    fn bounds(&self, tenant: TenantId) -> Bounds {
         let config = &self.parts.config;
         let nodes = self.parts.view.nodes();
         Bounds {
@@ -292,6 +311,7 @@ impl Term {
             default_partitions: config.default_partitions,
             partitions_per_topic_max: config.partitions_per_topic_max,
             partitions_max: config.partitions_max,
+            of_tenant: self.tenant_bound(tenant),
         }
     }
 

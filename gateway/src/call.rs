@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Accepted ─ limits ─ tls ─► Secured ─ frame limit ─►              one per connection
-//!   Inbound ─ authentication ─► Identified ─ quota, decode ─►      one per request
-//!     Call ─ authorisation ─► Authorised ─ namespace ─► Scoped ─ route
+//!   Inbound ─ authentication ─► Identified ─ quota ─► Charged      one per request
+//!     decode ─► Call ─ authorisation ─► Authorised ─ namespace ─► Scoped ─ route
 //! ```
 //!
 //! Each stage adds what it found out, so a route cannot be reached without an identity, grants and
@@ -11,7 +11,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use process::net::Stream;
@@ -25,6 +24,7 @@ use tokio::time::Instant;
 use crate::catalogue::Catalogue;
 use crate::config::ListenerConfig;
 use crate::grants::Grants;
+use crate::quota::{Mute, Toll};
 use crate::tls::TlsRefusal;
 
 /// A socket as the listener accepted it.
@@ -80,12 +80,20 @@ pub(crate) struct Identified {
     pub(crate) identity: Arc<Identity>,
 }
 
+/// A frame that is paid for, or will be.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    pub(crate) identified: Identified,
+    pub(crate) toll: Toll,
+}
+
 /// A decoded request.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) header: RequestHeader,
     pub(crate) client: Arc<Client>,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) toll: Toll,
     pub(crate) request: ClientRequest,
 }
 
@@ -109,8 +117,8 @@ pub(crate) struct Scoped {
 pub(crate) struct Reply {
     /// The answer's frame; none for a produce with acks=0.
     pub(crate) frame: Option<Rope>,
-    /// How long not to read from this client after the answer (KIP-219).
-    pub(crate) mute: Duration,
+    /// What must be paid before this client is read from again (KIP-219).
+    pub(crate) mute: Mute,
     /// Whether it gives way to the answers of other clients.
     pub(crate) background: bool,
     /// Why the connection ends once the answer is written, if it does.
@@ -147,6 +155,9 @@ pub(crate) enum Disconnect {
     /// What a client proved itself with was changed or deleted.
     #[error("credential revoked")]
     Revoked,
+    /// The tenant has as many connections as it may, or opens them too fast.
+    #[error("more connections than the tenant may open")]
+    TooManyConnections,
     /// A produce without answer failed: closing is the only way to say so.
     #[error("produce without acknowledgement failed: {0}")]
     UnacknowledgedProduce(ErrorCode),
@@ -200,6 +211,7 @@ impl Disconnect {
             Self::AuthenticationFailed => "authentication_failed",
             Self::SessionExpired => "session_expired",
             Self::Revoked => "revoked",
+            Self::TooManyConnections => "too_many_connections",
             Self::UnacknowledgedProduce(_) => "unacknowledged_produce",
             Self::Silent => "silent",
             Self::SlowRequest => "slow_request",

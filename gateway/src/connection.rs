@@ -26,7 +26,7 @@ use futures::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use process::net::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tower::Service;
 
 pub(crate) use self::reader::Budget;
@@ -37,6 +37,7 @@ use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
 use crate::metrics;
+use crate::quota::Mute;
 #[cfg(test)]
 use crate::stack;
 
@@ -65,8 +66,8 @@ struct Shared {
     /// Requests under way; the idle timeout runs only while all permits are home.
     requests: Arc<Semaphore>,
     requests_max: usize,
-    /// Not to be read from before this time (KIP-219).
-    muted_until: Arc<Mutex<Option<Instant>>>,
+    /// Not to be read from before this is paid (KIP-219).
+    mute: Arc<Mutex<Mute>>,
 }
 
 // === impl Connections ===
@@ -115,7 +116,7 @@ async fn serve(core: &Arc<Core>, stream: Stream, client: &Arc<Client>) -> Result
     let shared = Shared {
         requests: Arc::new(Semaphore::new(limits.requests_in_flight)),
         requests_max: limits.requests_in_flight,
-        muted_until: Arc::default(),
+        mute: Arc::default(),
     };
     let reader = Reader::new(core, read_half, client, shared.clone());
     let writer = Writer::new(write_half, limits.write_timeout, core.background.clone(), shared);

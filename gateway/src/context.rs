@@ -20,8 +20,8 @@ use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::connection::Budget;
 use crate::grants::Grants;
-use crate::layers::quota::Quotas;
 use crate::limits::READER_TIMEOUT;
+use crate::quota::{Quotas, Toll};
 use crate::rendezvous;
 use crate::route::cold::ColdReads;
 use crate::route::produce::recompress::Packers;
@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) background: Background,
     pub(crate) upstream: Upstream,
     pub(crate) takeovers: Takeovers,
-    pub(crate) quotas: Arc<dyn Quotas>,
+    pub(crate) quotas: Arc<Quotas>,
     /// What listeners with SASL ask, by their names.
     pub(crate) sasl: HashMap<String, Arc<Sasl>>,
     /// What is enforced; none if everything is granted to everybody.
@@ -90,6 +90,7 @@ pub(crate) struct Context {
     pub(crate) identity: Arc<Identity>,
     pub(crate) grants: Grants,
     pub(crate) catalogue: Catalogue,
+    pub(crate) toll: Toll,
     /// The version of the API that the client speaks.
     pub(crate) version: i16,
     /// The name the client gives itself.

@@ -27,9 +27,9 @@ use crate::config::{Config, ConfigError, ListenerConfig};
 use crate::connection::Budget;
 use crate::context::Core;
 use crate::layers::connection_limits::ConnectionLimitsLayer;
-use crate::layers::quota::Unlimited;
 use crate::layers::tls::Door;
 use crate::limits::HANDSHAKES_PER_PROCESSOR;
+use crate::quota::{Quotas, Reporter};
 use crate::registration::{Registration, RegistrationError};
 use crate::route::cold::ColdReads;
 use crate::route::produce::recompress::Packers;
@@ -107,7 +107,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     // Clients that connect early wait in the accept queue, not in vain.
     let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
-    let limits = ConnectionLimitsLayer::new(&core.config.limits);
+    let limits = ConnectionLimitsLayer::new(&core.config.limits, Arc::clone(&core.quotas));
     let accept = |(door, (address, socket)): (Door, (SocketAddr, Listener))| {
         let listener = door.config.name().to_owned();
         let advertised = core.advertised.endpoints.get(&listener);
@@ -195,15 +195,19 @@ fn core(
     drop(drain.spawn("gateway takeovers", follower.run(drain.clone())));
     let rules = Rules::of(&config.authorisation);
     let authorisers = rules.map(|rules| Authorisers::new(rules, deps.view.clone()));
+    let upstream = Upstream::new(deps.peers, deps.view.clone());
+    let quotas = Quotas::new(deps.view.clone());
+    let reporter = Reporter::new(Arc::clone(&quotas), upstream.clone(), advertised.broker_id);
+    drop(drain.spawn("gateway quotas", reporter.run(drain.clone())));
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
     let sasl = sasl::of_listeners(&config.listeners, &deps.view, &deps.clock, &drain)?;
     Ok(Core {
         advertised,
         sasl,
-        upstream: Upstream::new(deps.peers, deps.view.clone()),
+        upstream,
         takeovers,
-        quotas: Arc::new(Unlimited),
+        quotas,
         authorisers: authorisers.map(Arc::new),
         audit: Audit::start(&config.audit, &deps.clock, &drain),
         request_memory: Budget::new(config.limits.request_memory.as_u64()),

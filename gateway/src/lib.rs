@@ -17,6 +17,7 @@ mod metrics;
 mod usage;
 
 mod gateway;
+mod quota;
 mod registration;
 
 mod accept;

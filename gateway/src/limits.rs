@@ -24,6 +24,25 @@ pub(crate) const READ_BYTES: usize = 4 * 1024;
 /// Slowest sender that is waited for beyond the frame timeout (R62).
 pub(crate) const FRAME_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
 
+/// A connection that waits for its quota looks again this often: its share may have changed.
+pub(crate) const MUTE_LOOK: Duration = Duration::from_millis(250);
+
+/// Accounts of quotas in this gateway, of some hundred bytes each: one per connection and kind, and
+/// some for names that were used a moment ago. Names beyond it share one account.
+pub(crate) const QUOTA_ACCOUNTS_MAX: usize = 50_000;
+
+/// Entities of one report to control, the neediest first: 200 KiB a second.
+pub(crate) const QUOTA_WANTS_MAX: usize = 2_000;
+
+/// How often control is told what is wanted of quotas: a third of the lease of a share.
+pub(crate) const QUOTA_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Least pause between two reports, if clients wait of whom control has not heard.
+pub(crate) const QUOTA_REPORT_PAUSE: Duration = Duration::from_millis(200);
+
+/// An answer about quotas that takes longer is not waited for: the next report asks anew.
+pub(crate) const QUOTA_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Ready responses that leave in one vectored write. Beyond some dozens the system call is no
 /// longer what costs.
 pub(crate) const RESPONSES_PER_WRITE: usize = 32;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use protocol::ErrorCode;
+use protocol::ids::TenantId;
 use protocol::messages::ApiKey;
 
 /// Answers by API and the first error in them (`NONE` for none).
@@ -47,6 +48,10 @@ const TLS_RELOADS_TOTAL: &str = "gateway_tls_reloads_total";
 const DENIED_TOTAL: &str = "gateway_denied_total";
 /// Lines of the audit log that were not written.
 const AUDIT_DROPPED_TOTAL: &str = "gateway_audit_dropped_total";
+/// Requests after which a client has to wait, by tenant and quota.
+const THROTTLED_TOTAL: &str = "gateway_throttled_total";
+/// How long, in sum.
+const THROTTLE_MILLISECONDS_TOTAL: &str = "gateway_throttle_milliseconds_total";
 
 /// Describes every metric, so that they show with unit and text.
 pub(crate) fn describe() {
@@ -67,6 +72,11 @@ pub(crate) fn describe() {
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
     describe_histogram!(RECOMPRESS_SECONDS, "time to pack a produce's batches anew");
+    describe_counter!(THROTTLED_TOTAL, "requests above a quota, by tenant and quota");
+    describe_counter!(
+        THROTTLE_MILLISECONDS_TOTAL,
+        "waits that quotas imposed, by tenant and quota"
+    );
     describe_histogram!(PRODUCE_HELD_SECONDS, "time produces waited for a takeover");
     describe_counter!(DENIED_TOTAL, "operations denied by access control lists, by API");
     describe_counter!(AUDIT_DROPPED_TOTAL, "audit events that are not in the audit log");
@@ -218,6 +228,15 @@ pub(crate) fn audit_dropped(lines: u64) {
 
 pub(crate) fn node_given_up() {
     counter!(NODES_GIVEN_UP_TOTAL).increment(1);
+}
+
+/// A client of a tenant waits for one of its quotas.
+pub(crate) fn throttled(tenant: TenantId, quota: &'static str, wait: Duration) {
+    let tenant = tenant.to_string();
+    let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    counter!(THROTTLED_TOTAL, "tenant" => tenant.clone(), "quota" => quota).increment(1);
+    counter!(THROTTLE_MILLISECONDS_TOTAL, "tenant" => tenant, "quota" => quota)
+        .increment(milliseconds);
 }
 
 pub(crate) fn produce_held(time: Duration) {

@@ -82,13 +82,14 @@ impl Router {
 
     fn context(&self, scoped: Scoped) -> (Context, ClientRequest) {
         let Scoped { call, grants, catalogue } = scoped;
-        let Call { header, client, identity, request } = call;
+        let Call { header, client, identity, toll, request } = call;
         let context = Context {
             core: Arc::clone(&self.core),
             client,
             identity,
             grants,
             catalogue,
+            toll,
             version: header.api_version,
             client_id: header.client_id.unwrap_or_default(),
             trace_id: self.core.next_trace(),
@@ -131,12 +132,10 @@ impl Router {
             R::CreateTopics(request) => answer(admin::create_topics(context, request)),
             R::DeleteTopics(request) => answer(admin::delete_topics(context, request)),
             R::CreatePartitions(request) => answer(admin::create_partitions(context, request)),
-            R::DescribeProducers(request) => answer(describe_producers::handle(context, request)),
-            R::DescribeCluster(request) => {
-                answer(std::future::ready(describe::cluster(&context, &request)))
-            }
             R::InitProducerId(request) => answer(producer_id::handle(context, request)),
-            request @ (R::DescribeConfigs(_)
+            request @ (R::DescribeProducers(_)
+            | R::DescribeCluster(_)
+            | R::DescribeConfigs(_)
             | R::AlterConfigs(_)
             | R::IncrementalAlterConfigs(_)
             | R::ListConfigResources(_)
@@ -208,6 +207,10 @@ fn span(context: &Context, request: &ClientRequest) -> Span {
 fn administer(context: Context, request: ClientRequest) -> Answer {
     use ClientRequest as R;
     match request {
+        R::DescribeProducers(request) => answer(describe_producers::handle(context, request)),
+        R::DescribeCluster(request) => {
+            answer(std::future::ready(describe::cluster(&context, &request)))
+        }
         R::DescribeConfigs(request) => answer(configs::describe(context, request)),
         R::AlterConfigs(request) => answer(configs::alter::replace(context, request)),
         R::IncrementalAlterConfigs(request) => answer(configs::alter::handle(context, request)),

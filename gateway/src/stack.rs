@@ -68,7 +68,7 @@ mod tests {
     async fn the_stages_stand_in_the_order_of_the_rule() {
         let core = Core::for_tests().await;
         let mut names = Vec::new();
-        let limits = ConnectionLimitsLayer::new(&core.config.limits);
+        let limits = ConnectionLimitsLayer::new(&core.config.limits, Arc::clone(&core.quotas));
         connections(&core, limits, Door::default()).stages(&mut names);
         assert_eq!(
             names,

@@ -74,7 +74,17 @@ pub(crate) fn refuse_all(
 
 /// Turns the successes of an answer into this refusal: their record was not committed.
 pub(crate) fn refuse_planned(response: &mut CreatePartitionsResponse, refusal: &Refusal) {
-    for result in response.results.iter_mut().filter(|result| result.error_code == 0) {
+    refuse_named(response, refusal, |_| true);
+}
+
+/// The same of those topics only.
+pub(crate) fn refuse_named(
+    response: &mut CreatePartitionsResponse,
+    refusal: &Refusal,
+    is_it: impl Fn(&str) -> bool,
+) {
+    let successes = response.results.iter_mut().filter(|result| result.error_code == 0);
+    for result in successes.filter(|result| is_it(&result.name)) {
         result.error_code = refusal.code.code();
         result.error_message = refusal.clone().text();
     }

@@ -109,7 +109,17 @@ pub(crate) fn refuse_all(request: &CreateTopicsRequest, refusal: &Refusal) -> Cr
 
 /// Turns the successes of an answer into this refusal: their record was not committed.
 pub(crate) fn refuse_planned(response: &mut CreateTopicsResponse, refusal: &Refusal) {
-    for result in response.topics.iter_mut().filter(|result| result.error_code == 0) {
+    refuse_named(response, refusal, |_| true);
+}
+
+/// The same of those topics only.
+pub(crate) fn refuse_named(
+    response: &mut CreateTopicsResponse,
+    refusal: &Refusal,
+    is_it: impl Fn(&str) -> bool,
+) {
+    let successes = response.topics.iter_mut().filter(|result| result.error_code == 0);
+    for result in successes.filter(|result| is_it(&result.name)) {
         *result = CreatableTopicResult::default()
             .with_name(result.name.clone())
             .with_error_code(refusal.code.code())

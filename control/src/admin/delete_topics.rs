@@ -59,7 +59,17 @@ pub(crate) fn refuse_all(request: &DeleteTopicsRequest, refusal: &Refusal) -> De
 
 /// Turns the successes of an answer into this refusal: their record was not committed.
 pub(crate) fn refuse_planned(response: &mut DeleteTopicsResponse, refusal: &Refusal) {
-    for result in response.responses.iter_mut().filter(|result| result.error_code == 0) {
+    refuse_ids(response, refusal, |_| true);
+}
+
+/// The same of those topics only.
+pub(crate) fn refuse_ids(
+    response: &mut DeleteTopicsResponse,
+    refusal: &Refusal,
+    is_it: impl Fn(TopicId) -> bool,
+) {
+    let successes = response.responses.iter_mut().filter(|result| result.error_code == 0);
+    for result in successes.filter(|result| is_it(TopicId(result.topic_id))) {
         result.error_code = refusal.code.code();
         result.error_message = refusal.clone().text();
     }

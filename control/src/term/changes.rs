@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hop::{Request, Response};
+use hop::{Request, Response, strict_quota};
 use metadata::settings::SettingKey;
+use metadata::settings::quota::Table;
 use protocol::{
     ErrorCode,
     ids::{TenantId, TopicId},
@@ -17,9 +18,10 @@ use crate::{
         create_partitions, create_topics, delete_topics,
         producer_ids::{self, Reservation},
     },
-    command::{self, Command},
+    command::{self, By, Command},
     guard::GuardError,
     meta_log::MetaRecord,
+    mutations::{Admitted, Mutator},
 };
 
 /// A change that may or may not happen, and how the term goes on.
@@ -33,23 +35,57 @@ pub(super) fn in_doubt() -> Refusal {
     Refusal::new(code, command::message(code))
 }
 
+/// What is above a quota is answered with.
+fn over_quota() -> Refusal {
+    let text = "The throttling quota has been exceeded.";
+    Refusal::new(ErrorCode::ThrottlingQuotaExceeded, text)
+}
+
 impl Term {
+    /// Charges changes of so many partitions each to their client's quota (KIP-599).
+    fn admit(
+        &mut self,
+        command: &Command,
+        strict: bool,
+        partitions: impl Iterator<Item = i32>,
+    ) -> Admitted {
+        let table = match command.by {
+            By::Client => self.quotas(command.tenant),
+            By::Operator => Table::default(),
+        };
+        let (user, client_id) = (command.principal.as_str(), command.client_id.as_str());
+        let mutator = Mutator { tenant: command.tenant, user, client_id, strict };
+        self.mutations.admit(&table, mutator, partitions)
+    }
+
     pub(super) async fn create_topics(&mut self, mut command: Command) -> Result<(), Ended> {
         let Request::CreateTopics(request) = &command.request else {
             unreachable!("dispatched by API")
         };
         let now_ms = self.parts.clock.now_ms();
-        let plan =
-            create_topics::plan(&self.catalogue, self.bounds(), command.tenant, request, now_ms);
+        let plan = create_topics::plan(
+            &self.catalogue,
+            self.bounds(command.tenant),
+            command.tenant,
+            request,
+            now_ms,
+        );
         let mut response = plan.response;
-        if plan.topics.is_empty() {
+        let strict = strict_quota::get(&request.unknown_tagged_fields);
+        let costs = plan.topics.iter().map(|topic| topic.partitions);
+        let admitted = self.admit(&command, strict, costs);
+        response.throttle_time_ms = admitted.throttle_time_ms();
+        let topics = admitted.keep(plan.topics, |topic| {
+            create_topics::refuse_named(&mut response, &over_quota(), |name| name == topic.name);
+        });
+        if topics.is_empty() {
             command.answer(Response::CreateTopics(response));
             return Ok(());
         }
         command.begun();
-        let committed = self.commit(MetaRecord::TopicsCreated(plan.topics.clone())).await;
+        let committed = self.commit(MetaRecord::TopicsCreated(topics.clone())).await;
         let shown = match committed {
-            Ok(()) => self.copies.put_topics(&plan.topics).await,
+            Ok(()) => self.copies.put_topics(&topics).await,
             Err(ended) => {
                 create_topics::refuse_planned(&mut response, &in_doubt());
                 command.answer(Response::CreateTopics(response));
@@ -61,7 +97,7 @@ impl Term {
             command.answer(Response::CreateTopics(response));
             return self.copies_failed(&error);
         }
-        let ids: Vec<_> = plan.topics.iter().map(|topic| (topic.tenant, topic.id)).collect();
+        let ids: Vec<_> = topics.iter().map(|topic| (topic.tenant, topic.id)).collect();
         self.answer_when_open(command, &ids, Response::CreateTopics(response)).await
     }
 
@@ -71,14 +107,21 @@ impl Term {
         };
         let plan = delete_topics::plan(&self.catalogue, command.tenant, request);
         let mut response = plan.response;
-        if plan.topics.is_empty() {
+        let strict = strict_quota::get(&request.unknown_tagged_fields);
+        let costs = plan.topics.iter().map(|topic| topic.partitions);
+        let admitted = self.admit(&command, strict, costs);
+        response.throttle_time_ms = admitted.throttle_time_ms();
+        let topics = admitted.keep(plan.topics, |topic| {
+            delete_topics::refuse_ids(&mut response, &over_quota(), |id| id == topic.id);
+        });
+        if topics.is_empty() {
             command.answer(Response::DeleteTopics(response));
             return Ok(());
         }
         command.begun();
-        let ids = plan.topics.iter().map(|topic| topic.id).collect();
+        let ids = topics.iter().map(|topic| topic.id).collect();
         let hidden = match self.commit(MetaRecord::TopicsDeleted(ids)).await {
-            Ok(()) => self.copies.delete_topics(&plan.topics).await,
+            Ok(()) => self.copies.delete_topics(&topics).await,
             Err(ended) => {
                 delete_topics::refuse_planned(&mut response, &in_doubt());
                 command.answer(Response::DeleteTopics(response));
@@ -98,16 +141,32 @@ impl Term {
         let Request::CreatePartitions(request) = &command.request else {
             unreachable!("dispatched by API")
         };
-        let plan = create_partitions::plan(&self.catalogue, self.bounds(), command.tenant, request);
+        let plan = create_partitions::plan(
+            &self.catalogue,
+            self.bounds(command.tenant),
+            command.tenant,
+            request,
+        );
         let mut response = plan.response;
-        if plan.topics.is_empty() {
+        let strict = strict_quota::get(&request.unknown_tagged_fields);
+        let before = |id| self.catalogue.topic(id).map_or(0, |topic| topic.partitions);
+        let costs: Vec<_> = plan.topics.iter().map(|&(id, after)| after - before(id)).collect();
+        let admitted = self.admit(&command, strict, costs.into_iter());
+        response.throttle_time_ms = admitted.throttle_time_ms();
+        let topics = admitted.keep(plan.topics, |(id, _)| {
+            let named = self.catalogue.topic(*id).map(|topic| topic.name.as_str());
+            create_partitions::refuse_named(&mut response, &over_quota(), |name| {
+                Some(name) == named
+            });
+        });
+        if topics.is_empty() {
             command.answer(Response::CreatePartitions(response));
             return Ok(());
         }
         command.begun();
-        let committed = self.commit(MetaRecord::PartitionsAdded(plan.topics.clone())).await;
+        let committed = self.commit(MetaRecord::PartitionsAdded(topics.clone())).await;
         let shown = match committed {
-            Ok(()) => self.show_again(plan.topics.iter().map(|(id, _)| *id)).await,
+            Ok(()) => self.show_again(topics.iter().map(|(id, _)| *id)).await,
             Err(ended) => {
                 create_partitions::refuse_planned(&mut response, &in_doubt());
                 command.answer(Response::CreatePartitions(response));
@@ -119,7 +178,7 @@ impl Term {
             command.answer(Response::CreatePartitions(response));
             return self.copies_failed(&error);
         }
-        let ids: Vec<_> = plan.topics.iter().map(|&(id, _)| (command.tenant, id)).collect();
+        let ids: Vec<_> = topics.iter().map(|&(id, _)| (command.tenant, id)).collect();
         self.answer_when_open(command, &ids, Response::CreatePartitions(response)).await
     }
 
@@ -127,7 +186,12 @@ impl Term {
         let Request::IncrementalAlterConfigs(request) = &command.request else {
             unreachable!("dispatched by API")
         };
-        let plan = alter_configs::plan(&self.catalogue, self.bounds(), command.tenant, request);
+        let plan = alter_configs::plan(
+            &self.catalogue,
+            self.bounds(command.tenant),
+            command.tenant,
+            request,
+        );
         let mut response = plan.response;
         if plan.topics.is_empty() && plan.groups.is_empty() {
             command.answer(Response::IncrementalAlterConfigs(response));

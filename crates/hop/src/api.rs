@@ -44,8 +44,8 @@ use crate::{
         CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
         EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
         PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
-        ReleasePartitionRequest, ReleasePartitionResponse, WriteTxnMarkersRequest,
-        WriteTxnMarkersResponse,
+        ReleasePartitionRequest, ReleasePartitionResponse, ShareQuotasRequest, ShareQuotasResponse,
+        WriteTxnMarkersRequest, WriteTxnMarkersResponse,
     },
     wire::Wire,
 };
@@ -270,6 +270,8 @@ apis! {
     DescribeLoad = 10_008 v 0: DescribeLoadRequest => DescribeLoadResponse,
     /// Change where partitions may be; control only.
     ChangePlacement = 10_009 v 0: ChangePlacementRequest => ChangePlacementResponse,
+    /// A gateway asks control for its shares of quotas.
+    ShareQuotas = 10_040 v 0: ShareQuotasRequest => ShareQuotasResponse,
     /// A compactor asks a node what is to be rewritten.
     CompactionWork = 10_020 v 0: CompactionWorkRequest => CompactionWorkResponse,
     /// A compactor asks the owner to commit what it rewrote.

@@ -2,6 +2,7 @@
 //! nodes say to each other. Protobuf, so that a later release can add fields.
 
 mod load;
+mod quotas;
 mod tenants;
 mod transactions;
 
@@ -13,6 +14,7 @@ pub use self::load::{
     ChangePlacementRequest, ChangePlacementResponse, DescribeLoadRequest, DescribeLoadResponse,
     PlacementChange, TopicLoad, Traffic,
 };
+pub use self::quotas::{QuotaWant, ShareQuotasRequest, ShareQuotasResponse};
 pub use self::tenants::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
 pub use self::transactions::{
     AddTxnPartitionsRequest, AddTxnPartitionsResponse, TxnMarker, TxnPartition,

@@ -22,6 +22,7 @@ pub mod expected_epoch;
 pub mod internal;
 pub mod listed_shards;
 pub mod search_from;
+pub mod strict_quota;
 pub mod transaction_version;
 mod wire;
 

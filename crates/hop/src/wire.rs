@@ -40,7 +40,8 @@ use crate::internal::{
     CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
     EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
     PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
-    ReleasePartitionResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+    ReleasePartitionResponse, ShareQuotasRequest, ShareQuotasResponse, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -131,6 +132,7 @@ protobuf! {
     PlanRequest PlanResponse
     ProbeRequest ProbeResponse
     ReleasePartitionRequest ReleasePartitionResponse
+    ShareQuotasRequest ShareQuotasResponse
     WriteTxnMarkersRequest WriteTxnMarkersResponse
 }
 

@@ -25,6 +25,7 @@ use crate::rope::{Rope, RopeMut};
 use crate::versions;
 
 mod fit;
+mod throttle;
 
 /// Room for the fields of most answers; larger ones grow.
 const FIELD_BYTES: usize = 256;

@@ -19,14 +19,15 @@ use protocol::header::{self, RequestHeader};
 use protocol::limits::FRAME_BYTES_MAX_BEFORE_AUTHENTICATION;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tower::{Service, ServiceExt};
 
 use super::{Pending, Permits, Shared};
 use crate::call::{Client, Disconnect, Inbound};
 use crate::config::LimitsConfig;
 use crate::context::Core;
-use crate::limits::{FRAME_BYTES_PER_SECOND_MIN, READ_BYTES};
+use crate::limits::{FRAME_BYTES_PER_SECOND_MIN, MUTE_LOOK, READ_BYTES};
+use crate::quota::Mute;
 use crate::stack::{self, RequestStack};
 
 /// How a connection ended that did nothing wrong.
@@ -154,9 +155,18 @@ impl Reader {
 
     /// Waits out the pause that a quota imposed (KIP-219).
     async fn unmuted(&self) {
-        let until = *self.shared.muted_until.lock();
-        if let Some(until) = until {
-            sleep_until(until).await;
+        loop {
+            let wait = {
+                let mut mute = self.shared.mute.lock();
+                let wait = mute.wait();
+                if wait.is_zero() {
+                    *mute = Mute::default();
+                    return;
+                }
+                wait
+            };
+            // Shares of quotas change, and with them how long it takes.
+            sleep(wait.min(MUTE_LOOK)).await;
         }
     }
 

@@ -9,12 +9,13 @@ use process::net::WriteHalf;
 use protocol::rope::Rope;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{Pending, Permits, Shared};
 use crate::background::Background;
 use crate::call::{Disconnect, Reply};
 use crate::limits::RESPONSES_PER_WRITE;
+use crate::quota::Mute;
 
 /// Writes one connection.
 pub(super) struct Writer {
@@ -29,7 +30,7 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Ready {
     frames: Rope,
-    mute: Duration,
+    mute: Mute,
     background: bool,
     permits: Vec<Permits>,
     /// Ends the connection once the answers before it are written.
@@ -96,8 +97,8 @@ impl Writer {
             writing.await?
         };
         self.socket = Some(socket);
-        if !ready.mute.is_zero() {
-            *self.shared.muted_until.lock() = Some(Instant::now() + ready.mute);
+        if !ready.mute.is_empty() {
+            self.shared.mute.lock().merge(ready.mute);
         }
         ready.failure.map_or(Ok(()), Err)
     }
@@ -138,7 +139,7 @@ impl Ready {
         match answer {
             Ok(Reply { frame, mute, background, then }) => {
                 self.failure = then;
-                self.mute = self.mute.max(mute);
+                self.mute.merge(mute);
                 self.background |= background;
                 match frame {
                     Some(frame) if self.frames.has_remaining() => {

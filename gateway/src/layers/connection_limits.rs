@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and per address.
+//! How many connections there may be, in all and per address, and how fast an address may open them.
 //!
 //! Outermost: a refused connection costs one accept and one close, no handshake and no buffer. A
 //! place is given back when the connection's future ends, however it ends.
@@ -17,17 +17,22 @@ use crate::config::LimitsConfig;
 #[cfg(test)]
 use crate::layers::Stages;
 use crate::metrics;
+use crate::quota::Quotas;
 
 /// Counts connections; refuses above the limits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ConnectionLimits<S> {
     inner: S,
     places: Arc<Places>,
+    quotas: Arc<Quotas>,
 }
 
 /// Puts [`ConnectionLimits`] in front of a service; all clones share the places.
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionLimitsLayer(Arc<Places>);
+#[derive(Clone)]
+pub(crate) struct ConnectionLimitsLayer {
+    places: Arc<Places>,
+    quotas: Arc<Quotas>,
+}
 
 #[derive(Debug)]
 struct Places {
@@ -53,10 +58,11 @@ struct Place {
 // === impl ConnectionLimitsLayer ===
 
 impl ConnectionLimitsLayer {
-    pub(crate) fn new(limits: &LimitsConfig) -> Self {
+    pub(crate) fn new(limits: &LimitsConfig, quotas: Arc<Quotas>) -> Self {
         let per_address = limits.connections_per_address.unwrap_or(limits.connections);
         let taken = Mutex::default();
-        Self(Arc::new(Places { total: limits.connections, per_address, taken }))
+        let places = Places { total: limits.connections, per_address, taken };
+        Self { places: Arc::new(places), quotas }
     }
 }
 
@@ -64,7 +70,8 @@ impl<S> Layer<S> for ConnectionLimitsLayer {
     type Service = ConnectionLimits<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ConnectionLimits { inner, places: Arc::clone(&self.0) }
+        let (places, quotas) = (Arc::clone(&self.places), Arc::clone(&self.quotas));
+        ConnectionLimits { inner, places, quotas }
     }
 }
 
@@ -84,7 +91,13 @@ where
     }
 
     fn call(&mut self, accepted: Accepted) -> Self::Future {
-        match Places::take(&self.places, accepted.peer.ip()) {
+        let address = accepted.peer.ip();
+        let in_time = || match self.quotas.address(address) {
+            Some(rate) if !rate.try_charge(1.0) => Err("address_rate"),
+            _ => Ok(()),
+        };
+        let place = Places::take(&self.places, address);
+        match place.and_then(|place| in_time().map(|()| place)) {
             Ok(place) => Either::Right(Occupied {
                 future: Box::pin(self.inner.call(accepted)),
                 _place: place,

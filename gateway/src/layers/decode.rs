@@ -15,9 +15,10 @@ use protocol::{ErrorCode, ProtocolError};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::call::{Call, Disconnect, Identified, Reply};
+use crate::call::{Call, Charged, Disconnect, Identified, Reply};
 #[cfg(test)]
 use crate::layers::Stages;
+use crate::quota::{Mute, Toll};
 use crate::{errors, metrics};
 
 /// Decodes requests and encodes answers.
@@ -40,7 +41,7 @@ impl<S> Layer<S> for DecodeLayer {
 
 // === impl Decode ===
 
-impl<S> Service<Identified> for Decode<S>
+impl<S> Service<Charged> for Decode<S>
 where
     S: Service<Call, Response = Option<ClientResponse>, Error = Disconnect>,
     S::Future: Send + 'static,
@@ -53,7 +54,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, Identified { inbound, identity }: Identified) -> Self::Future {
+    fn call(&mut self, Charged { identified, toll }: Charged) -> Self::Future {
+        let Identified { inbound, identity } = identified;
         let (header, received) = (inbound.header, inbound.received);
         let request = match request::decode(&header, inbound.body) {
             Ok(request) => request,
@@ -64,9 +66,16 @@ where
         };
         let (version, correlation_id, api) =
             (header.api_version, header.correlation_id, request.api());
-        let call = Call { header, client: inbound.client, identity, request };
+        let to_pay = toll.clone();
+        let call = Call { header, client: inbound.client, identity, toll, request };
         let answer = self.inner.call(call);
-        async move { encode(answer.await?, api, version, correlation_id, received) }.boxed()
+        async move {
+            let mut answer = answer.await?;
+            let mute = answer.as_mut().map(|answer| throttle(answer, &to_pay)).unwrap_or_default();
+            let reply = encode(answer, api, version, correlation_id, received)?;
+            Ok(Reply { mute, ..reply })
+        }
+        .boxed()
     }
 }
 
@@ -76,6 +85,13 @@ impl<S: Stages> Stages for Decode<S> {
         names.push("decode");
         self.inner.stages(names);
     }
+}
+
+/// Has the answer say how long its client should wait, and by whom it was said if not by us.
+fn throttle(answer: &mut ClientResponse, toll: &Toll) -> Mute {
+    let mute = Mute::of_milliseconds(answer.throttle_time_ms());
+    toll.settle(answer);
+    mute
 }
 
 fn encode(

@@ -1,52 +1,48 @@
-//! How much a tenant may ask: requests and bytes are charged here, before they cost a decode.
+//! How much a tenant and its clients may ask: requests and bytes are charged here, before they cost
+//! a decode, and what an answer costs once it is known.
 //!
-//! The key is tenant and principal, never the client id, which anybody may choose (R64). A client
-//! above its quota is answered at once and then not read from for a while (KIP-219): delaying the
-//! answer would only make it time out and ask again.
+//! A client above its quota is answered at once, told how long it has to wait, and not read from
+//! until then (KIP-219): delaying the answer would only make it time out and ask again. What is
+//! charged to whom is in [`crate::quota`].
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures::future::{MapOk, TryFutureExt};
+use futures::future::{Either, FutureExt, Ready, ready};
+use metadata::settings::quota::QuotaKey;
+use protocol::messages::ApiKey;
 use tower::{Layer, Service};
 
-use crate::call::{Disconnect, Identified, Identity, Reply};
+use crate::call::{Charged, Disconnect, Identified, Reply};
 #[cfg(test)]
 use crate::layers::Stages;
+use crate::metrics;
+use crate::quota::{Known, Place, Quotas, Toll};
 
-/// Decides what a request costs its sender.
-pub(crate) trait Quotas: Send + Sync + 'static {
-    /// Charges one request of `bytes`; says how long its sender should be left alone.
-    fn charge(&self, identity: &Identity, bytes: usize) -> Duration;
-}
-
-/// No quota at all: what a cluster without configured quotas has.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Unlimited;
-
-impl Quotas for Unlimited {
-    fn charge(&self, _identity: &Identity, _bytes: usize) -> Duration {
-        Duration::ZERO
-    }
-}
-
-/// Charges requests.
+/// Charges the requests of one connection.
 pub(crate) struct Quota<S> {
     inner: S,
-    quotas: Arc<dyn Quotas>,
+    quotas: Arc<Quotas>,
+    known: Option<Known>,
+    /// The connection's place among its tenant's; `None` before its first request.
+    admitted: Option<Option<Place>>,
+    has_fetched: bool,
 }
 
 /// Puts [`Quota`] in front of a service.
-pub(crate) struct QuotaLayer(Arc<dyn Quotas>);
+pub(crate) struct QuotaLayer(Arc<Quotas>);
 
-/// Adds the pause to a reply.
-type Mute = Box<dyn FnOnce(Reply) -> Reply + Send>;
+/// A request under way, and what it costs.
+pub(crate) struct Metered<F> {
+    answer: F,
+    toll: Toll,
+}
 
 // === impl QuotaLayer ===
 
 impl QuotaLayer {
-    pub(crate) fn new(quotas: Arc<dyn Quotas>) -> Self {
+    pub(crate) fn new(quotas: Arc<Quotas>) -> Self {
         Self(quotas)
     }
 }
@@ -55,29 +51,92 @@ impl<S> Layer<S> for QuotaLayer {
     type Service = Quota<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Quota { inner, quotas: Arc::clone(&self.0) }
+        Quota {
+            inner,
+            quotas: Arc::clone(&self.0),
+            known: None,
+            admitted: None,
+            has_fetched: false,
+        }
     }
 }
 
 // === impl Quota ===
 
+impl<S> Quota<S> {
+    /// Takes a place among the tenant's connections, once. False if there is none.
+    fn admit(&mut self, request: &Identified) -> bool {
+        if self.admitted.is_some() {
+            return true;
+        }
+        let tenant = request.identity.tenant;
+        let rate = self.quotas.tenant(tenant, QuotaKey::ConnectionCreationRate);
+        if rate.is_some_and(|rate| !rate.try_charge(1.0)) {
+            metrics::refused("tenant_rate");
+            return false;
+        }
+        let place = match self.quotas.tenant(tenant, QuotaKey::Connections) {
+            None => None,
+            Some(account) => match account.hold() {
+                Some(place) => Some(place),
+                None => {
+                    metrics::refused("tenant");
+                    return false;
+                }
+            },
+        };
+        self.admitted = Some(place);
+        true
+    }
+}
+
 impl<S> Service<Identified> for Quota<S>
 where
-    S: Service<Identified, Response = Reply, Error = Disconnect>,
-    S::Future: Send,
+    S: Service<Charged, Response = Reply, Error = Disconnect>,
+    S::Future: Unpin,
 {
     type Response = Reply;
     type Error = Disconnect;
-    type Future = MapOk<S::Future, Mute>;
+    type Future = Either<Ready<Result<Reply, Disconnect>>, Metered<S::Future>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Identified) -> Self::Future {
-        let mute = self.quotas.charge(&request.identity, request.inbound.body.len());
-        let muted: Mute = Box::new(move |reply| Reply { mute: reply.mute.max(mute), ..reply });
-        self.inner.call(request).map_ok(muted)
+        // Whoever asks for versions may be somebody else after it has said who it is.
+        let header = &request.inbound.header;
+        if header.api() != Some(ApiKey::ApiVersions) && !self.admit(&request) {
+            return Either::Left(ready(Err(Disconnect::TooManyConnections)));
+        }
+        let client_id = header.client_id.as_deref().unwrap_or_default();
+        let sender = self.quotas.sender(&mut self.known, &request.identity, client_id);
+        let fetches = header.api() == Some(ApiKey::Fetch);
+        let toll = Toll::new(sender, fetches && !self.has_fetched);
+        self.has_fetched |= fetches;
+        toll.charge(QuotaKey::RequestRate, 1.0);
+        if header.api() == Some(ApiKey::Produce) {
+            toll.charge(QuotaKey::ProducerByteRate, request.inbound.body.len() as f64);
+        }
+        let charged = Charged { identified: request, toll: toll.clone() };
+        let answer = toll.measure(|| self.inner.call(charged));
+        Either::Right(Metered { answer, toll })
+    }
+}
+
+impl<F> Future for Metered<F>
+where
+    F: Future<Output = Result<Reply, Disconnect>> + Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { answer, toll } = &mut *self;
+        let answer = toll.measure(|| answer.poll_unpin(cx));
+        answer.map_ok(|mut reply| {
+            reply.mute.merge(toll.close());
+            reply
+        })
     }
 }
 
@@ -90,49 +149,4 @@ impl<S: Stages> Stages for Quota<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use protocol::StrBytes;
-    use protocol::header::RequestHeader;
-    use protocol::ids::TenantId;
-    use tokio::time::Instant;
-    use tower::service_fn;
-
-    use super::*;
-    use crate::call::{Client, Inbound};
-
-    /// A millisecond per byte, for one tenant only.
-    struct PerByte;
-
-    impl Quotas for PerByte {
-        fn charge(&self, identity: &Identity, bytes: usize) -> Duration {
-            if identity.tenant == TenantId(1) {
-                Duration::from_millis(bytes as u64)
-            } else {
-                Duration::ZERO
-            }
-        }
-    }
-
-    fn request(tenant: u32) -> Identified {
-        let client = Client::for_tests();
-        let header =
-            RequestHeader { api_key: 0, api_version: 9, correlation_id: 1, client_id: None };
-        let inbound = Inbound {
-            header,
-            body: Bytes::from_static(&[0; 40]),
-            client: Arc::new(client),
-            received: Instant::now(),
-        };
-        let principal = StrBytes::default();
-        Identified { inbound, identity: Arc::new(Identity { tenant: TenantId(tenant), principal }) }
-    }
-
-    #[tokio::test]
-    async fn a_request_above_its_quota_is_answered_and_its_sender_muted() {
-        let inner = service_fn(|_| async { Ok::<_, Disconnect>(Reply::default()) });
-        let mut service = QuotaLayer::new(Arc::new(PerByte)).layer(inner);
-        assert_eq!(service.call(request(1)).await.unwrap().mute, Duration::from_millis(40));
-        assert_eq!(service.call(request(2)).await.unwrap().mute, Duration::ZERO);
-    }
-}
+mod tests;

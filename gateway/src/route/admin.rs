@@ -7,10 +7,11 @@
 
 mod deletion;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use hop::Call;
+use bytes::Bytes;
+use hop::{Call, strict_quota};
 use metadata::settings::acl::AclOperation;
 use protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use protocol::messages::create_topics_request::CreatableTopic;
@@ -28,6 +29,11 @@ use crate::context::Context;
 use crate::errors;
 use crate::grants::Grants;
 use crate::limits::{ADMIN_TIMEOUT, VIEW_PATIENCE};
+
+/// First versions whose clients know THROTTLING_QUOTA_EXCEEDED.
+const CREATE_TOPICS_STRICT_FROM: i16 = 6;
+const DELETE_TOPICS_STRICT_FROM: i16 = 5;
+const CREATE_PARTITIONS_STRICT_FROM: i16 = 3;
 
 pub(super) async fn create_topics(
     context: Context,
@@ -77,7 +83,11 @@ fn hide_configs(grants: &Grants, topic: &mut CreatableTopicResult) {
     }
 }
 
-async fn create_allowed(context: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
+async fn create_allowed(
+    context: &Context,
+    mut request: CreateTopicsRequest,
+) -> CreateTopicsResponse {
+    say_strict(context, CREATE_TOPICS_STRICT_FROM, &mut request.unknown_tagged_fields);
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let validate_only = request.validate_only;
     let timeout_ms = request.timeout_ms;
@@ -162,8 +172,9 @@ pub(super) async fn create_partitions(
 
 async fn grow_allowed(
     context: &Context,
-    request: CreatePartitionsRequest,
+    mut request: CreatePartitionsRequest,
 ) -> CreatePartitionsResponse {
+    say_strict(context, CREATE_PARTITIONS_STRICT_FROM, &mut request.unknown_tagged_fields);
     let asked: Vec<_> =
         request.topics.iter().map(|topic| (topic.name.clone(), topic.count)).collect();
     let (validate_only, timeout_ms) = (request.validate_only, request.timeout_ms);
@@ -194,6 +205,13 @@ async fn grow_allowed(
         .await;
     }
     answer
+}
+
+/// Clients from this version on can be refused what is above their quota (KIP-599).
+fn say_strict(context: &Context, from: i16, fields: &mut BTreeMap<i32, Bytes>) {
+    if context.version >= from {
+        strict_quota::set(fields);
+    }
 }
 
 /// Asks the control leader, for as long as the client is willing to wait.

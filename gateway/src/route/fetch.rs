@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use metadata::Topic;
 use metadata::settings::acl::AclOperation;
+use metadata::settings::quota::QuotaKey;
 use protocol::ErrorCode;
 use protocol::fetch::FetchResponse;
 use protocol::messages::FetchRequest;
@@ -50,11 +51,16 @@ pub(super) fn handle(
     request: FetchRequest,
 ) -> impl Future<Output = FetchResponse> + Send {
     let begun = context.core.sessions.begin(&context.identity, context.version, &request);
+    // Before anything is read for it.
+    let queues = context.toll.queues(QuotaKey::ConsumerByteRate);
     async move {
         let fetching = match begun {
             Ok(fetching) => fetching,
             Err(error) => return sessions::failure(error),
         };
+        if queues {
+            return fetching.nothing();
+        }
         let terms = Terms::of(&context, &request);
         let asked = fetching.asked.iter();
         let parts = asked.map(|asked| Part::new(asked.clone(), resolve(&context, asked)));
@@ -103,7 +109,8 @@ impl Terms {
         let positive = |number: i32| usize::try_from(number).unwrap_or(0);
         let response_size = context.core.config.fetch.response_size.as_u64();
         let most = usize::try_from(response_size).unwrap_or(usize::MAX);
-        let max_bytes = positive(request.max_bytes).min(most);
+        let paid = context.toll.at_once(QuotaKey::ConsumerByteRate).unwrap_or(most);
+        let max_bytes = positive(request.max_bytes).min(most).min(paid);
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         Self {
             wait: wait.min(FETCH_WAIT_MAX),

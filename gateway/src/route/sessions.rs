@@ -85,6 +85,20 @@ enum Kind {
     Incremental { id: i32, session: Arc<Mutex<Session>>, epoch: i32 },
 }
 
+// === impl Fetching ===
+
+impl Fetching {
+    /// The answer to a client that has to wait before it is given anything: an empty one, of which
+    /// a session learns nothing and a client without one thinks nothing (KIP-219).
+    pub(crate) fn nothing(self) -> FetchResponse {
+        let session_id = match self.kind {
+            Kind::Sessionless | Kind::New => 0,
+            Kind::Incremental { id, .. } => id,
+        };
+        FetchResponse { session_id, ..FetchResponse::default() }
+    }
+}
+
 // === impl Sessions ===
 
 impl Sessions {

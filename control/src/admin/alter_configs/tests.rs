@@ -9,6 +9,7 @@ const BOUNDS: Bounds = Bounds {
     default_partitions: 1,
     partitions_per_topic_max: 10,
     partitions_max: 10,
+    of_tenant: None,
 };
 
 fn text(text: &str) -> StrBytes {

@@ -17,6 +17,7 @@ const BOUNDS: Bounds = Bounds {
     default_partitions: 1,
     partitions_per_topic_max: 50,
     partitions_max: 60,
+    of_tenant: None,
 };
 
 fn record(name: &str, internal: bool) -> TopicRecord {

@@ -14,6 +14,7 @@ const BOUNDS: Bounds = Bounds {
     default_partitions: 3,
     partitions_per_topic_max: 100,
     partitions_max: 120,
+    of_tenant: None,
 };
 
 fn topic(name: &str) -> CreatableTopic {

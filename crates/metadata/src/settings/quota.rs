@@ -3,6 +3,8 @@
 //! Entities and keys are Kafka's (KIP-546), and one more entity that Kafka does not have: the tenant
 //! as a whole, which only operators limit. A setting's name is the entity, its value the quotas.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use prost::Message;
 
+pub use self::table::Table;
 use crate::model::{DecodeError, Record, open, seal};
 
 /// Stands for "all those without an entry of their own", as Kafka's tools write it. A name never

@@ -13,7 +13,7 @@ use protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
 use protocol::{ErrorCode, StrBytes};
 use uuid::Uuid;
 
-use super::{ask_control, shows};
+use super::{DELETE_TOPICS_STRICT_FROM, ask_control, say_strict, shows};
 use crate::authoriser::Resource;
 use crate::context::Context;
 
@@ -35,6 +35,7 @@ pub(in crate::route) async fn delete_topics(
         names.map(|name| DeleteTopicState::default().with_name(Some(name))).collect()
     };
     let mut results = resolve_all(&context, &asked);
+    let mut throttle_time_ms = 0;
     let is_unknown = |result: &DeletableTopicResult| is_unknown(result.error_code);
     if results.iter().any(is_unknown) && context.catalogue.refresh().await.is_ok() {
         results = resolve_all(&context, &asked);
@@ -43,15 +44,17 @@ pub(in crate::route) async fn delete_topics(
     let known: Vec<_> =
         known.map(|found| DeleteTopicState::default().with_topic_id(found.topic_id)).collect();
     if !known.is_empty() {
-        let question =
+        let mut question =
             DeleteTopicsRequest::default().with_topics(known).with_timeout_ms(request.timeout_ms);
-        delete_known(&context, question, &mut results).await;
+        let fields = &mut question.unknown_tagged_fields;
+        say_strict(&context, DELETE_TOPICS_STRICT_FROM, fields);
+        throttle_time_ms = delete_known(&context, question, &mut results).await;
     }
     if context.version < BY_ID_FROM {
         // Older versions have no place for an id.
         results.iter_mut().for_each(|result| result.topic_id = Uuid::nil());
     }
-    DeleteTopicsResponse::default().with_responses(results)
+    DeleteTopicsResponse::default().with_responses(results).with_throttle_time_ms(throttle_time_ms)
 }
 
 fn is_unknown(code: i16) -> bool {
@@ -127,12 +130,13 @@ fn may(context: &Context, operation: AclOperation, topic: &str) -> Result<(), Re
     refused.map_err(|error| (error, "Topic authorization failed."))
 }
 
-/// Deletes topics that exist, and puts what came of it into `results`.
+/// Deletes topics that exist, and puts what came of it into `results`. How long the client should
+/// wait before it changes more, in milliseconds.
 async fn delete_known(
     context: &Context,
     question: DeleteTopicsRequest,
     results: &mut [DeletableTopicResult],
-) {
+) -> i32 {
     let timeout_ms = question.timeout_ms;
     let refused = |answer: &DeleteTopicsResponse| {
         let mut topics = answer.responses.iter();
@@ -156,4 +160,5 @@ async fn delete_known(
     let deleted = results.iter().filter(|result| result.error_code == 0);
     let deleted: Vec<_> = deleted.map(|result| TopicId(result.topic_id)).collect();
     shows(context, || deleted.iter().all(|id| context.catalogue.by_id(*id).is_none())).await;
+    answer.map_or(0, |answer| answer.throttle_time_ms)
 }

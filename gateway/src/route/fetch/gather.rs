@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use hop::HopError;
+use metadata::settings::quota::QuotaKey;
 use protocol::ErrorCode;
 use protocol::fetch::{FetchPartition, FetchResponse};
-use protocol::ids::TopicId;
-use tokio::time::{Instant, sleep_until};
+use protocol::ids::{PartitionId, TopicId};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Terms;
 use super::owners::Owners;
@@ -36,8 +37,19 @@ pub(super) struct Gather {
 
 /// Something that was waited for.
 enum Event {
-    Answered { owner: usize, answer: Result<FetchResponse, HopError> },
-    Read { part: usize, want: Want, outcome: Option<Arc<Outcome>> },
+    Answered {
+        owner: usize,
+        answer: Result<FetchResponse, HopError>,
+    },
+    Read {
+        part: usize,
+        want: Want,
+        outcome: Option<Arc<Outcome>>,
+    },
+    /// Cold reads may go on.
+    Paid {
+        part: usize,
+    },
 }
 
 /// What came of a fetch: one result per part, in their order.
@@ -153,6 +165,17 @@ impl Gather {
             part.fail(error);
             return;
         }
+        // The tenant's bandwidth: hot partitions of the fetch do not wait for it.
+        let owed = self.context.toll.owed(QuotaKey::ColdReadByteRate);
+        if owed.is_zero() {
+            self.read_cold(at, partition);
+        } else {
+            self.under_way.push(sleep(owed).map(move |()| Event::Paid { part: at }).boxed());
+        }
+    }
+
+    fn read_cold(&mut self, at: usize, partition: PartitionId) {
+        let part = &mut self.parts[at];
         let max_bytes = part.asked.max_bytes.clamp(0, self.terms.max_bytes as i32);
         let want = Want {
             partition,
@@ -199,6 +222,11 @@ impl Gather {
                 }
             }
             Event::Read { part, want, outcome } => self.take_outcome(part, want, outcome),
+            Event::Paid { part } => {
+                if let Some(partition) = self.parts[part].place.as_ref().map(|p| p.partition) {
+                    self.read_cold(part, partition);
+                }
+            }
         }
     }
 
@@ -293,6 +321,7 @@ impl Gather {
             }
             found.push(Found { topic: asked.topic, partition: answer });
         }
+        context.toll.charge(QuotaKey::ColdReadByteRate, given.cold as f64);
         context.core.usage.fetched(&context, given);
         Gathered { found, cold: given.cold > 0 }
     }

@@ -80,6 +80,7 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
                 count: 1_000,
             }),
         ),
+        Api::ShareQuotas => share_quotas(),
         Api::Ping => failover::ping(),
         Api::Probe => failover::probe(),
         Api::EndIncarnation => failover::end_incarnation(),
@@ -339,4 +340,12 @@ fn commit_compaction() -> (Request, Response) {
     let request = CommitCompactionRequest { offers: vec![offer], given_back };
     let response = CommitCompactionResponse { error_codes: vec![0, 6] };
     (Request::CommitCompaction(request), Response::CommitCompaction(response))
+}
+
+fn share_quotas() -> (Request, Response) {
+    use crate::internal::{QuotaWant, ShareQuotasRequest, ShareQuotasResponse};
+    let want = QuotaWant { key: Bytes::from_static(b"1/k/user=a"), rate: 1024.0, demand: 0.5 };
+    let request = ShareQuotasRequest { gateway: 3, adopted: 7, wants: vec![want] };
+    let response = ShareQuotasResponse { error_code: 41, sequence: 8, shares: vec![512.5] };
+    (Request::ShareQuotas(request), Response::ShareQuotas(response))
 }

@@ -17,7 +17,7 @@ use thermocline_tests::dev::Dev;
 use crate::consume::{Consumed, Consumer, Span};
 use crate::demo::screen::Screen;
 use crate::histogram::Histogram;
-use crate::load::{Load, Outcome};
+use crate::load::{BENCH, Load, Outcome};
 use crate::procfs;
 use crate::timeline::{Flow, Slot, Timeline};
 
@@ -53,6 +53,7 @@ pub(crate) fn run() -> Result<()> {
         duration: SECOND,
         rate: None,
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     writeln!(out, "producing {:.1} GB to have something to replay ...", BACKLOG as f64 / 1e9)?;

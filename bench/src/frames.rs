@@ -19,9 +19,9 @@ const CORRELATION_AT: usize = 8;
 
 impl ProduceFrame {
     /// A frame with one batch of `records` records of `record_len` random bytes each.
-    pub(crate) fn new(topic: &str, records: u32, record_len: usize) -> Self {
+    pub(crate) fn new(client: &str, topic: &str, records: u32, record_len: usize) -> Self {
         let batch = record_batch(records, record_len);
-        let mut bytes = request_header(0, 7);
+        let mut bytes = request_header_of(client, 0, 7);
         put_string(&mut bytes, None); // transactional id
         bytes.extend((-1_i16).to_be_bytes()); // acks=all
         bytes.extend(30_000_i32.to_be_bytes()); // timeout in ms
@@ -71,6 +71,26 @@ pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     bytes.extend(30_000_i32.to_be_bytes());
     bytes.push(0); // validate only
     framed(bytes)
+}
+
+/// AlterClientQuotas version 0 that limits what a client id produces, in bytes per second.
+pub(crate) fn limit_producer(client: &str, rate: f64) -> Vec<u8> {
+    let mut bytes = request_header(49, 0);
+    bytes.extend(1_i32.to_be_bytes()); // entries
+    bytes.extend(1_i32.to_be_bytes()); // entity parts
+    put_string(&mut bytes, Some("client-id"));
+    put_string(&mut bytes, Some(client));
+    bytes.extend(1_i32.to_be_bytes()); // operations
+    put_string(&mut bytes, Some("producer_byte_rate"));
+    bytes.extend(rate.to_be_bytes());
+    bytes.push(0); // remove
+    bytes.push(0); // validate only
+    framed(bytes)
+}
+
+/// The error code of an AlterClientQuotas v0 answer (without its length prefix) for its first entry.
+pub(crate) fn limit_error(answer: &[u8]) -> Option<i16> {
+    Some(i16::from_be_bytes(answer.get(12..14)?.try_into().ok()?))
 }
 
 /// Fetch version 11 of one partition, without a session.
@@ -257,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_frame_changes_only_its_variable_fields() {
-        let mut frame = ProduceFrame::new("topic", 1, 10);
+        let mut frame = ProduceFrame::new("bench", "topic", 1, 10);
         let first = frame.request(1, 0).to_vec();
         let second = frame.request(2, 7).to_vec();
         let differing = first.iter().zip(&second).filter(|(a, b)| a != b).count();

@@ -18,6 +18,9 @@ use crate::timeline::Timeline;
 /// How long whoever fills a log leaves it alone after a refusal.
 const REFUSED: Duration = Duration::from_secs(1);
 
+/// What clients are called that nobody limits.
+pub(crate) const BENCH: &str = "bench";
+
 /// What to send.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
@@ -34,6 +37,8 @@ pub(crate) struct Load {
     pub(crate) rate: Option<f64>,
     /// Who wants to know what was acknowledged when.
     pub(crate) watch: Option<Timeline>,
+    /// What the clients call themselves.
+    pub(crate) client: &'static str,
 }
 
 /// What came back.
@@ -128,7 +133,8 @@ struct Connection {
 
 impl Connection {
     fn open(load: &Load, index: usize, start: Instant) -> Result<Self> {
-        let frame = ProduceFrame::new(&load.topic, load.records_per_batch, load.record_len);
+        let frame =
+            ProduceFrame::new(load.client, &load.topic, load.records_per_batch, load.record_len);
         let interval = load.rate.map(|rate| {
             Duration::from_secs_f64(frame.batch_len() as f64 * load.connections as f64 / rate)
         });

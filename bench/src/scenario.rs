@@ -7,6 +7,7 @@ mod cold_isolation;
 mod cold_peak;
 mod partitions;
 mod peak_produce;
+mod quota;
 mod s3_cost;
 mod scale;
 
@@ -46,12 +47,14 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "cold-isolation" => cold_isolation::run(options),
         "cold-peak" | "cold-read" => cold_peak::run(options),
         "s3-cost" | "cost" => s3_cost::run(options),
+        "quota" => quota::run(options),
         "partitions" | "partitions-10k" => partitions::run(),
         "scale" | "elastic" => scale::run(options),
         "base-500" => base::run(name, 500.0, 64, options),
         _ if LATER.contains(&name) => bail!("scenario `{name}` is not built yet"),
         _ => bail!(
             "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, scale; later: {}",
+            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, quota; later: {}",
             LATER.join(", ")
         ),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::peers::Prototype;
 use crate::report::{Report, Row};
 use crate::sample::Sample;
@@ -27,6 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         duration: Duration::from_secs(options.seconds),
         rate: None,
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

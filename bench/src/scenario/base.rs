@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::peers::Prototype;
 use crate::report::{Report, Row};
 use crate::sample::Sample;
@@ -28,6 +28,7 @@ pub(crate) fn run(name: &str, rate_mib: f64, records: u32, options: &Options) ->
         duration: Duration::from_secs(options.seconds),
         rate: Some(rate_mib * f64::from(1 << 20)),
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

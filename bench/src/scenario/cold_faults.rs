@@ -14,7 +14,7 @@ use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
 use thermocline_tests::s3_proxy::{Fault, Rule, Which};
 
 use crate::consume::{Consumed, Consumer, Span};
-use crate::load::{Load, Outcome};
+use crate::load::{BENCH, Load, Outcome};
 use crate::procfs;
 use crate::report::{Report, Row};
 use crate::scenario::Options;
@@ -93,6 +93,7 @@ fn fill(cluster: &Cluster) -> Result<(Load, Vec<i64>)> {
         duration: Duration::from_secs(1),
         rate: None,
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     load.fill(BACKLOG)?;

@@ -13,7 +13,7 @@ use thermocline_tests::process::metric;
 
 use crate::clock::Instant;
 use crate::consume::{Consumed, Consumer, Span};
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::procfs;
 use crate::report::{Report, Row};
 use crate::scenario::Options;
@@ -101,6 +101,7 @@ fn fill(cluster: &mut Cluster) -> Result<Consumer> {
         duration: Duration::from_secs(2),
         rate: None,
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     load.fill(BACKLOG)?;

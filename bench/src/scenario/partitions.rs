@@ -12,7 +12,7 @@ use thermocline_tests::cluster::{Cluster, FrontKind, Role, Spec, StoreKind};
 use thermocline_tests::process::metric;
 
 use crate::clock::Instant;
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::procfs::resident_bytes;
 use crate::report::{Report, Row};
 
@@ -91,6 +91,7 @@ fn create(cluster: &Cluster) -> Result<()> {
             duration: Duration::ZERO,
             rate: None,
             watch: None,
+            client: BENCH,
         };
         load.create_topic()?;
     }

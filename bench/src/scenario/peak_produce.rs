@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::peers::{Flush, Kafka, Prototype};
 use crate::procfs;
 use crate::report::{Report, Row};
@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         duration: Duration::from_secs(options.seconds),
         rate: None,
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

@@ -16,7 +16,7 @@ use thermocline_tests::cluster::{Cluster, FrontKind, Role, Spec, StoreKind};
 use thermocline_tests::process::http_get;
 
 use crate::clock::Instant;
-use crate::load::{Load, Outcome};
+use crate::load::{BENCH, Load, Outcome};
 use crate::report::{Report, Row};
 use crate::scenario::Options;
 
@@ -93,6 +93,7 @@ fn of_front(front: FrontKind, seconds: u64) -> Result<Vec<Row>> {
         duration: Duration::from_secs(seconds),
         rate: Some(50.0 * f64::from(1 << 20)),
         watch: None,
+        client: BENCH,
     };
     load.create_topic()?;
     sleep(SETTLE);

@@ -13,7 +13,7 @@ use thermocline_tests::process::metric;
 
 use super::Options;
 use crate::clock::Instant;
-use crate::load::{Load, Outcome};
+use crate::load::{BENCH, Load, Outcome};
 use crate::report::{Report, Row};
 
 const PARTITIONS: i32 = 256;
@@ -44,6 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     }
     let load = Load {
         address: cluster.gateways.first().context("a gateway")?.address(),
+        client: BENCH,
         topic: "scaled".to_owned(),
         partitions: PARTITIONS,
         connections: 16,

@@ -14,7 +14,7 @@ use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
 use thermocline_tests::process::metric;
 
 use crate::consume::{Consumer, Span};
-use crate::load::Load;
+use crate::load::{BENCH, Load};
 use crate::memory_limit::MemoryLimit;
 use crate::peers::{Flush, Kafka};
 use crate::procfs;
@@ -110,6 +110,7 @@ impl System {
             duration: Duration::from_secs(1),
             rate: None,
             watch: None,
+            client: BENCH,
         };
         let (ends, next, _server, _limit) = (Vec::new(), Vec::new(), server, limit);
         let mut system = Self { name, label, load, pids, ends, next, cold, _server, _limit };

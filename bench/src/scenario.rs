@@ -53,8 +53,7 @@ pub(crate) fn run(name: &str, options: &Options) -> Result<Report> {
         "base-500" => base::run(name, 500.0, 64, options),
         _ if LATER.contains(&name) => bail!("scenario `{name}` is not built yet"),
         _ => bail!(
-            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, scale; later: {}",
-            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, quota; later: {}",
+            "unknown scenario `{name}`; built: peak-produce, ack-floor, base-100, base-500, cold-faults, cold-isolation, cold-peak, s3-cost, partitions, quota, scale; later: {}",
             LATER.join(", ")
         ),
     }

@@ -9,6 +9,7 @@ mod config;
 mod dev;
 mod doctor;
 mod files;
+mod quota;
 mod rebuild;
 mod repair_manifest;
 mod roles;
@@ -49,6 +50,8 @@ enum Command {
     Control(RoleArguments),
     /// Try what a role's configuration asks of the machine and its surroundings.
     Doctor(doctor::DoctorArguments),
+    /// Limit a tenant as a whole; its users and clients are limited by Kafka's tools.
+    Quota(quota::QuotaArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
     Rebuild(rebuild::RebuildArguments),
     /// Make a partition's lost or damaged manifest again from logs and compacted objects.
@@ -98,6 +101,7 @@ impl Command {
                 Self::Compactor(role) => role.run(roles::compactor).await?,
                 Self::Control(role) => role.run(roles::control).await?,
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
+                Self::Quota(arguments) => quota::run(arguments).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::User(arguments) => user::run(arguments).await?,

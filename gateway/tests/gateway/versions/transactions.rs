@@ -55,10 +55,14 @@ pub(super) async fn ask(client: &mut Client, api: &Api, version: i16) {
         ApiKey::ListTransactions => {
             let request = ListTransactionsRequest::default();
             let response = client.call(version, request.clone()).await;
-            assert_eq!(response.transaction_states.len(), 4, "two of each node");
+            assert_eq!(
+                response.transaction_states.len(),
+                2,
+                "each once, though both nodes list it"
+            );
             if version >= 2 {
                 let matching = request.with_transactional_id_pattern(Some(text("t")));
-                assert_eq!(client.call(version, matching).await.transaction_states.len(), 2);
+                assert_eq!(client.call(version, matching).await.transaction_states.len(), 1);
             }
         }
         key => panic!("{key:?} is served and has no test here"),

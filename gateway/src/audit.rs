@@ -30,8 +30,8 @@ use crate::config::AuditConfig;
 use crate::limits::AUDIT_LINES_QUEUED;
 use crate::metrics;
 
-/// Where what happened is told. Cheap to clone.
-#[derive(Clone)]
+/// Where what happened is told; by default nowhere. Cheap to clone.
+#[derive(Clone, Default)]
 pub(crate) struct Audit(Option<Arc<Log>>);
 
 struct Log {

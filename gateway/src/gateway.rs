@@ -201,7 +201,8 @@ fn core(
     drop(drain.spawn("gateway quotas", reporter.run(drain.clone())));
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
-    let sasl = sasl::of_listeners(&config.listeners, &deps.view, &deps.clock, &drain)?;
+    let audit = Audit::start(&config.audit, &deps.clock, &drain);
+    let sasl = sasl::of_listeners(&config.listeners, &deps.view, &deps.clock, &audit, &drain)?;
     Ok(Core {
         advertised,
         sasl,
@@ -209,7 +210,7 @@ fn core(
         takeovers,
         quotas,
         authorisers: authorisers.map(Arc::new),
-        audit: Audit::start(&config.audit, &deps.clock, &drain),
+        audit,
         request_memory: Budget::new(config.limits.request_memory.as_u64()),
         packers: Packers::default(),
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),

@@ -45,6 +45,7 @@ pub use self::mechanism::Mechanism;
 use self::oauth::{ClientMessage, Keys, Rules};
 use self::plain::Plain;
 use self::scram::{Challenge, ClientFirst};
+use crate::audit::Audit;
 use crate::config::{ConfigError, ListenerConfig};
 use crate::limits::{SCRAM_OWN_NONCE_BYTES, TURN_TIMEOUT};
 
@@ -57,6 +58,8 @@ pub(crate) struct Sasl {
     hashing: Arc<Semaphore>,
     oauth: Option<(Rules, Arc<Keys>)>,
     clock: Clock,
+    /// Who was let in, and who was not.
+    pub(crate) audit: Audit,
 }
 
 /// How far an authentication has come.
@@ -112,6 +115,7 @@ pub(crate) fn of_listeners(
     listeners: &[ListenerConfig],
     view: &ClusterView,
     clock: &Clock,
+    audit: &Audit,
     drain: &Drain,
 ) -> Result<HashMap<String, Arc<Sasl>>, ConfigError> {
     let credentials = Arc::new(Credentials::new(view.clone()));
@@ -119,6 +123,7 @@ pub(crate) fn of_listeners(
     let asking = listeners.iter().filter(|listener| listener.security.is_sasl());
     let sasl = asking.map(|listener| {
         let sasl = Sasl::new(&listener.sasl, &credentials, &live, clock, drain)?;
+        let sasl = Sasl { audit: audit.clone(), ..sasl };
         Ok((listener.name().to_owned(), Arc::new(sasl)))
     });
     let sasl: HashMap<_, _> = sasl.collect::<Result<_, ConfigError>>()?;
@@ -160,6 +165,7 @@ impl Sasl {
             hashing: Arc::new(Semaphore::new(processors)),
             oauth: oauth.transpose()?,
             clock: clock.clone(),
+            audit: Audit::default(),
         })
     }
 

@@ -70,7 +70,7 @@ impl Change {
             }
             _ => return None,
         };
-        let host = host.trim_start_matches('/').into();
+        let host = host.into();
         let (audit, identity) = (audit.clone(), Arc::clone(identity));
         Some(Self { audit, identity, host, api: metrics::api_name(request.api()), asked })
     }

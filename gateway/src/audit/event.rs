@@ -10,10 +10,8 @@ use crate::limits::AUDIT_TEXT_CHARS_MAX;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
     /// A client said who it is, and is.
-    #[expect(dead_code, reason = "told by listeners that ask who a client is")]
     Authenticated,
-    /// A client did not prove who it says it is.
-    #[expect(dead_code, reason = "told by listeners that ask who a client is")]
+    /// A client did not prove who it says it is. Who that is, is the client's text, and left out.
     AuthenticationFailed,
     /// A client may not do what it asked for.
     Denied,
@@ -74,7 +72,8 @@ impl Event {
             event,
             tenant: tenant.0,
             principal: cut(principal),
-            client: cut(client),
+            // Java writes a slash before an address without a name.
+            client: cut(client.trim_start_matches('/')),
             api: "",
             operation: "",
             resource_type: "",

@@ -18,23 +18,23 @@ use protocol::messages::{
     MetadataRequest, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
 };
 
-use crate::support::{Authority, Client, Cluster, Gateway, TlsClient, text};
+use crate::support::{Authority, Client, Cluster, Gateway, TlsClient, eventually, text};
 
 const SCRAM: ScramMechanism = ScramMechanism::Sha512;
 
 /// A gateway with a listener that asks nothing, and one that asks for SCRAM.
 async fn gateway(cluster: &Cluster, max_reauth: Duration) -> Gateway {
-    cluster
-        .gateway_with(1, |config| {
-            let mut asking = ListenerConfig {
-                bind: "127.0.0.1:0".to_owned(),
-                security: Security::SaslPlaintext,
-                ..ListenerConfig::default()
-            };
-            asking.sasl.max_reauth = max_reauth;
-            config.listeners.push(asking);
-        })
-        .await
+    cluster.gateway_with(1, |config| config.listeners.push(asking(max_reauth))).await
+}
+
+fn asking(max_reauth: Duration) -> ListenerConfig {
+    let mut asking = ListenerConfig {
+        bind: "127.0.0.1:0".to_owned(),
+        security: Security::SaslPlaintext,
+        ..ListenerConfig::default()
+    };
+    asking.sasl.max_reauth = max_reauth;
+    asking
 }
 
 async fn connect(gateway: &Gateway) -> Client {
@@ -132,6 +132,35 @@ async fn who_is_not_who_it_says_is_told_so_and_closed() {
     let mut client = connect(&gateway).await;
     client.send(12, &MetadataRequest::default()).await;
     client.closed().await;
+}
+
+#[tokio::test]
+async fn who_is_let_in_and_who_is_not_is_in_the_audit_log() {
+    let file = std::env::temp_dir().join(format!("audit-{}", uuid::Uuid::new_v4()));
+    let cluster = Cluster::start().await;
+    let gateway = cluster
+        .gateway_with(1, |config| {
+            config.listeners.push(asking(Duration::ZERO));
+            config.audit.file = Some(file.clone());
+        })
+        .await;
+    set(&gateway, "alice", "right").await;
+    log_in(&mut connect(&gateway).await, "alice", "right").await;
+    log_in(&mut connect(&gateway).await, "alice", "wrong").await;
+    let told = || std::fs::read_to_string(&file).unwrap_or_default();
+    eventually("both are told", || told().contains("authentication_failed")).await;
+    let told = told();
+    let line = |event: &str| {
+        let line = told.lines().find(|line| line.contains(event)).unwrap();
+        serde_json::from_str::<serde_json::Value>(line).unwrap()
+    };
+    let (let_in, refused) = (line("\"authenticated\""), line("authentication_failed"));
+    assert_eq!((&let_in["principal"], &let_in["tenant"]), (&"User:alice".into(), &1.into()));
+    assert_eq!(let_in["operation"], SCRAM.name());
+    assert!(refused["principal"].is_null(), "what a stranger says is not told: {refused}");
+    assert_eq!(refused["client"], "127.0.0.1");
+    assert!(!told.contains("right") && !told.contains("wrong"), "no passwords: {told}");
+    std::fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]

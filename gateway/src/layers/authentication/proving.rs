@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::{Session, State};
+use crate::audit::{Event, What};
 use crate::call::{Client, Disconnect, Identity, Inbound, Reply};
 use crate::metrics;
 use crate::sasl::{Exchange, Login, Mechanism, Refused, Sasl, Turn};
@@ -75,7 +76,7 @@ impl Handshake {
             .with_mechanisms(names.collect());
         let mut reply = encode(response.into(), &header, code, received)?;
         let Some(mechanism) = agreed else {
-            note_failure(&client, "none", "the mechanism is not offered");
+            note_failure(sasl, &client, "none", "the mechanism is not offered");
             reply.then = Some(Disconnect::AuthenticationFailed);
             return Ok((None, reply));
         };
@@ -129,13 +130,12 @@ impl Proving {
                 let lifetime_ms = sasl.lifetime_ms(&login);
                 let again = before.map(|(_, began)| began);
                 let session = session(&client, mechanism, login, lifetime_ms, again);
-                metrics::authenticated(mechanism.name(), "success");
-                tracing::debug!(client = %client.host.as_str(), %mechanism, "client is known");
+                note_success(&sasl, &client, mechanism, &session.identity);
                 let _ = next.send(State::Known(session));
                 answer.go_on(bytes, lifetime_ms)
             }
             Turn::Refused(refused) => {
-                note_failure(&client, mechanism.name(), &refused.to_string());
+                note_failure(&sasl, &client, mechanism.name(), &refused.to_string());
                 drop(next);
                 answer.refuse(sasl.config.failure_delay).await
             }
@@ -166,10 +166,24 @@ fn session(
     Session::proven(identity, mechanism, expires, login.ticket, again)
 }
 
-/// For the log: who it was said to be is the client's text, and is left out (R66).
-fn note_failure(client: &Client, mechanism: &'static str, reason: &str) {
+fn note_success(sasl: &Sasl, client: &Client, mechanism: Mechanism, identity: &Identity) {
+    metrics::authenticated(mechanism.name(), "success");
+    tracing::debug!(client = %client.host.as_str(), %mechanism, "client is known");
+    sasl.audit.record(|| {
+        let who = &identity.principal;
+        let event = Event::new(What::Authenticated, client.tenant, who, &client.host);
+        Event { operation: mechanism.name(), ..event }
+    });
+}
+
+/// Who it was said to be is the client's text, and is left out (R66).
+fn note_failure(sasl: &Sasl, client: &Client, mechanism: &'static str, reason: &str) {
     metrics::authenticated(mechanism, "failure");
     tracing::info!(client = %client.host.as_str(), mechanism, reason, "authentication failed");
+    sasl.audit.record(|| {
+        let event = Event::new(What::AuthenticationFailed, client.tenant, "", &client.host);
+        Event { operation: mechanism, ..event }
+    });
 }
 
 /// The token in a SaslAuthenticate request.

@@ -8,7 +8,7 @@ KAFKA ?= 127.0.0.1:9092
 HTTP ?= 127.0.0.1:9644
 SECONDS_ARG = $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 
-.PHONY: help dev demo test lint unit sim e2e s3-faults real-input fuzz-smoke mutations bench chaos compat drill doc fmt clean
+.PHONY: help dev demo test lint unit sim e2e s3-faults real-input fuzz-smoke mutations bench chaos compat drill deploy-check doc fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ dev: ## build what is missing, run a single node with embedded defaults
 	@exec target/debug/thermocline dev --data-dir $(DATA_DIR) --kafka $(KAFKA) --http $(HTTP)
 
 test: ## install what is missing, run every test that CI runs
-	@tests/scripts/setup build clients
+	@tests/scripts/setup build clients deploy
 	@tests/scripts/run-tests
 
 lint: ## formatting, clippy with warnings denied
@@ -82,6 +82,11 @@ drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|sh
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-drill
 	@target/debug/thermocline-drill $(DRILL) $(if $(FRONT),--front $(FRONT))
+
+deploy-check: ## lint and render the Helm chart, check alert rules and units
+	@tests/scripts/setup build clients deploy
+	@$(CARGO) build --quiet --workspace --bin thermocline
+	@tests/scripts/run-tests deploy
 
 doc: ## API documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet

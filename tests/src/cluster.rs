@@ -43,6 +43,8 @@ pub struct Spec {
     pub reader_lines: String,
     /// More lines of control's `[control]` table.
     pub control_lines: String,
+    /// More of each gateway's file: tables, such as another listener.
+    pub gateway_tables: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
     pub compactor: Option<String>,
     /// Whether clients reach the gateways through proxies that hold frames back.
@@ -97,6 +99,7 @@ impl Default for Spec {
             node_lines: String::new(),
             reader_lines: String::new(),
             control_lines: String::new(),
+            gateway_tables: String::new(),
             compactor: None,
             kafka_proxies: false,
         }
@@ -176,7 +179,7 @@ impl Cluster {
                 reader_text(role, &etcd, &store) + &spec.reader_lines
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| {
-                gateway_text(role, &etcd, fronts.get(role.id - 1))
+                gateway_text(role, &etcd, fronts.get(role.id - 1)) + &spec.gateway_tables
             })?,
             compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {
                 let table = spec.compactor.as_deref().unwrap_or_default();

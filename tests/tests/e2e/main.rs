@@ -19,6 +19,7 @@ mod hostile;
 mod paused;
 mod replays;
 mod s3_faults;
+mod sasl;
 mod shares;
 mod times;
 mod transactions;

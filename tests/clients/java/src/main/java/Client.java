@@ -47,6 +47,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   describe  BOOTSTRAP                           cluster id and broker count
  *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
  *   transactions BOOTSTRAP IN OUT COUNT         see Transactions
+ *   set_user  BOOTSTRAP USER PASSWORD             see Login
+ *   login     BOOTSTRAP MECHANISM USER PASSWORD SECONDS   see Login
  *   tail      BOOTSTRAP TOPIC PARTITIONS LOG BYTES_PER_S   as tests/clients/python/history.py has it
  * </pre>
  */
@@ -65,6 +67,8 @@ public final class Client {
             case "admin" -> AdminQuestions.ask(args[1]);
             case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
             case "transactions" -> Transactions.run(args[1], args[2], args[3], Integer.parseInt(args[4]));
+            case "set_user" -> Login.set(args[1], args[2], args[3]);
+            case "login" -> Login.in(args[1], args[2], args[3], args[4], Integer.parseInt(args[5]));
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }
     }

@@ -3,6 +3,7 @@
 //! `make e2e` builds what these need. Each test starts its own servers on free loopback ports in its
 //! own temporary folder, so they run side by side.
 
+mod acls;
 mod admin;
 mod bad_config;
 mod bad_plans;

@@ -16,7 +16,6 @@ use crate::model::{DecodeError, Record, open, seal};
 /// Silence after which a member of a consumer group counts as gone.
 pub const CONSUMER_SESSION_TIMEOUT: GroupConfig = GroupConfig {
     name: "consumer.session.timeout.ms",
-    broker_config: "group.consumer.session.timeout.ms",
     default: 45_000,
     // The range of `session.timeout.ms` for classic members.
     legal: 6_000..=1_800_000,
@@ -26,7 +25,6 @@ pub const CONSUMER_SESSION_TIMEOUT: GroupConfig = GroupConfig {
 /// How often members of a consumer group are asked to send heartbeats.
 pub const CONSUMER_HEARTBEAT_INTERVAL: GroupConfig = GroupConfig {
     name: "consumer.heartbeat.interval.ms",
-    broker_config: "group.consumer.heartbeat.interval.ms",
     default: 5_000,
     legal: 1_000..=60_000,
     doc: "How often members of the consumer group are asked to send heartbeats.",
@@ -43,9 +41,7 @@ const ELSEWHERE: [(&str, &str); 2] = [("share.", "share groups"), ("streams.", "
 pub struct GroupConfig {
     /// Its name, as Kafka spells it.
     pub name: &'static str,
-    /// The config of brokers that is in force where none is set.
-    pub broker_config: &'static str,
-    /// What that is unless an operator changed it.
+    /// What is in force where none is set, unless an operator changed it.
     pub default: i32,
     /// What it does.
     pub doc: &'static str,

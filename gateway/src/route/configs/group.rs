@@ -26,18 +26,15 @@ pub(super) fn configs(
 
 fn shown(set: &GroupRecord, config: &GroupConfig, detail: Detail) -> DescribeConfigsResourceResult {
     let own = set.configs.get(config.name);
-    let default = config.default.to_string();
-    let mut synonyms = Vec::new();
-    if detail.synonyms {
-        synonyms.extend(own.map(|value| synonym(config.name, value, source::GROUP)));
-        synonyms.push(synonym(config.broker_config, &default, source::DEFAULT));
-    }
-    let in_force = own.cloned().unwrap_or(default);
+    // As Apache Kafka, which does not name the broker's config behind it.
+    let synonyms =
+        own.filter(|_| detail.synonyms).map(|set| synonym(config.name, set, source::GROUP));
+    let in_force = own.cloned().unwrap_or_else(|| config.default.to_string());
     DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_static_str(config.name))
         .with_value(Some(StrBytes::from_string(in_force)))
         .with_config_source(if own.is_some() { source::GROUP } else { source::DEFAULT })
         .with_config_type(kind(ConfigKind::Int))
-        .with_synonyms(synonyms)
+        .with_synonyms(synonyms.into_iter().collect())
         .with_documentation(detail.documentation.then(|| StrBytes::from_static_str(config.doc)))
 }

@@ -133,6 +133,7 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
         wal_size: "256MiB".to_owned(),
         compactor: Some(String::new()),
         control_lines: control_lines(options),
+        gateway_tables: gateway_tables(options.suite),
         ..Spec::default()
     };
     let mut cluster = Cluster::start(dir, &spec)?;
@@ -179,6 +180,17 @@ pub fn run(dir: &Path, options: &Options) -> Result<Report> {
         "wrong": wrong,
     });
     Ok(Report { json, wrong })
+}
+
+/// The tools make access control entries, as a super user of a cluster that enforces them.
+fn gateway_tables(suite: Suite) -> String {
+    match suite {
+        Suite::Cli => {
+            "[gateway.authorisation]\nenabled = true\nsuper_users = [\"User:ANONYMOUS\"]\n"
+                .to_owned()
+        }
+        Suite::Kgo | Suite::Python | Suite::Java | Suite::Rdkafka => String::new(),
+    }
 }
 
 /// Waits until the suite has ended; what was done to the cluster meanwhile.

@@ -50,7 +50,13 @@ fn killing_a_storage_node_under_load_loses_duplicates_and_reorders_nothing() {
 #[test]
 fn a_replay_goes_through_the_cold_readers_and_leaves_the_nodes_alone() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let spec = Spec { hot_cache: "4MiB".to_owned(), etcd: EtcdVersion::Wheel, ..Spec::default() };
+    let spec = Spec {
+        hot_cache: "4MiB".to_owned(),
+        etcd: EtcdVersion::Wheel,
+        // A node that opens a partition reads its manifest.
+        control_lines: "balance.enabled = false\n".to_owned(),
+        ..Spec::default()
+    };
     let cluster = Cluster::start(dir.path(), &spec).expect("cluster starts");
     let bootstrap = cluster.bootstrap();
     Client::Java.create_topic(&bootstrap, "replayed", 3).expect("topic is created");

@@ -69,6 +69,8 @@ pub struct Settings {
 #[derive(Debug, Default)]
 pub struct AllSettings {
     by_owner: HashMap<(TenantId, SettingKind), Arc<Settings>>,
+    /// Those of a tenant that never had any: gateways ask for each request.
+    none: Arc<Settings>,
     changes: u64,
 }
 
@@ -135,7 +137,7 @@ impl From<SettingKey> for String {
 impl AllSettings {
     /// A tenant's settings of one kind.
     pub fn of(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
-        self.by_owner.get(&(tenant, kind)).cloned().unwrap_or_default()
+        Arc::clone(self.by_owner.get(&(tenant, kind)).unwrap_or(&self.none))
     }
 
     /// All tenants' settings of one kind, in no order.

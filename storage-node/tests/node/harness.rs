@@ -1,6 +1,9 @@
 //! A cluster without control and gateway: metadata and object store in memory or in a directory,
 //! nodes that start, stop and crash, and a client that speaks the hop.
 
+#[path = "producer_ids.rs"]
+mod producer_ids;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +12,7 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hop::internal::{AllocateProducerIdsResponse, PlanRequest, PlanResponse};
+use hop::internal::{PlanRequest, PlanResponse};
 use hop::{ClusterSecret, Handler, HopHeader, HopRequest, Peers, Request, Response, Role};
 use metadata::keys::Key;
 use metadata::model::{Assignment, ClusterRecord, LeaderRecord, NodeRecord, Record, TopicRecord};
@@ -32,6 +35,8 @@ use protocol::{ErrorCode, StrBytes};
 use segment::{Store, StoreConfig};
 use storage_node::{Config, Deps, NodeError, NodeHandle};
 use tempfile::TempDir;
+
+use self::producer_ids::ProducerIdBlocks;
 
 /// What every test waits for at most before it calls something hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -486,19 +491,4 @@ pub(crate) fn large(length: usize) -> Bytes {
 
 pub(crate) fn error(code: i16) -> ErrorCode {
     ErrorCode::from_code(code)
-}
-
-/// Hands out blocks of ten.
-#[derive(Default)]
-struct ProducerIdBlocks(parking_lot::Mutex<i64>);
-
-impl Handler for ProducerIdBlocks {
-    fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
-        assert!(matches!(request.body, Request::AllocateProducerIds(_)));
-        let mut next = self.0.lock();
-        let first = *next;
-        *next += 10;
-        let block = AllocateProducerIdsResponse { error_code: 0, first, count: 10 };
-        futures::future::ready(Response::AllocateProducerIds(block)).boxed()
-    }
 }

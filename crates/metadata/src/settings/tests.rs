@@ -86,3 +86,11 @@ fn a_listing_that_says_the_same_changes_no_revision() {
     empty.set(&acl("a"), Some(Bytes::new()));
     assert!(revision(&empty) > gone, "no revision comes twice");
 }
+
+#[test]
+fn asking_for_nothing_allocates_nothing() {
+    let all = AllSettings::default();
+    let (acls, quotas) =
+        (all.of(TENANT, SettingKind::Acl), all.of(TenantId(9), SettingKind::Quota));
+    assert!(Arc::ptr_eq(&acls, &quotas));
+}

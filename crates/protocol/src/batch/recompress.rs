@@ -41,13 +41,6 @@ mod tests {
     use super::*;
     use crate::batch::{BatchBuilder, Compression, validate_produced};
 
-    const CODECS: [Compression; 5] = [
-        Compression::None,
-        Compression::Gzip,
-        Compression::Snappy,
-        Compression::Lz4,
-        Compression::Zstd,
-    ];
     const MAX: usize = 1 << 20;
 
     fn batch(compression: Compression) -> Bytes {
@@ -66,7 +59,9 @@ mod tests {
 
     #[test]
     fn every_codec_becomes_every_other_and_nothing_else_changes() {
-        for (from, to) in CODECS.iter().flat_map(|from| CODECS.map(|to| (*from, to))) {
+        for (from, to) in
+            Compression::ALL.iter().flat_map(|from| Compression::ALL.map(|to| (*from, to)))
+        {
             let before = batch(from);
             let old = BatchView::whole(&before).unwrap();
             let after = recompressed(&old, to.into(), MAX).unwrap();

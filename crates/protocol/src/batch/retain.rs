@@ -99,13 +99,6 @@ mod tests {
     use super::*;
     use crate::batch::BatchBuilder;
 
-    const CODECS: [Compression; 5] = [
-        Compression::None,
-        Compression::Gzip,
-        Compression::Snappy,
-        Compression::Lz4,
-        Compression::Zstd,
-    ];
     const MAX: usize = 1 << 20;
 
     fn batch(compression: Compression) -> Bytes {
@@ -135,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_is_left_keeps_its_offsets_in_every_codec() {
-        for codec in CODECS {
+        for codec in Compression::ALL {
             let before = batch(codec);
             let view = BatchView::whole(&before).unwrap();
             let set = RecordSet::open(&view, MAX).unwrap();
@@ -178,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_emptied_batch_says_where_it_was() {
-        for codec in CODECS {
+        for codec in Compression::ALL {
             let before = batch(codec);
             let after = emptied(&BatchView::whole(&before).unwrap());
             let left = BatchView::whole(&after).unwrap();

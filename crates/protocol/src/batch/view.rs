@@ -27,6 +27,10 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
     /// Its bits in the attributes.
     pub(super) fn id(self) -> i16 {
         match self {

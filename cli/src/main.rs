@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use self::files::RoleFile;
 
@@ -77,13 +78,20 @@ struct RoleArguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    match keep_memory_private().and_then(|()| Arguments::parse().command.run()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Passwords on their way through, private keys and the cluster's secret are in this process's memory:
+/// the kernel writes it to no core file, and shows it to no process but root's (R66).
+fn keep_memory_private() -> Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .context("the kernel does not keep this process's memory to itself")
 }
 
 impl Command {

@@ -4,6 +4,7 @@
 //! In: binaries built or installed by `tests/scripts/setup`. Out: a running cluster, its log files,
 //! its metrics. Never: anything beyond 127.0.0.1.
 
+pub mod attempts;
 pub mod chaos;
 pub mod clients;
 pub mod cluster;
@@ -12,6 +13,7 @@ pub mod dev;
 pub mod direct;
 pub mod drill;
 pub mod groups;
+pub mod identities;
 pub mod kafka_proxy;
 pub mod process;
 pub mod raw;

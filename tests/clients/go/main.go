@@ -4,6 +4,7 @@
 //	produce BOOTSTRAP TOPIC PARTITION        lines from standard input
 //	digest  BOOTSTRAP TOPIC PARTITION        "COUNT SHA256" of all payload lines, offsets checked dense
 //	group   BOOTSTRAP TOPIC GROUP MAX        reads MAX records in a group and commits, prints COUNT
+//	attempts FILE                            see attempts.go
 package main
 
 import (
@@ -23,7 +24,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	commands := map[string]func(context.Context, []string) error{
-		"create": create, "produce": produce, "digest": digest, "group": group,
+		"create": create, "produce": produce, "digest": digest, "group": group, "attempts": attempts,
 	}
 	run, known := commands[os.Args[1]]
 	if !known {

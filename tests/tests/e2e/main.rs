@@ -20,7 +20,7 @@ mod hostile;
 mod paused;
 mod replays;
 mod s3_faults;
-mod sasl;
+mod secured;
 mod shares;
 mod times;
 mod transactions;

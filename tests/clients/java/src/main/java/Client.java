@@ -49,6 +49,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   transactions BOOTSTRAP IN OUT COUNT         see Transactions
  *   set_user  BOOTSTRAP USER PASSWORD             see Login
  *   login     BOOTSTRAP MECHANISM USER PASSWORD SECONDS   see Login
+ *   attempts  FILE                                see Attempts
  *   tail      BOOTSTRAP TOPIC PARTITIONS LOG BYTES_PER_S   as tests/clients/python/history.py has it
  * </pre>
  */
@@ -69,6 +70,7 @@ public final class Client {
             case "transactions" -> Transactions.run(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "set_user" -> Login.set(args[1], args[2], args[3]);
             case "login" -> Login.in(args[1], args[2], args[3], args[4], Integer.parseInt(args[5]));
+            case "attempts" -> Attempts.make(Path.of(args[1]));
             default -> throw new IllegalArgumentException("unknown command: " + args[0]);
         }
     }

@@ -21,8 +21,8 @@ final class Login {
     }
 
     /**
-     * Logs in and asks every 100 ms for some seconds, longer than a session may last; prints "ok", or the name of the
-     * error that says why it is not let in.
+     * Logs in and asks every 100 ms for some seconds, longer than a session may last; prints "ok", or the error
+     * that says why it is not let in.
      */
     static void in(String bootstrap, String mechanism, String user, String password, int seconds) throws Exception {
         String module = mechanism.equals("PLAIN") ? "plain.PlainLoginModule" : "scram.ScramLoginModule";
@@ -42,7 +42,7 @@ final class Login {
             if (!(e.getCause() instanceof AuthenticationException)) {
                 throw e;
             }
-            System.out.println(e.getCause().getClass().getSimpleName());
+            System.out.println(e.getCause().getClass().getSimpleName() + ": " + e.getCause().getMessage());
         }
     }
 }

@@ -26,19 +26,29 @@ fn open_on(cluster: &Cluster, node: usize) -> f64 {
     metric(cluster.nodes[node].http(), OPEN, "").expect("a node that runs says what it has")
 }
 
-/// Waits until the third node has its share.
+/// Waits until the third node has its share. Counted in the loaded topic's partitions: those have
+/// the same load each, and the internal ones next to none, so their number says nothing.
 fn wait_until_even(cluster: &Cluster) {
     let started = Instant::now();
     loop {
-        let open: Vec<f64> = (0..cluster.nodes.len()).map(|node| open_on(cluster, node)).collect();
-        let mean = open.iter().sum::<f64>() / open.len() as f64;
-        // What is equal is load, and the internal partitions have next to none.
-        if open[2] >= mean * 0.6 {
-            eprintln!("the third has its share after {:.1?}: {open:?}", started.elapsed());
+        let topics = cluster.admin(&["topics"]).expect("the topics are shown");
+        let topics = topics.as_array().expect("a list");
+        let topic = topics.iter().find(|it| it["topic"] == TOPIC).expect("the topic is shown");
+        let share = topic["nodes"]["3"].as_u64().unwrap_or(0);
+        if share * 4 >= u64::from(PARTITIONS) {
+            eprintln!(
+                "the third has its share after {:.1?}: {}",
+                started.elapsed(),
+                topic["nodes"]
+            );
             return;
         }
-        assert!(started.elapsed() < PATIENCE, "still uneven: {open:?}");
-        sleep(Duration::from_millis(100));
+        assert!(
+            started.elapsed() < PATIENCE,
+            "still uneven: {topic}, {:?}",
+            cluster.admin(&["nodes"])
+        );
+        sleep(Duration::from_millis(200));
     }
 }
 
@@ -65,7 +75,7 @@ fn a_node_joins_and_leaves(front: FrontKind) {
     cluster.nodes[2].start().expect("the third node joins");
     wait_until_even(&cluster);
     let moved = metric(cluster.control.http(), "control_moves_total", "").expect("a metric");
-    assert!(moved >= 10.0, "{moved}: it cannot have become even without");
+    assert!(moved >= 3.0, "{moved}: it cannot have become even without");
     sleep(CALM);
 
     drain_while_control_dies(&mut cluster);

@@ -2,7 +2,7 @@
 //! checks that every offset comes once and in order.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::clock::Instant;
 use crate::frames::{Fetched, fetch, fetched, list_end, listed_end};
-use crate::load::{dial, read_frame};
 use crate::timeline::{Flow, Timeline};
+use crate::wire::{Security, Stream, read_frame};
 
 /// Whoever holds a rate catches up with no more than this of what it could not read in time.
 const BURST: Duration = Duration::from_millis(100);
@@ -138,7 +138,7 @@ struct Reader<'a> {
 
 /// A connection and the answer that came last.
 struct Link {
-    stream: TcpStream,
+    stream: Stream,
     answer: Vec<u8>,
 }
 
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         if consumer.gives_way {
             rustix::process::setpriority_process(None, NICENESS)?;
         }
-        let link = Link { stream: dial(consumer.address)?, answer: Vec::new() };
+        let link = Link { stream: Security::default().dial(consumer.address)?, answer: Vec::new() };
         let (bytes, refused, due) = (0, 0, Duration::ZERO);
         Ok(Self { consumer, partition, link, start, bytes, refused, due })
     }

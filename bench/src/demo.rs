@@ -20,6 +20,7 @@ use crate::histogram::Histogram;
 use crate::load::{BENCH, Load, Outcome};
 use crate::procfs;
 use crate::timeline::{Flow, Slot, Timeline};
+use crate::wire::Security;
 
 const PARTITIONS: i32 = 4;
 /// 16 times the hot cache.
@@ -54,6 +55,7 @@ pub(crate) fn run() -> Result<()> {
         rate: None,
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     writeln!(out, "producing {:.1} GB to have something to replay ...", BACKLOG as f64 / 1e9)?;

@@ -73,24 +73,36 @@ pub(crate) fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     framed(bytes)
 }
 
-/// AlterClientQuotas version 0 that limits what a client id produces, in bytes per second.
-pub(crate) fn limit_producer(client: &str, rate: f64) -> Vec<u8> {
-    let mut bytes = request_header(49, 0);
-    bytes.extend(1_i32.to_be_bytes()); // entries
-    bytes.extend(1_i32.to_be_bytes()); // entity parts
-    put_string(&mut bytes, Some("client-id"));
-    put_string(&mut bytes, Some(client));
-    bytes.extend(1_i32.to_be_bytes()); // operations
-    put_string(&mut bytes, Some("producer_byte_rate"));
-    bytes.extend(rate.to_be_bytes());
-    bytes.push(0); // remove
-    bytes.push(0); // validate only
+/// SaslHandshake version 1.
+pub(crate) fn sasl_handshake(mechanism: &str) -> Vec<u8> {
+    let mut bytes = request_header(17, 1);
+    put_string(&mut bytes, Some(mechanism));
     framed(bytes)
 }
 
-/// The error code of an AlterClientQuotas v0 answer (without its length prefix) for its first entry.
-pub(crate) fn limit_error(answer: &[u8]) -> Option<i16> {
-    Some(i16::from_be_bytes(answer.get(12..14)?.try_into().ok()?))
+/// SaslAuthenticate version 1.
+pub(crate) fn authenticate(said: &[u8]) -> Vec<u8> {
+    let mut bytes = request_header(36, 1);
+    bytes.extend(to_i32(said.len()).to_be_bytes());
+    bytes.extend(said);
+    framed(bytes)
+}
+
+/// Error code and the server's message in a SaslAuthenticate v1 answer (without its length prefix).
+pub(crate) fn authenticated(answer: &[u8]) -> Option<(i16, &[u8])> {
+    let i16_at = |at: usize| Some(i16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?));
+    let at = 8 + usize::try_from(i16_at(6)?.max(0)).ok()?;
+    let length = i32::from_be_bytes(answer.get(at..at + 4)?.try_into().ok()?);
+    let told = answer.get(at + 4..at + 4 + usize::try_from(length).ok()?)?;
+    Some((i16_at(4)?, told))
+}
+
+/// Metadata version 1 of one topic.
+pub(crate) fn metadata(topic: &str) -> Vec<u8> {
+    let mut bytes = request_header(3, 1);
+    bytes.extend(1_i32.to_be_bytes());
+    put_string(&mut bytes, Some(topic));
+    framed(bytes)
 }
 
 /// Fetch version 11 of one partition, without a session.

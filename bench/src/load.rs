@@ -3,8 +3,8 @@
 //! so a stalled server cannot hide behind a stalled client (coordinated omission).
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::clock::Instant;
 use crate::frames::{ProduceFrame, create_topic, produce_error};
 use crate::histogram::Histogram;
 use crate::timeline::Timeline;
+use crate::wire::{Security, Stream, read_frame};
 
 /// How long whoever fills a log leaves it alone after a refusal.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub(crate) struct Load {
     pub(crate) watch: Option<Timeline>,
     /// What the clients call themselves.
     pub(crate) client: &'static str,
+    /// How the server is reached.
+    pub(crate) security: Security,
 }
 
 /// What came back.
@@ -66,7 +69,7 @@ impl Load {
 
     /// Creates the topic on a Kafka-like server; a topic that exists already is fine.
     pub(crate) fn create_topic(&self) -> Result<()> {
-        let mut stream = dial(self.address)?;
+        let mut stream = self.security.dial(self.address)?;
         stream.write_all(&create_topic(&self.topic, self.partitions))?;
         read_frame(&mut stream, &mut Vec::new())
     }
@@ -117,7 +120,7 @@ impl Load {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     frame: ProduceFrame,
     start: Instant,
     /// When the next request is due, with a rate.
@@ -147,7 +150,7 @@ impl Connection {
             latency: Histogram::new(),
         };
         Ok(Self {
-            stream: dial(load.address)?,
+            stream: load.security.dial(load.address)?,
             frame,
             start,
             next_due,
@@ -196,10 +199,7 @@ impl Connection {
             return Ok(true);
         }
         let wait = self.next_due.saturating_sub(now).max(Duration::from_micros(20));
-        self.stream.set_read_timeout(Some(wait))?;
-        let ready = self.stream.peek(&mut [0; 1]).is_ok();
-        self.stream.set_read_timeout(None)?;
-        Ok(ready)
+        self.stream.answer_within(wait)
     }
 
     fn receive(&mut self, load: &Load) -> Result<()> {
@@ -221,18 +221,4 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-pub(crate) fn dial(address: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-pub(crate) fn read_frame(stream: &mut TcpStream, into: &mut Vec<u8>) -> Result<()> {
-    let mut len = [0; 4];
-    stream.read_exact(&mut len)?;
-    into.resize(usize::try_from(i32::from_be_bytes(len))?, 0);
-    stream.read_exact(into)?;
-    Ok(())
 }

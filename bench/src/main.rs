@@ -1,21 +1,26 @@
 //! `thermocline-bench SCENARIO [--seconds n]`: one scenario with its peers in the same run,
 //! interleaved, reported as a table, `bench/results/SCENARIO.json` and `.html`.
 
+mod certificates;
 mod chart;
 mod clock;
 mod consume;
+mod crowd;
 mod demo;
 mod frames;
 mod histogram;
 mod load;
+mod login;
 mod memory_limit;
 mod peers;
+mod persistent;
 mod procfs;
 mod report;
 mod sample;
 mod scenario;
 mod subject;
 mod timeline;
+mod wire;
 
 use anyhow::Result;
 use clap::Parser;
@@ -34,6 +39,9 @@ struct Arguments {
     /// Storage nodes, where a scenario has many.
     #[arg(long, default_value_t = 16)]
     nodes: usize,
+    /// Idle clients, where a scenario has many.
+    #[arg(long, default_value_t = 10_000)]
+    connections: usize,
 }
 
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
@@ -42,8 +50,8 @@ fn main() -> Result<()> {
     if arguments.scenario == "demo" {
         return demo::run();
     }
-    let Arguments { seconds, repeats, nodes, .. } = arguments;
-    let options = scenario::Options { seconds, repeats, nodes };
+    let Arguments { seconds, repeats, nodes, connections, .. } = arguments;
+    let options = scenario::Options { seconds, repeats, nodes, connections };
     let report = scenario::run(&arguments.scenario, &options)?;
     let folder = thermocline_tests::root().join("bench/results");
     println!("{}", report.write(&folder)?);

@@ -18,6 +18,11 @@ pub(crate) struct Subject {
 impl Subject {
     /// Starts it below `dir`.
     pub(crate) fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, "")
+    }
+
+    /// Starts it below `dir` with more in the gateway's file, such as another listener.
+    pub(crate) fn start_with(dir: &Path, gateway_tables: &str) -> Result<Self> {
         let spec = Spec {
             nodes: 1,
             gateways: 1,
@@ -27,6 +32,7 @@ impl Subject {
             front: FrontKind::Disk,
             hot_cache: "512MiB".to_owned(),
             wal_size: "1GiB".to_owned(),
+            gateway_tables: gateway_tables.to_owned(),
             ..Spec::default()
         };
         let cluster = Cluster::start(dir, &spec)?;

@@ -43,7 +43,7 @@ pub struct Spec {
     pub reader_lines: String,
     /// More lines of control's `[control]` table.
     pub control_lines: String,
-    /// More of each gateway's file: tables, such as another listener.
+    /// More of each gateway's file: tables, such as another listener. `{id}` is the gateway's number.
     pub gateway_tables: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
     pub compactor: Option<String>,
@@ -179,7 +179,8 @@ impl Cluster {
                 reader_text(role, &etcd, &store) + &spec.reader_lines
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| {
-                gateway_text(role, &etcd, fronts.get(role.id - 1)) + &spec.gateway_tables
+                let tables = spec.gateway_tables.replace("{id}", &role.id.to_string());
+                gateway_text(role, &etcd, fronts.get(role.id - 1)) + &tables
             })?,
             compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {
                 let table = spec.compactor.as_deref().unwrap_or_default();

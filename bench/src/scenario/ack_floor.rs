@@ -11,6 +11,7 @@ use crate::report::{Report, Row};
 use crate::sample::Sample;
 use crate::scenario::{Options, Side, each, foreign_share, interleave, ratios};
 use crate::subject::Subject;
+use crate::wire::Security;
 
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let dir = tempfile::tempdir()?;
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         rate: None,
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

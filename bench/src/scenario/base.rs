@@ -11,6 +11,7 @@ use crate::report::{Report, Row};
 use crate::sample::Sample;
 use crate::scenario::{Options, Side, each, foreign_share, interleave};
 use crate::subject::Subject;
+use crate::wire::Security;
 
 /// Runs `rate_mib` MiB/s in batches of `records` records of 1 KiB over four partitions.
 pub(crate) fn run(name: &str, rate_mib: f64, records: u32, options: &Options) -> Result<Report> {
@@ -29,6 +30,7 @@ pub(crate) fn run(name: &str, rate_mib: f64, records: u32, options: &Options) ->
         rate: Some(rate_mib * f64::from(1 << 20)),
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

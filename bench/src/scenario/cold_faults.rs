@@ -19,6 +19,7 @@ use crate::procfs;
 use crate::report::{Report, Row};
 use crate::scenario::Options;
 use crate::timeline::{Flow, Timeline};
+use crate::wire::Security;
 
 const PARTITIONS: i32 = 4;
 /// 16 times the node's hot cache, and 8 times what the reader may keep.
@@ -94,6 +95,7 @@ fn fill(cluster: &Cluster) -> Result<(Load, Vec<i64>)> {
         rate: None,
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     load.fill(BACKLOG)?;

@@ -17,6 +17,7 @@ use crate::load::{BENCH, Load};
 use crate::procfs;
 use crate::report::{Report, Row};
 use crate::scenario::Options;
+use crate::wire::Security;
 
 const PARTITIONS: i32 = 4;
 /// 32 times what the node has in memory.
@@ -102,6 +103,7 @@ fn fill(cluster: &mut Cluster) -> Result<Consumer> {
         rate: None,
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     load.fill(BACKLOG)?;

@@ -15,6 +15,7 @@ use crate::clock::Instant;
 use crate::load::{BENCH, Load};
 use crate::procfs::resident_bytes;
 use crate::report::{Report, Row};
+use crate::wire::Security;
 
 const TOPICS: usize = 10;
 const PARTITIONS_PER_TOPIC: i32 = 1_000;
@@ -92,6 +93,7 @@ fn create(cluster: &Cluster) -> Result<()> {
             rate: None,
             watch: None,
             client: BENCH,
+            security: Security::default(),
         };
         load.create_topic()?;
     }

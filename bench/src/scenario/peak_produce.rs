@@ -13,6 +13,7 @@ use crate::report::{Report, Row};
 use crate::sample::Sample;
 use crate::scenario::{Options, Side, each, foreign_share, interleave, ratios};
 use crate::subject::Subject;
+use crate::wire::Security;
 
 /// Bytes that Kafka keeps of a partition: long runs must not fill the disk.
 const KEPT: u64 = 2 << 30;
@@ -32,6 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         rate: None,
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     let mut sides = vec![Side { load: load.clone(), pids: subject.pids() }];

@@ -19,6 +19,7 @@ use crate::clock::Instant;
 use crate::load::{BENCH, Load, Outcome};
 use crate::report::{Report, Row};
 use crate::scenario::Options;
+use crate::wire::Security;
 
 const PUT_DOLLARS: f64 = 0.005 / 1000.0;
 const GET_DOLLARS: f64 = 0.0004 / 1000.0;
@@ -94,6 +95,7 @@ fn of_front(front: FrontKind, seconds: u64) -> Result<Vec<Row>> {
         rate: Some(50.0 * f64::from(1 << 20)),
         watch: None,
         client: BENCH,
+        security: Security::default(),
     };
     load.create_topic()?;
     sleep(SETTLE);

@@ -18,6 +18,7 @@ use crate::load::{BENCH, Load};
 use crate::memory_limit::MemoryLimit;
 use crate::peers::{Flush, Kafka};
 use crate::procfs;
+use crate::wire::Security;
 
 pub(super) const PARTITIONS: i32 = 4;
 /// 16 times the node's hot cache.
@@ -111,6 +112,7 @@ impl System {
             rate: None,
             watch: None,
             client: BENCH,
+            security: Security::default(),
         };
         let (ends, next, _server, _limit) = (Vec::new(), Vec::new(), server, limit);
         let mut system = Self { name, label, load, pids, ends, next, cold, _server, _limit };

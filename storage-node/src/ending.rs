@@ -25,7 +25,7 @@ use segment::{Family, LogId, Store, StoreError, keys};
 use thiserror::Error;
 
 use crate::limits::{DRAIN_CUT_BYTES, FOOTERS_IN_FLIGHT};
-use crate::wal::{self, Lsn, SealedChunk, SealedFront};
+use crate::wal::{self, Disks, FrontDescriptor, Lsn, SealedChunk, SealedFront, open_sealed};
 
 /// Why an incarnation could not be ended, or not yet.
 #[derive(Debug, Error)]
@@ -85,6 +85,30 @@ impl From<ReadError> for EndError {
 pub(crate) async fn has_ended(store: &Store, log: LogId) -> Result<bool, EndError> {
     let reader = SeqLogReader::new(store.clone(), Family::Data, log);
     Ok(reader.find_end().await?.is_some())
+}
+
+/// Seals the front of an incarnation, wherever its node is, and ends its log.
+pub(crate) async fn seal_and_end(
+    store: &Store,
+    disks: &Disks,
+    log: LogId,
+    front: &FrontDescriptor,
+    reason: EndReason,
+) -> Result<(), EndError> {
+    if has_ended(store, log).await? {
+        return Ok(());
+    }
+    let sealed = open_sealed(front, log, store, disks).await?;
+    let sealed = sealed.ok_or(EndError::FrontMissing { log })?;
+    end_incarnation(store, log, &sealed, reason).await
+}
+
+/// Ends an incarnation of a cluster that is taken over, if the bucket alone is enough for that
+/// (R51): the promise of a node with a disk cannot be outlasted from another cluster (R4), and its
+/// records cannot be read there.
+pub async fn end_for_takeover(store: &Store, log: LogId) -> Result<(), EndError> {
+    let front = FrontDescriptor::Object;
+    seal_and_end(store, &Disks::machine(), log, &front, EndReason::Takeover).await
 }
 
 /// Uploads what `log` lacks of its front, writes the index, places END. Returns when the log

@@ -58,6 +58,7 @@ pub(crate) async fn begin(
 ) -> Result<Incarnation, NodeError> {
     let (store, metadata) = (&deps.store, &*deps.metadata);
     let node = NodeId(config.node_id);
+    refuse_if_over(store, generation).await?;
     let mut registration = Registration::read(metadata, node).await?;
     outlast_promise(&mut registration, metadata, store).await?;
     let recovery =
@@ -72,6 +73,8 @@ pub(crate) async fn begin(
         control_slot: 0,
     };
     let writer = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await?;
+    // Who takes over lists the logs after it has said so. It sees this one, or is seen here (R50).
+    refuse_if_over(store, generation).await?;
     let promise = config.wal.shared.then(|| NodePromise::new(deps.clock.clone()));
     let front: Arc<dyn Front> = match config.wal.kind {
         WalKind::Disk => {
@@ -97,6 +100,15 @@ pub(crate) async fn begin(
     }
     tracing::info!(%node, %log, "incarnation began");
     Ok(Incarnation { log, front, writer, registration })
+}
+
+/// A process whose cluster was taken over begins nothing. What it would acknowledge was not lost,
+/// but it would take partitions from the cluster that has them now.
+async fn refuse_if_over(store: &Store, generation: u16) -> Result<(), NodeError> {
+    match segment::generation::is_over(store, u32::from(generation)).await? {
+        true => Err(NodeError::TakenOver { generation }),
+        false => Ok(()),
+    }
 }
 
 /// A shared volume may still be written by the process that had it before: attaching it here does

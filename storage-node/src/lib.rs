@@ -81,6 +81,7 @@ mod fixture;
 mod zombie;
 
 pub use config::{Config, ConfigError, WalKind};
+pub use ending::{EndError, end_for_takeover};
 pub use groups::{GroupsConfig, MigrationPolicy, TransactionsConfig};
 pub use node::Node;
 pub use role::{Deps, NodeError, NodeHandle, run, start};

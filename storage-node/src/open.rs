@@ -60,6 +60,12 @@ pub(crate) enum OpenError {
     /// Another claim won. Whether it is still ours to open, the assignment says.
     #[error("another claim was faster")]
     Conflict,
+    /// Another cluster has it: this one was taken over (R50).
+    #[error("log {owner} of a later generation owns the partition")]
+    TakenOver {
+        /// That log.
+        owner: LogId,
+    },
     /// The topic is gone.
     #[error("the partition is deleted")]
     Deleted,
@@ -123,7 +129,10 @@ pub(crate) struct OpenerParts {
 impl OpenError {
     /// True if trying again changes nothing while this incarnation lives.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::NotAssigned | Self::Deleted | Self::ClosedBefore)
+        matches!(
+            self,
+            Self::NotAssigned | Self::TakenOver { .. } | Self::Deleted | Self::ClosedBefore
+        )
     }
 
     /// What control is told.
@@ -132,6 +141,7 @@ impl OpenError {
             Self::Deleted => ErrorCode::UnknownTopicOrPartition,
             Self::Store(_) | Self::Damaged { .. } => ErrorCode::KafkaStorageError,
             Self::NotAssigned
+            | Self::TakenOver { .. }
             | Self::NotEnded { .. }
             | Self::Conflict
             | Self::ClosedBefore
@@ -273,6 +283,9 @@ impl Opener {
     ) -> Result<(OpenedLog, Manifest, ManifestVersion), OpenError> {
         if current.deleted {
             return Err(OpenError::Deleted);
+        }
+        if current.owner.generation > self.log.generation {
+            return Err(OpenError::TakenOver { owner: current.owner });
         }
         let ours = self.partitions.released(current.partition, current.epoch);
         if current.owner == self.log && ours.is_none() {

@@ -79,6 +79,18 @@ pub enum NodeError {
     /// The write-ahead log failed: this incarnation is over (R68).
     #[error(transparent)]
     Front(#[from] FrontError),
+    /// The bucket is in a later generation: another cluster serves what this one did (R50).
+    #[error(
+        "generation {generation} of this cluster is over: the bucket was taken over or rebuilt, \
+         and nothing may be acknowledged here any more"
+    )]
+    TakenOver {
+        /// The generation that this node joined.
+        generation: u16,
+    },
+    /// A later generation cannot be looked for.
+    #[error(transparent)]
+    Store(#[from] segment::StoreError),
     /// Control ended this incarnation.
     #[error("this incarnation was fenced by control")]
     Fenced,

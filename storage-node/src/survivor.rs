@@ -18,11 +18,11 @@ use segment::seqlog::EndReason;
 use segment::{LogId, Store};
 use tokio::sync::{Semaphore, watch};
 
-use crate::ending::{EndError, end_incarnation, has_ended};
+use crate::ending::{EndError, seal_and_end};
 use crate::limits::{ENDINGS_MAX, PROBE_TIMEOUT};
 use crate::metrics;
 use crate::role::Deps;
-use crate::wal::{Disks, FrontDescriptor, open_sealed};
+use crate::wal::{Disks, FrontDescriptor};
 
 /// The services of one node to the others. Cheap to clone.
 #[derive(Clone)]
@@ -114,11 +114,6 @@ impl Shared {
     }
 
     async fn try_end(&self, log: LogId, front: &FrontDescriptor) -> Result<(), EndError> {
-        if has_ended(&self.store, log).await? {
-            return Ok(());
-        }
-        let sealed = open_sealed(front, log, &self.store, &self.disks).await?;
-        let sealed = sealed.ok_or(EndError::FrontMissing { log })?;
-        end_incarnation(&self.store, log, &sealed, EndReason::Failover).await
+        seal_and_end(&self.store, &self.disks, log, front, EndReason::Failover).await
     }
 }

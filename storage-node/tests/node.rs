@@ -28,6 +28,8 @@ mod rollback;
 mod rolling_over;
 #[path = "node/shared_volume.rs"]
 mod shared_volume;
+#[path = "node/taken_over.rs"]
+mod taken_over;
 #[path = "node/tiers.rs"]
 mod tiers;
 #[path = "node/transactions.rs"]

@@ -24,6 +24,7 @@ async fn founded() -> MemoryStore {
         secret: SECRET,
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
+        retired: false,
     };
     let metadata = MemoryStore::new();
     let put = Txn::new().put(Key::Cluster.to_string(), record.encode());

@@ -3,6 +3,7 @@
 //! ```text
 //! c/leader                     the control leader            leased
 //! c/cluster                    identity and secret of the cluster
+//! c/standby                    a standby's control is up         leased
 //! n/{node}                     a storage node's incarnation
 //! nl/{node}                    the node's process is up      leased
 //! np/{node}                    the node renewed its promise (R4)
@@ -34,6 +35,8 @@ pub enum Key {
     Leader,
     /// [`crate::model::ClusterRecord`].
     Cluster,
+    /// [`crate::model::StandbyRecord`].
+    Standby,
     /// [`crate::model::NodeRecord`].
     Node(NodeId),
     /// [`crate::model::NodeLiveRecord`]. Present while the node's process is up: a hint (R5).
@@ -59,6 +62,7 @@ impl Key {
         match text {
             "c/leader" => return Some(Self::Leader),
             "c/cluster" => return Some(Self::Cluster),
+            "c/standby" => return Some(Self::Standby),
             "pid/next" => return Some(Self::ProducerIds),
             _ => {}
         }
@@ -89,6 +93,7 @@ impl fmt::Display for Key {
         match self {
             Self::Leader => f.write_str("c/leader"),
             Self::Cluster => f.write_str("c/cluster"),
+            Self::Standby => f.write_str("c/standby"),
             Self::Node(node) => write!(f, "n/{node}"),
             Self::NodeLive(node) => write!(f, "nl/{node}"),
             Self::NodePromise(node) => write!(f, "np/{node}"),
@@ -134,6 +139,7 @@ mod tests {
         prop_oneof![
             Just(Key::Leader),
             Just(Key::Cluster),
+            Just(Key::Standby),
             Just(Key::ProducerIds),
             any::<i32>().prop_map(|id| Key::Node(NodeId(id))),
             any::<i32>().prop_map(|id| Key::NodeLive(NodeId(id))),

@@ -40,4 +40,4 @@ pub use store::{
     Entry, Event, LeaseId, Listing, MetadataError, MetadataStore, WatchBatch, WatchStream, Watched,
 };
 pub use txn::{Compare, Expected, Op, Txn, TxnOutcome};
-pub use view::{ClusterView, Topic};
+pub use view::{ClusterView, Over, Topic};

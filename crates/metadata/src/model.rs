@@ -53,6 +53,17 @@ pub struct ClusterRecord {
     pub group_state_topic: TopicId,
     /// Its partition count. Never changes: groups are hashed onto it.
     pub group_state_partitions: i32,
+    /// Another cluster took the bucket over: every process of this one leaves (R50).
+    pub retired: bool,
+}
+
+/// A control process that follows another cluster's bucket, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandbyRecord {
+    /// The name under which it would take over.
+    pub site: String,
+    /// The first slot of the metadata log that it has not read.
+    pub next_slot: u64,
 }
 
 impl fmt::Debug for ClusterRecord {

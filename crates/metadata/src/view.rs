@@ -52,6 +52,18 @@ pub struct Topic {
     pub owners: Vec<Option<Assignment>>,
 }
 
+/// Why a process has to leave the cluster that it joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The store holds it in a higher generation, with another secret: join again.
+    Rebuilt {
+        /// That generation.
+        generation: u16,
+    },
+    /// Another cluster has its bucket.
+    TakenOver,
+}
+
 const _: () = assert!(size_of::<Option<Assignment>>() <= 12, "the view holds 100 k of these");
 
 // === impl Topic ===
@@ -232,9 +244,8 @@ impl ClusterView {
         self.cluster()
     }
 
-    /// Waits until the store holds this cluster in a higher generation than `known`, and returns
-    /// that. It was rebuilt then, with another secret: a process has to join again.
-    pub async fn rebuilt_since(&self, known: u16) -> u16 {
+    /// Waits until a process that joined this cluster in generation `known` has to leave it.
+    pub async fn over_since(&self, known: u16) -> Over {
         loop {
             tokio::time::sleep(REBUILT_INTERVAL).await;
             // A store that is away or empty says nothing.
@@ -242,7 +253,10 @@ impl ClusterView {
                 continue;
             };
             match ClusterRecord::decode(&entry.value) {
-                Ok(record) if record.generation > known => return record.generation,
+                Ok(record) if record.retired => return Over::TakenOver,
+                Ok(record) if record.generation > known => {
+                    return Over::Rebuilt { generation: record.generation };
+                }
                 Ok(_) | Err(_) => {}
             }
         }

@@ -9,6 +9,7 @@
 //! d/{h2}/packs/{uuid}                              compacted object of many partitions
 //! x/{h2}/{log}/index-{uuid}                        index snapshot of an ended log
 //! x/{h2}/producers/{uuid}                          producer snapshot of many partitions
+//! g/{generation:05}                                the cluster has come to this generation
 //! probe/{uuid}/{name}                              start-up probe, deleted afterwards
 //! ```
 //!
@@ -91,6 +92,8 @@ pub enum Parsed {
     Index(LogId, Uuid),
     /// A producer snapshot.
     Producers(Uuid),
+    /// A generation of the cluster.
+    Generation(u32),
 }
 
 /// Key of a slot. The metadata log has one name only, so `log` is not part of its keys.
@@ -112,6 +115,23 @@ pub fn log_prefix(family: Family, log: &LogId) -> String {
             format!("{}/{}/{name}/", family.prefix(), spread(&name))
         }
     }
+}
+
+/// The log of which this is the folder of slots, as a listing gives it.
+pub(crate) fn log_of_folder(family: Family, folder: &Key) -> Option<LogId> {
+    let name = folder.as_str().rsplit('/').next()?;
+    let log = name.parse().ok()?;
+    (log_prefix(family, &log).trim_end_matches('/') == folder.as_str()).then_some(log)
+}
+
+/// Prefixes that together hold the slots of all logs of a family.
+pub(crate) fn log_folders(family: Family) -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(move |hash| format!("{}/{hash:02x}", family.prefix()))
+}
+
+/// Key of the object by which a generation of the cluster fences those before it.
+pub fn generation(generation: u32) -> Key {
+    Key::from_text(&format!("g/{generation:05}"))
 }
 
 /// Key of a partition's manifest.
@@ -168,6 +188,7 @@ pub fn parse(key: &Key) -> Option<Parsed> {
         Parsed::Pack(unique) => pack(*unique),
         Parsed::Index(log, unique) => index(log, *unique),
         Parsed::Producers(unique) => producers(*unique),
+        Parsed::Generation(number) => generation(*number),
     };
     // Exactly one text per meaning: a second spelling would dodge the hash prefix.
     (rebuilt == *key).then_some(parsed)
@@ -183,6 +204,7 @@ fn parse_parts(text: &str) -> Option<Parsed> {
         ["w", _, log, number] => {
             Some(Parsed::LogSlot(Family::Wal, log.parse().ok()?, number.parse().ok()?))
         }
+        ["g", number] => Some(Parsed::Generation(number.parse().ok()?)),
         ["m", _, topic, index] => Some(Parsed::Manifest(topic_id(topic)?, index.parse().ok()?)),
         ["d", _, "packs", unique] => Some(Parsed::Pack(Uuid::try_parse(unique).ok()?)),
         ["x", _, "producers", unique] => Some(Parsed::Producers(Uuid::try_parse(unique).ok()?)),

@@ -194,6 +194,15 @@ impl Store {
         Ok((listed.len() <= count).then_some(listed))
     }
 
+    /// The folders right below `prefix`, without what is in them. A hint like every listing.
+    pub async fn list_folders(&self, prefix: &str) -> Result<Vec<Key>, StoreError> {
+        let path = self.path(Op::List, &Key::from_text(prefix))?;
+        metrics::request(self.role, Op::List);
+        let listed = self.backend.retrying.list_with_delimiter(Some(&path)).await;
+        let listed = listed.map_err(|error| self.failed(Op::List, prefix, &error))?;
+        Ok(listed.common_prefixes.iter().filter_map(|folder| self.key_of(folder)).collect())
+    }
+
     async fn list_first(&self, prefix: &str, count: usize) -> Result<Vec<Listed>, StoreError> {
         let path = self.path(Op::List, &Key::from_text(prefix.trim_end_matches('/')))?;
         metrics::request(self.role, Op::List);

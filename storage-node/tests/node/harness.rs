@@ -75,14 +75,19 @@ impl Cluster {
     }
 
     async fn with_store(store: Store) -> Self {
+        Self::in_generation(1, store).await
+    }
+
+    pub(crate) async fn in_generation(generation: u16, store: Store) -> Self {
         let drain = Drain::new();
         let metadata = Arc::new(MemoryStore::new());
         let cluster = ClusterRecord {
             cluster_id: "test".to_owned(),
-            generation: 1,
+            generation,
             secret: [7; 32],
             group_state_topic: TopicId::random(),
             group_state_partitions: 1,
+            retired: false,
         };
         put(&*metadata, Key::Cluster, cluster.encode()).await;
         let shared: Arc<dyn MetadataStore> = Arc::clone(&metadata) as _;
@@ -212,7 +217,7 @@ fn wal_at(config: &Config, path: &Path) -> storage_node::config::WalConfig {
     wal
 }
 
-async fn put(metadata: &dyn MetadataStore, key: Key, value: Bytes) {
+pub(crate) async fn put(metadata: &dyn MetadataStore, key: Key, value: Bytes) {
     let outcome = metadata.txn(Txn::new().put(key, value)).await.expect("memory answers");
     assert!(matches!(outcome, TxnOutcome::Committed { .. }));
 }

@@ -11,7 +11,7 @@ use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
 
 use super::{
     Assignment, ClusterRecord, DecodeError, Endpoint, GatewayRecord, LeaderRecord, NodeLiveRecord,
-    NodeRecord, NodeState, ProducerIdRecord, ReaderRecord, Record, TopicRecord,
+    NodeRecord, NodeState, ProducerIdRecord, ReaderRecord, Record, StandbyRecord, TopicRecord,
 };
 
 const VERSION: u8 = 1;
@@ -54,6 +54,7 @@ record! {
         #[prost(bytes = "vec", tag = "3")] secret: Vec<u8>,
         #[prost(bytes = "vec", tag = "4")] group_state_topic: Vec<u8>,
         #[prost(int32, tag = "5")] group_state_partitions: i32,
+        #[prost(bool, tag = "6")] retired: bool,
     }
     to: |record| WireCluster {
         cluster_id: record.cluster_id.clone(),
@@ -61,6 +62,7 @@ record! {
         secret: record.secret.to_vec(),
         group_state_topic: record.group_state_topic.as_bytes().to_vec(),
         group_state_partitions: record.group_state_partitions,
+        retired: record.retired,
     };
     from: |wire| Ok(Self {
         cluster_id: wire.cluster_id,
@@ -68,7 +70,17 @@ record! {
         secret: wire.secret.try_into().map_err(|_| "secret is not 32 bytes".to_owned())?,
         group_state_topic: topic_id(&wire.group_state_topic)?,
         group_state_partitions: positive(wire.group_state_partitions, "partitions")?,
+        retired: wire.retired,
     });
+}
+
+record! {
+    StandbyRecord as WireStandby {
+        #[prost(string, tag = "1")] site: String,
+        #[prost(uint64, tag = "2")] next_slot: u64,
+    }
+    to: |record| WireStandby { site: record.site.clone(), next_slot: record.next_slot };
+    from: |wire| Ok(Self { site: wire.site, next_slot: wire.next_slot });
 }
 
 record! {

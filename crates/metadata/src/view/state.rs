@@ -128,7 +128,7 @@ impl State {
             Some(Key::Partition(topic, index)) => {
                 read(entry, |assignment| self.assign(topic, index, Some(assignment)));
             }
-            Some(Key::ProducerIds | Key::NodePromise(_)) => {}
+            Some(Key::Standby | Key::ProducerIds | Key::NodePromise(_)) => {}
             None => match SettingKey::parse(&entry.key) {
                 Some(key) => self.settings.set(&key, Some(entry.value.clone())),
                 None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),
@@ -146,7 +146,7 @@ impl State {
             Some(Key::Reader(reader)) => drop(self.readers.remove(&reader)),
             Some(Key::Topic(_, topic)) => self.remove_topic(topic),
             Some(Key::Partition(topic, index)) => self.assign(topic, index, None),
-            Some(Key::ProducerIds | Key::NodePromise(_)) => {}
+            Some(Key::Standby | Key::ProducerIds | Key::NodePromise(_)) => {}
             None => {
                 if let Some(key) = SettingKey::parse(key) {
                     self.settings.set(&key, None);

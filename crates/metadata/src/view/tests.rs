@@ -220,6 +220,7 @@ fn cluster(generation: u16) -> ClusterRecord {
         secret: [1; 32],
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
+        retired: false,
     }
 }
 
@@ -230,7 +231,7 @@ async fn a_rebuilt_store_is_noticed_and_an_emptied_or_older_one_is_not() {
     assert!(store.txn(put(2)).await.unwrap().is_committed());
     let as_store: Arc<MemoryStore> = Arc::clone(&store);
     let view = ClusterView::start(as_store, &drain).await.unwrap();
-    let rebuilt = view.rebuilt_since(2);
+    let rebuilt = view.over_since(2);
     tokio::pin!(rebuilt);
     for lost in [Txn::new().delete(Key::Cluster), put(1), put(2)] {
         assert!(store.txn(lost).await.unwrap().is_committed());
@@ -238,5 +239,10 @@ async fn a_rebuilt_store_is_noticed_and_an_emptied_or_older_one_is_not() {
         assert!(noticed.is_err(), "{noticed:?}");
     }
     assert!(store.txn(put(3)).await.unwrap().is_committed());
-    assert_eq!(tokio::time::timeout(SOON, rebuilt).await, Ok(3));
+    assert_eq!(tokio::time::timeout(SOON, rebuilt).await, Ok(Over::Rebuilt { generation: 3 }));
+    let retired = ClusterRecord { retired: true, ..cluster(3) };
+    assert!(
+        store.txn(Txn::new().put(Key::Cluster, retired.encode())).await.unwrap().is_committed()
+    );
+    assert_eq!(view.over_since(3).await, Over::TakenOver);
 }

@@ -4,7 +4,7 @@ use proptest::prelude::{any, proptest};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use uuid::Uuid;
 
-use super::{Family, Key, Parsed, compacted, index, manifest, parse, slot};
+use super::{Family, Key, Parsed, compacted, generation, index, manifest, parse, slot};
 use crate::log_id::LogId;
 
 fn log() -> LogId {
@@ -25,6 +25,7 @@ fn persisted_keys_stay_stable() {
         manifest(&partition()),
         compacted(&partition(), 1000, unique),
         index(&log(), unique),
+        generation(2),
     ]
     .map(|key| key.to_string());
     assert_eq!(
@@ -36,6 +37,7 @@ fn persisted_keys_stay_stable() {
             "m/04/00000000000000000000000000000abc/12",
             "d/04/00000000000000000000000000000abc/12/00000000000000001000-00000000000000000000000000000001",
             "x/94/3-1-7-00c0ffee00c0ffee/index-00000000000000000000000000000001",
+            "g/00002",
         ]
     );
 }
@@ -48,6 +50,7 @@ proptest! {
             let parsed = parse(&slot(family, &log, number));
             assert_eq!(parsed, Some(Parsed::LogSlot(family, log, number)));
         }
+        assert_eq!(parse(&super::generation(generation)), Some(Parsed::Generation(generation)));
         assert_eq!(parse(&slot(Family::Meta, &log, number)), Some(Parsed::MetaSlot(number)));
         let unique = Uuid::from_u128(u128::from(nonce));
         assert_eq!(parse(&index(&log, unique)), Some(Parsed::Index(log, unique)));

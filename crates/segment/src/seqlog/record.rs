@@ -48,6 +48,8 @@ pub enum EndReason {
     Restart = 2,
     /// The node was declared dead and fenced.
     Failover = 3,
+    /// Another cluster took the bucket over.
+    Takeover = 4,
 }
 
 /// Payload of END.

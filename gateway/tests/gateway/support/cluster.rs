@@ -206,6 +206,7 @@ impl Cluster {
             secret: [7; 32],
             group_state_topic,
             group_state_partitions: GROUP_PARTITIONS,
+            retired: false,
         };
         let leader = LeaderRecord {
             control_id: "control-1".to_owned(),

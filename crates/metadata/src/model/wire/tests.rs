@@ -29,6 +29,7 @@ fn every_record_reads_back() {
         secret: [9; 32],
         group_state_topic: TopicId::random(),
         group_state_partitions: 50,
+        retired: false,
     });
     reads_back(LeaderRecord {
         control_id: "a".to_owned(),
@@ -119,6 +120,7 @@ fn the_secret_is_not_printed() {
         secret: [0x5a; 32],
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
+        retired: false,
     };
     let text = format!("{record:?}");
     assert!(!text.contains("90, 90") && !text.contains("secret"), "{text}");

@@ -30,6 +30,7 @@ fn cluster(generation: u16) -> ClusterRecord {
         secret: [0; 32],
         group_state_topic: topic_id(9),
         group_state_partitions: 1,
+        retired: false,
     }
 }
 

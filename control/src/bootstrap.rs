@@ -8,6 +8,7 @@
 //! none      none        a new cluster: found it
 //! founded   none        nobody ever led it: founding broke off here, go on
 //! led       none        the metadata store was lost: refuse, `rebuild` brings it back (R9)
+//! founded   older       another cluster took the bucket over: refuse (R50)
 //! none      there       the wrong bucket, or an emptied one: refuse
 //! founded   there       the same cluster, or refuse
 //! ```
@@ -18,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use metadata::{
-    MetadataError, MetadataStore, Txn,
+    Entry, MetadataError, MetadataStore, Txn,
     keys::Key,
     model::{ClusterRecord, DecodeError, Record, TopicRecord},
 };
@@ -31,6 +32,7 @@ use crate::{
     catalogue::{Catalogue, Founded},
     cluster_id,
     meta_log::{MetaLog, MetaLogError, MetaRecord},
+    standby::retire,
 };
 
 /// Name of the internal topic that keeps the state of all tenants' groups.
@@ -74,6 +76,21 @@ pub enum BootstrapError {
         /// The id in its metadata log.
         in_log: String,
     },
+    /// Another cluster serves what this one did.
+    #[error(
+        "the bucket at {url} was taken over{by} in generation {generation}, the metadata store knows \
+         generation {known}; `thermocline demote` makes a standby of this cluster"
+    )]
+    TakenOver {
+        /// The object store.
+        url: String,
+        /// Which site has it, in words.
+        by: String,
+        /// Its generation.
+        generation: u16,
+        /// Ours.
+        known: u16,
+    },
     /// The metadata store's record is unreadable.
     #[error("the cluster's record is unreadable: {0}")]
     Record(#[from] DecodeError),
@@ -98,17 +115,22 @@ pub async fn bootstrap(
         let catalogue = Catalogue::replay(records);
         let known = read(metadata).await?;
         let next = match (catalogue.founded(), known) {
-            (Some(founded), Some(record)) if founded.cluster_id == record.cluster_id => {
+            (Some(founded), Some((entry, record))) if founded.cluster_id == record.cluster_id => {
+                if record.generation < founded.generation {
+                    let known = record.generation;
+                    retire(metadata, &entry, record).await?;
+                    return Err(taken_over(store, founded, known));
+                }
                 return Ok(record);
             }
-            (Some(founded), Some(record)) => {
+            (Some(founded), Some((_, record))) => {
                 return Err(BootstrapError::OtherCluster {
                     url: store.url().to_owned(),
                     in_log: founded.cluster_id.clone(),
                     in_metadata: record.cluster_id,
                 });
             }
-            (None, Some(record)) => {
+            (None, Some((_, record))) => {
                 return Err(BootstrapError::NoSuchCluster {
                     url: store.url().to_owned(),
                     in_metadata: record.cluster_id,
@@ -134,9 +156,22 @@ pub async fn bootstrap(
     }
 }
 
-async fn read(metadata: &dyn MetadataStore) -> Result<Option<ClusterRecord>, BootstrapError> {
-    let entry = metadata.get(&Key::Cluster.to_string()).await?;
-    Ok(entry.map(|entry| ClusterRecord::decode(&entry.value)).transpose()?)
+async fn read(
+    metadata: &dyn MetadataStore,
+) -> Result<Option<(Entry, ClusterRecord)>, BootstrapError> {
+    let Some(entry) = metadata.get(&Key::Cluster.to_string()).await? else { return Ok(None) };
+    let record = ClusterRecord::decode(&entry.value)?;
+    Ok(Some((entry, record)))
+}
+
+fn taken_over(store: &Store, founded: &Founded, known: u16) -> BootstrapError {
+    let by = founded.site.as_ref().map(|site| format!(" by site `{site}`"));
+    BootstrapError::TakenOver {
+        url: store.url().to_owned(),
+        by: by.unwrap_or_default(),
+        generation: founded.generation,
+        known,
+    }
 }
 
 fn found(config: &Config, clock: &Clock) -> MetaRecord {
@@ -164,6 +199,7 @@ pub(crate) fn cluster_record(founded: &Founded) -> ClusterRecord {
         secret,
         group_state_topic: founded.group_state_topic,
         group_state_partitions: founded.group_state_partitions,
+        retired: false,
     }
 }
 

@@ -33,6 +33,10 @@ pub(crate) struct Catalogue {
 pub(crate) struct Founded {
     pub(crate) cluster_id: String,
     pub(crate) generation: u16,
+    /// Which site began that generation by a takeover; `None` if it began otherwise.
+    pub(crate) site: Option<String>,
+    /// Whether anybody has led in that generation.
+    pub(crate) led: bool,
     pub(crate) group_state_topic: TopicId,
     pub(crate) group_state_partitions: i32,
 }
@@ -55,6 +59,8 @@ impl Catalogue {
                     self.founded = Some(Founded {
                         cluster_id,
                         generation,
+                        site: None,
+                        led: false,
                         group_state_topic: group_state.id,
                         group_state_partitions: group_state.partitions,
                     });
@@ -64,9 +70,21 @@ impl Catalogue {
             MetaRecord::Generation(generation) => {
                 if let Some(founded) = &mut self.founded {
                     founded.generation = founded.generation.max(generation);
+                    (founded.site, founded.led) = (None, false);
                 }
             }
-            MetaRecord::Leader { .. } => self.has_been_led = true,
+            MetaRecord::TakenOver { generation, site } => {
+                if let Some(founded) = &mut self.founded {
+                    founded.generation = founded.generation.max(generation);
+                    (founded.site, founded.led) = (Some(site), false);
+                }
+            }
+            MetaRecord::Leader { .. } => {
+                self.has_been_led = true;
+                if let Some(founded) = &mut self.founded {
+                    founded.led = true;
+                }
+            }
             MetaRecord::TopicsCreated(topics) => {
                 for topic in topics {
                     self.insert(topic);

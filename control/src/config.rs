@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     api::AdminConfig, balance::BalanceConfig, failover::FailoverConfig, front_choice::FrontChoice,
+    standby::StandbyConfig,
 };
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
@@ -61,6 +62,9 @@ pub struct Config {
     /// When partitions move between nodes that are all well.
     #[serde(default)]
     pub balance: BalanceConfig,
+    /// Set on a site that stands by for the cluster in its bucket, or is to do so some day.
+    #[serde(default)]
+    pub standby: Option<StandbyConfig>,
     /// The API of `thermocline nodes`, `drain` and their like.
     #[serde(default)]
     pub admin: AdminConfig,
@@ -83,6 +87,7 @@ impl Config {
             reconcile_interval: default_reconcile_interval(),
             failover: FailoverConfig::default(),
             balance: BalanceConfig::default(),
+            standby: None,
             admin: AdminConfig::default(),
         }
     }
@@ -111,6 +116,7 @@ impl Config {
         if self.reconcile_interval.is_zero() {
             return refuse("reconcile_interval", "must be more than 0s");
         }
+        self.standby.as_ref().map_or(Ok(()), StandbyConfig::check)?;
         self.failover.check()?;
         self.balance.check()
     }

@@ -14,7 +14,8 @@
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
 //! partitions from nodes that are gone, and `balance` evens nodes out by what `load` hears of them.
 //! [`api`] is where operators ask and are obeyed. [`bootstrap()`] comes before all of it, and
-//! [`rebuild()`] before that when the metadata store was lost.
+//! [`rebuild()`] before that when the metadata store was lost. A second cluster on the same bucket waits
+//! in [`stand_by()`] until a [`Promotion`].
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod bootstrap;
 mod cluster_id;
 mod rebuild;
 mod role;
+mod standby;
 
 mod command;
 mod server;
@@ -63,3 +65,7 @@ pub use front_choice::FrontChoice;
 pub use meta_log::{MetaLogError, record::RecordError};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use role::{Control, Deps, RoleError, run, start};
+pub use standby::{
+    AtRisk, DemoteError, Demoted, Ender, PromoteError, Promoted, Promotion, Prospect, Risk,
+    StandbyConfig, StandbyError, Step, demote, stand_by,
+};

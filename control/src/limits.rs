@@ -49,9 +49,24 @@ pub(crate) const PRODUCER_ID_COUNTER_BITS: u32 = 47;
 /// Slots of the metadata log read at the same time. A replay is bound by round trips.
 pub(crate) const REPLAY_IN_FLIGHT: usize = 16;
 
-/// Manifests and logs read at the same time by a rebuild: 1,000 partitions at 30 ms a read take a
-/// quarter of a second.
-pub(crate) const SURVEY_IN_FLIGHT: usize = 128;
+/// Manifests and logs read at the same time by a rebuild or a promotion: 100,000 partitions at 30 ms a
+/// read take 12 s, of the 30 s in which a standby is to serve. They are spread over 256 prefixes (R29).
+pub(crate) const SURVEY_IN_FLIGHT: usize = 256;
+
+/// A standby's poll may not be longer: it is to be at most 2 s behind (R54).
+pub(crate) const STANDBY_POLL_MAX: Duration = Duration::from_secs(2);
+
+/// How often a standby says that it is there, and for how long that holds.
+pub(crate) const STANDBY_WORD: Duration = Duration::from_secs(3);
+/// Of the key that says so.
+pub(crate) const STANDBY_LEASE: Duration = Duration::from_secs(10);
+
+/// Logs that a promotion ends at the same time. Each holds up to a cut of its drain in memory, 32 MiB
+/// at most.
+pub(crate) const ENDS_IN_FLIGHT: usize = 16;
+
+/// How often a demotion looks whether the processes of its cluster have gone.
+pub(crate) const DEMOTE_POLL: Duration = Duration::from_millis(200);
 
 /// How long a committed change waits to be seen by the leader's own view, so that placement
 /// counts it. Only balance depends on it.

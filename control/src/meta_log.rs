@@ -70,18 +70,7 @@ impl MetaLog {
     ) -> Result<(Self, Vec<MetaRecord>), MetaLogError> {
         let log = LogId::fresh(NodeId(0), 0, term);
         let reader = SeqLogReader::new(store.clone(), Family::Meta, log);
-        let mut slots = futures::stream::iter(0u64..)
-            .map(|number| {
-                let reader = reader.clone();
-                async move { reader.read(number).await }
-            })
-            .buffered(REPLAY_IN_FLIGHT);
-        let mut records = Vec::new();
-        let mut next = 0;
-        while let Some(slot) = slots.next().await.expect("numbers do not end")? {
-            records.extend(read(next, &slot)?);
-            next += 1;
-        }
+        let (records, next) = read_from(&reader, 0).await?;
         let writer = SeqLogWriter::at(store.clone(), Family::Meta, log, next);
         Ok((Self { store: store.clone(), writer }, records))
     }
@@ -97,6 +86,68 @@ impl MetaLog {
         }
         Ok(self.writer.append(SlotKind::Data, vec![record.encode()]).await?)
     }
+
+    /// The first slot that is not written.
+    pub(crate) fn next_slot(&self) -> u64 {
+        self.writer.next_slot()
+    }
+
+    /// Whether somebody else has written the slot that would be ours. A leader that has nothing to
+    /// write would not notice.
+    pub(crate) async fn is_overtaken(&self) -> Result<bool, MetaLogError> {
+        let log = *self.writer.log();
+        let reader = SeqLogReader::new(self.store.clone(), Family::Meta, log);
+        Ok(reader.header(self.next_slot()).await?.is_some())
+    }
+}
+
+/// The log as somebody follows it who never writes.
+pub(crate) struct MetaTail {
+    reader: SeqLogReader,
+    next: u64,
+}
+
+impl MetaTail {
+    pub(crate) fn new(store: &Store) -> Self {
+        let log = LogId::fresh(NodeId(0), 0, 0);
+        Self { reader: SeqLogReader::new(store.clone(), Family::Meta, log), next: 0 }
+    }
+
+    /// Everything up to the end of the log that was not read before.
+    pub(crate) async fn read(&mut self) -> Result<Vec<MetaRecord>, MetaLogError> {
+        // Mostly there is nothing, and then one request is enough to know.
+        if self.reader.header(self.next).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let (records, next) = read_from(&self.reader, self.next).await?;
+        self.next = next;
+        Ok(records)
+    }
+
+    /// The first slot that was not read.
+    pub(crate) fn next_slot(&self) -> u64 {
+        self.next
+    }
+}
+
+/// The records from `slot` to the end of the log, and the slot where that is.
+async fn read_from(
+    reader: &SeqLogReader,
+    slot: u64,
+) -> Result<(Vec<MetaRecord>, u64), MetaLogError> {
+    let mut slots = futures::stream::iter(slot..)
+        .map(|number| {
+            let reader = reader.clone();
+            async move { reader.read(number).await }
+        })
+        .buffered(REPLAY_IN_FLIGHT);
+    let mut records = Vec::new();
+    let mut next = slot;
+    while let Some(slot) = slots.next().await.expect("numbers do not end")? {
+        records.extend(read(next, &slot)?);
+        next += 1;
+    }
+    Ok((records, next))
 }
 
 /// What a slot says; nothing for OPEN.

@@ -20,8 +20,10 @@ const MOVES_UNDER_WAY: &str = "control_moves_under_way";
 const IMBALANCE: &str = "control_load_max_over_mean";
 const MOVE_SECONDS: &str = "control_move_seconds";
 const FAILOVER_SECONDS: &str = "control_failover_seconds";
+const STANDBY: &str = "control_standby";
+const STANDBY_LAG_SECONDS: &str = "control_standby_lag_seconds";
 
-/// Registers the descriptions. Once per process.
+/// Registers the descriptions. Again, where a standby becomes a leader.
 pub(crate) fn describe() {
     describe_gauge!(LEADER, "1 on the control process that leads, else 0");
     describe_gauge!(TOPICS, "Topics of all tenants, as the leader knows them");
@@ -38,11 +40,25 @@ pub(crate) fn describe() {
     describe_gauge!(MOVES_UNDER_WAY, "Partitions that are moving");
     describe_gauge!(IMBALANCE, "The most loaded active node over the mean, by kind of front");
     describe_histogram!(MOVE_SECONDS, "From assigning a partition to another node until it serves");
+    describe_gauge!(
+        STANDBY,
+        "1 while this process stands by for the cluster in its bucket, else 0"
+    );
+    describe_gauge!(
+        STANDBY_LAG_SECONDS,
+        "How old what the standby knows of the metadata log is; 0 unless it stands by"
+    );
     describe_counter!(TERMS, "Terms that this process began");
 }
 
 pub(crate) fn leads(leads: bool) {
     gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+/// How far behind the metadata log a standby is; `None` where nobody stands by any more.
+pub(crate) fn stands_by(lag: Option<Duration>) {
+    gauge!(STANDBY).set(if lag.is_some() { 1.0 } else { 0.0 });
+    gauge!(STANDBY_LAG_SECONDS).set(lag.unwrap_or_default().as_secs_f64());
 }
 
 pub(crate) fn term_began() {

@@ -14,7 +14,7 @@
 //! generation, ends what it can and has to be started again; a node then ends its old log as at
 //! any start. A node that does not come back is left as Live: ending it is failover's work.
 
-mod survey;
+pub(crate) mod survey;
 
 #[cfg(test)]
 mod tests;
@@ -109,11 +109,10 @@ pub async fn rebuild(metadata: &dyn MetadataStore, store: &Store) -> Result<Rebu
     log.append(&MetaRecord::Generation(next)).await?;
     catalogue.apply(MetaRecord::Generation(next));
 
+    // A node that rolls over or comes back late must not go on in the generation before.
+    segment::generation::begin(store, u32::from(next)).await?;
     let survey = Survey::of(&catalogue, store).await?;
-    write(metadata, copies(&catalogue, &survey)).await?;
-    let founded = catalogue.founded().expect("checked above");
-    let record = cluster_record(founded);
-    publish(metadata, &record).await?;
+    let record = fill(metadata, &catalogue, &survey).await?;
     Ok(Rebuilt {
         cluster_id: record.cluster_id,
         generation: next,
@@ -124,7 +123,19 @@ pub async fn rebuild(metadata: &dyn MetadataStore, store: &Store) -> Result<Rebu
     })
 }
 
-async fn refuse_if_in_use(metadata: &dyn MetadataStore) -> Result<(), RebuildError> {
+/// Fills the metadata store; the cluster's record comes last.
+pub(crate) async fn fill(
+    metadata: &dyn MetadataStore,
+    catalogue: &Catalogue,
+    survey: &Survey,
+) -> Result<ClusterRecord, RebuildError> {
+    write(metadata, copies(catalogue, survey)).await?;
+    let record = cluster_record(catalogue.founded().expect("only a founded cluster is filled in"));
+    publish(metadata, &record).await?;
+    Ok(record)
+}
+
+pub(crate) async fn refuse_if_in_use(metadata: &dyn MetadataStore) -> Result<(), RebuildError> {
     let Some(entry) = metadata.get(&Key::Cluster.to_string()).await? else { return Ok(()) };
     let (cluster_id, generation) = ClusterRecord::decode(&entry.value).map_or_else(
         |error| (error.to_string(), 0),

@@ -19,7 +19,11 @@ use std::{sync::Arc, time::Duration};
 use hop::Request;
 use metadata::settings::SettingKind;
 use metadata::settings::quota::{QuotaKey, Table};
-use metadata::{ClusterView, MetadataStore, keys::Key};
+use metadata::{
+    ClusterView, Entry, MetadataError, MetadataStore,
+    keys::Key,
+    model::{ClusterRecord, Record},
+};
 use process::{Clock, Drain};
 use protocol::{
     ErrorCode,
@@ -28,7 +32,7 @@ use protocol::{
 use segment::Store;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, interval_at, sleep_until},
 };
 
 use crate::{
@@ -45,6 +49,7 @@ use crate::{
     metrics,
     mutations::Mutations,
     opening::Opening,
+    standby::retire,
 };
 
 /// What every term of this process works with. Cheap to clone.
@@ -93,6 +98,12 @@ pub(crate) enum BeginError {
     /// Whatever was written would be the beginning of a second cluster.
     #[error("the metadata store lost the cluster; `thermocline rebuild --from-bucket` is needed")]
     MetadataLost,
+    /// Another cluster leads. All processes of this one are told to leave.
+    #[error(
+        "the bucket was taken over in generation {generation}, this cluster is of an earlier one; \
+         `thermocline demote` makes a standby of it"
+    )]
+    TakenOver { generation: u16 },
 }
 
 // === impl BeginError ===
@@ -104,9 +115,28 @@ impl BeginError {
             self,
             Self::Log(
                 MetaLogError::Foreign { .. } | MetaLogError::Ended(_) | MetaLogError::TooLarge
-            )
+            ) | Self::TakenOver { .. }
         )
     }
+}
+
+/// Refuses to lead a cluster whose bucket another one has taken (R50), and tells its processes to
+/// leave: what they still say to clients may be wrong.
+async fn retire_if_over(
+    guard: &Guard,
+    cluster: &Entry,
+    catalogue: &Catalogue,
+) -> Result<(), BeginError> {
+    let unreadable = |error| MetadataError::Refused(format!("`{}`: {error}", cluster.key));
+    let record = ClusterRecord::decode(&cluster.value).map_err(unreadable);
+    let record = record.map_err(GuardError::from)?;
+    let generation = catalogue.founded().map_or(0, |founded| founded.generation);
+    if generation <= record.generation {
+        return Ok(());
+    }
+    // Not if somebody changed it meanwhile: the next attempt looks again.
+    retire(guard.metadata(), cluster, record).await.map_err(GuardError::from)?;
+    Err(BeginError::TakenOver { generation })
 }
 
 // === impl Term ===
@@ -120,12 +150,11 @@ impl Term {
             return Err(GuardError::Superseded.into());
         }
         let cluster = parts.metadata.get(&Key::Cluster.to_string()).await;
-        if cluster.map_err(GuardError::from)?.is_none() {
-            return Err(BeginError::MetadataLost);
-        }
+        let cluster = cluster.map_err(GuardError::from)?.ok_or(BeginError::MetadataLost)?;
         let (mut log, records) = MetaLog::open(&parts.store, term.unsigned_abs()).await?;
         let slots = records.len();
         let catalogue = Catalogue::replay(records);
+        retire_if_over(&guard, &cluster, &catalogue).await?;
         let control_id = parts.config.control_id.clone();
         // From here on no earlier leader's write can follow what was read.
         log.append(&MetaRecord::Leader { control_id }).await?;
@@ -158,11 +187,14 @@ impl Term {
         tokio::pin!(lost, draining);
         let mut changed = self.parts.view.changed();
         let mut look_at = Instant::now();
+        let every = self.parts.config.reconcile_interval;
+        let mut looks = interval_at(Instant::now() + every, every);
         loop {
             let done = tokio::select! {
                 () = &mut draining => Err(Ended::Drained),
                 () = &mut lost => Err(Ended::Superseded),
                 Some(command) = commands.recv() => self.execute(command).await,
+                _ = looks.tick() => self.look_at_log().await,
                 () = sleep_until(look_at) => {
                     changed.mark_unchanged();
                     look_at = Instant::now() + self.parts.config.reconcile_interval;
@@ -200,6 +232,16 @@ impl Term {
                 command.refuse(ErrorCode::InvalidRequest);
                 Ok(())
             }
+        }
+    }
+
+    /// Looks whether somebody else has written to the log. Who has nothing to commit would not hear
+    /// of a takeover (R50).
+    async fn look_at_log(&self) -> Result<(), Ended> {
+        match self.log.is_overtaken().await {
+            Ok(true) => Err(Ended::Replay),
+            // A store that is away says nothing.
+            Ok(false) | Err(_) => Ok(()),
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum MetaRecord {
     Founded { cluster_id: String, generation: u16, group_state: TopicRecord },
     /// The metadata store was lost and is filled again from here.
     Generation(u16),
+    /// Another cluster has the bucket from here on, and leads it in this generation (R50).
+    TakenOver { generation: u16, site: String },
     /// A leader's first word. What an earlier leader writes late finds its slot taken.
     Leader { control_id: String },
     /// These topics exist now, all of them.
@@ -81,6 +83,10 @@ impl MetaRecord {
             Self::Generation(generation) => {
                 Body::Generation(Generation { generation: u32::from(*generation) })
             }
+            Self::TakenOver { generation, site } => Body::TakenOver(TakenOver {
+                generation: u32::from(*generation),
+                site: site.clone(),
+            }),
             Self::Leader { control_id } => Body::Leader(Leader { control_id: control_id.clone() }),
             Self::TopicsCreated(topics) => {
                 Body::TopicsCreated(Topics { topics: topics.iter().map(Record::encode).collect() })
@@ -125,6 +131,9 @@ impl MetaRecord {
                 group_state: topic(&founded.group_state)?,
             },
             Body::Generation(message) => Self::Generation(generation(message.generation)?),
+            Body::TakenOver(message) => {
+                Self::TakenOver { generation: generation(message.generation)?, site: message.site }
+            }
             Body::Leader(leader) => Self::Leader { control_id: leader.control_id },
             Body::TopicsCreated(topics) => {
                 let topics = topics.topics.iter().map(|bytes| topic(bytes));
@@ -156,7 +165,7 @@ impl MetaRecord {
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     body: Option<Body>,
 }
 
@@ -180,6 +189,8 @@ enum Body {
     ConfigsChanged(ConfiguredTopics),
     #[prost(message, tag = "9")]
     SettingsChanged(Settings),
+    #[prost(message, tag = "10")]
+    TakenOver(TakenOver),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -197,6 +208,14 @@ struct Founded {
 struct Generation {
     #[prost(uint32, tag = "1")]
     generation: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TakenOver {
+    #[prost(uint32, tag = "1")]
+    generation: u32,
+    #[prost(string, tag = "2")]
+    site: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

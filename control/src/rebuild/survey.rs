@@ -14,16 +14,18 @@ use super::RebuildError;
 use crate::{catalogue::Catalogue, limits::SURVEY_IN_FLIGHT};
 
 /// The ownership that the object store shows.
-pub(super) struct Survey {
+pub(crate) struct Survey {
     /// Partitions that were claimed, with their last owner's node and epoch.
-    pub(super) owned: Vec<(PartitionId, Assignment)>,
+    pub(crate) owned: Vec<(PartitionId, Assignment)>,
+    /// The logs that may extend them.
+    pub(crate) owners: BTreeMap<LogId, Vec<PartitionId>>,
     /// The latest incarnation of every node that owns something.
-    pub(super) nodes: BTreeMap<NodeId, NodeRecord>,
+    pub(crate) nodes: BTreeMap<NodeId, NodeRecord>,
 }
 
 impl Survey {
     /// Reads the manifest of every partition of the catalogue, and the logs they name.
-    pub(super) async fn of(catalogue: &Catalogue, store: &Store) -> Result<Self, RebuildError> {
+    pub(crate) async fn of(catalogue: &Catalogue, store: &Store) -> Result<Self, RebuildError> {
         let manifests = ManifestStore::new(store.clone());
         let claims: Vec<(PartitionId, i32, LogId)> = futures::stream::iter(partitions(catalogue))
             .map(|partition| {
@@ -42,7 +44,9 @@ impl Survey {
             .try_collect()
             .await?;
         let mut latest: BTreeMap<NodeId, LogId> = BTreeMap::new();
-        for &(_, _, log) in &claims {
+        let mut owners: BTreeMap<LogId, Vec<PartitionId>> = BTreeMap::new();
+        for &(partition, _, log) in &claims {
+            owners.entry(log).or_default().push(partition);
             let known = latest.entry(log.node).or_insert(log);
             if (log.generation, log.incarnation) > (known.generation, known.incarnation) {
                 *known = log;
@@ -56,11 +60,11 @@ impl Survey {
         let owned = claims
             .into_iter()
             .map(|(partition, epoch, log)| (partition, Assignment { node: log.node, epoch }));
-        Ok(Self { owned: owned.collect(), nodes })
+        Ok(Self { owned: owned.collect(), owners, nodes })
     }
 
     /// Nodes whose log has no END yet.
-    pub(super) fn live_nodes(&self) -> usize {
+    pub(crate) fn live_nodes(&self) -> usize {
         self.nodes.values().filter(|record| record.state == NodeState::Live).count()
     }
 }

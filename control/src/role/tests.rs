@@ -9,4 +9,5 @@ mod leaders;
 mod meddled;
 mod nodes;
 mod placement;
+mod taken_over;
 mod topics;

@@ -8,10 +8,10 @@ use metadata::{
 use protocol::{ErrorCode, ids::TopicId};
 
 use super::{
-    harness::{Cluster, SOON, TENANT},
+    harness::{Cluster, SOON, TENANT, config},
     meddled::{Meddled, Verdict},
 };
-use crate::limits::PRODUCER_IDS_PER_BLOCK;
+use crate::{Config, limits::PRODUCER_IDS_PER_BLOCK};
 
 #[tokio::test(start_paused = true)]
 async fn only_the_leader_answers() {
@@ -90,9 +90,11 @@ async fn copies_are_repaired_from_the_log() {
 #[tokio::test(start_paused = true)]
 async fn a_stale_leader_steps_down() {
     let cluster = Cluster::found(MemoryStore::new()).await;
-    let old = cluster.leader("a").await;
+    let unaware = Config { reconcile_interval: 100 * SOON, ..config("a") };
+    let old = cluster.control_with(unaware).await;
+    old.leads().await;
     assert_eq!(old.create("before", 1).await, ErrorCode::None);
-    // Its lease lives, so nothing tells it. The new leader has had nothing to do yet.
+    // Its lease lives and it does not look at the log, so nothing tells it. The new leader has had nothing to do yet.
     cluster.commit(Txn::new().delete(Key::Leader)).await;
     let new = cluster.control("b").await;
     tokio::time::sleep(SOON).await;

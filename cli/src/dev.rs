@@ -76,7 +76,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     let kafka = start_gateway(&process, &member, arguments.kafka, &background).await?;
     gate.open();
     announce(kafka, &arguments, started);
-    process.run_until(member.rebuilt(), node.finished()).await
+    process.run_until(member.over(), node.finished()).await
 }
 
 impl DevArguments {

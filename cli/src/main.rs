@@ -14,6 +14,7 @@ mod rebuild;
 mod repair_manifest;
 mod roles;
 mod scrub;
+mod standby;
 mod startup;
 mod tenant;
 mod user;
@@ -55,6 +56,13 @@ enum Command {
     Quota(quota::QuotaArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
     Rebuild(rebuild::RebuildArguments),
+    /// Take the bucket over from the cluster that serves it: for a standby's site.
+    Promote(standby::PromoteArguments),
+    /// Make a standby of a cluster whose bucket was taken over.
+    Demote(standby::DemoteArguments),
+    /// Say what a promotion of this site would find.
+    #[command(subcommand)]
+    Standby(standby::StandbyCommand),
     /// Make a partition's lost or damaged manifest again from logs and compacted objects.
     RepairManifest(repair_manifest::RepairArguments),
     /// Say who may log in, and with which password.
@@ -111,6 +119,9 @@ impl Command {
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Quota(arguments) => quota::run(arguments).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
+                Self::Promote(arguments) => standby::promote(arguments).await?,
+                Self::Demote(arguments) => standby::demote(arguments).await?,
+                Self::Standby(command) => standby::run(command).await?,
                 Self::RepairManifest(arguments) => repair_manifest::run(arguments).await?,
                 Self::User(arguments) => user::run(arguments).await?,
                 Self::Tenant(arguments) => tenant::run(arguments).await?,

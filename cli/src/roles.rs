@@ -15,7 +15,7 @@ pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
     let gate = process.readiness.gate("gateway");
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::Gateway, &process.plumbing).await?;
-    let rebuilt = member.rebuilt();
+    let over = member.over();
     let background = Background::start().context("cannot start the background runtime")?;
     let deps = gateway::Deps {
         clock: process.clock.clone(),
@@ -26,7 +26,7 @@ pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
     };
     let _gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
     gate.open();
-    process.run_until_told(rebuilt).await
+    process.run_until_told(over).await
 }
 
 /// `thermocline storage-node`.
@@ -36,7 +36,7 @@ pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
     let store = open_store(&file.store, "storage-node").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::StorageNode, &process.plumbing).await?;
-    let rebuilt = member.rebuilt();
+    let over = member.over();
     let deps = storage_node::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
@@ -48,7 +48,7 @@ pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
     let node = storage_node::start(file.storage_node, deps, process.roles.clone()).await?;
     wait_for_partitions(&node).await;
     gate.open();
-    process.run_until(rebuilt, node.finished()).await
+    process.run_until(over, node.finished()).await
 }
 
 /// `thermocline cold-reader`.
@@ -58,7 +58,7 @@ pub(crate) async fn cold_reader(file: ColdReaderFile) -> Result<()> {
     let store = open_store(&file.store, "cold-reader").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
-    let rebuilt = member.rebuilt();
+    let over = member.over();
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
         metadata: member.metadata,
@@ -67,7 +67,7 @@ pub(crate) async fn cold_reader(file: ColdReaderFile) -> Result<()> {
     };
     let _reader = cold_reader::start(file.cold_reader, deps, process.roles.clone()).await?;
     gate.open();
-    process.run_until_told(rebuilt).await
+    process.run_until_told(over).await
 }
 
 /// `thermocline compactor`.
@@ -77,10 +77,10 @@ pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
     let store = open_store(&file.store, "compactor").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::Compactor, &process.plumbing).await?;
-    let rebuilt = member.rebuilt();
+    let over = member.over();
     start_compactor(&process, &member, &store, file.compactor)?;
     gate.open();
-    process.run_until_told(rebuilt).await
+    process.run_until_told(over).await
 }
 
 /// `thermocline control`.
@@ -89,9 +89,14 @@ pub(crate) async fn control(file: ControlFile) -> Result<()> {
     let gate = process.readiness.gate("control");
     let store = open_store(&file.store, "control").await?;
     let metadata = open_metadata(&file.metadata).await?;
+    if let Some(standby) = &file.control.standby {
+        let followed = control::stand_by(standby, &metadata, &store, || gate.open());
+        let Some(promoted) = process.unless_told(followed).await? else { return Ok(()) };
+        promoted?;
+    }
     control::bootstrap(&file.control, &process.clock, &*metadata, &store).await?;
     let member = join(metadata, Role::Control, &process.plumbing).await?;
-    let rebuilt = member.rebuilt();
+    let over = member.over();
     let deps = control::Deps {
         clock: process.clock.clone(),
         metadata: member.metadata,
@@ -101,5 +106,5 @@ pub(crate) async fn control(file: ControlFile) -> Result<()> {
     };
     let _control = control::start(file.control, deps, process.roles.clone()).await?;
     gate.open();
-    process.run_until_told(rebuilt).await
+    process.run_until_told(over).await
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::FutureExt as _;
 use hop::{ClusterSecret, Peers, Role};
-use metadata::{ClusterView, MetadataStore};
+use metadata::{ClusterView, MetadataStore, Over, keys::Key};
 use process::{Clock, Drain, admin};
 use tokio::net::TcpListener;
 use tracing::info;
@@ -49,10 +49,11 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Waits until the cluster's metadata was rebuilt, and says which generation it is in now.
-    pub(crate) fn rebuilt(&self) -> impl Future<Output = u16> + Send + use<> {
+    /// Waits until this process has to leave the cluster: its metadata was rebuilt, or its bucket
+    /// taken over.
+    pub(crate) fn over(&self) -> impl Future<Output = Over> + Send + use<> {
         let (view, generation) = (self.view.clone(), self.generation);
-        async move { view.rebuilt_since(generation).await }
+        async move { view.over_since(generation).await }
     }
 }
 
@@ -73,17 +74,17 @@ impl Process {
         Ok(Self { clock: Clock::system(), readiness, front_door, roles, plumbing })
     }
 
-    /// Waits for SIGTERM or SIGINT, then drains. The same when the metadata store was rebuilt under
-    /// the process: started again, it joins with the new secret.
-    pub(crate) async fn run_until_told(self, rebuilt: impl Future<Output = u16>) -> Result<()> {
-        self.run_until(rebuilt, std::future::pending::<Result<()>>()).await
+    /// Waits for SIGTERM or SIGINT, then drains. The same when the process has to leave the cluster:
+    /// where that was rebuilt, it joins with the new secret when it is started again.
+    pub(crate) async fn run_until_told(self, over: impl Future<Output = Over>) -> Result<()> {
+        self.run_until(over, std::future::pending::<Result<()>>()).await
     }
 
     /// As [`Self::run_until_told`], and waits for `role` to end in order. A role that ends before
     /// is an error: whoever supervises the process starts it again.
     pub(crate) async fn run_until<E>(
         self,
-        rebuilt: impl Future<Output = u16>,
+        over: impl Future<Output = Over>,
         role: impl Future<Output = Result<(), E>>,
     ) -> Result<()>
     where
@@ -97,10 +98,16 @@ impl Process {
                 ended?;
                 bail!("the role ended by itself");
             }
-            generation = rebuilt => {
-                info!(generation, "the cluster was rebuilt: draining");
+            over = over => {
+                info!(?over, "this cluster is over: draining");
                 self.shut_down().await;
-                bail!("the cluster was rebuilt, it is in generation {generation} now; start again to join it");
+                match over {
+                    Over::Rebuilt { generation } => bail!(
+                        "the cluster was rebuilt, it is in generation {generation} now; start again \
+                         to join it"
+                    ),
+                    Over::TakenOver => bail!(TAKEN_OVER),
+                }
             }
         };
         info!(signal, deadline = ?DRAIN_DEADLINE, "draining");
@@ -114,6 +121,17 @@ impl Process {
         }
         info!("stopped");
         Ok(())
+    }
+
+    /// Does `work` unless SIGTERM or SIGINT comes first; `None` then, and nothing runs any more.
+    pub(crate) async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>> {
+        let signal = tokio::select! {
+            done = work => return Ok(Some(done)),
+            signal = termination() => signal?,
+        };
+        self.shut_down().await;
+        info!(signal, "stopped");
+        Ok(None)
     }
 
     async fn shut_down(&self) -> bool {
@@ -131,19 +149,33 @@ pub(crate) async fn open_metadata(section: &Metadata) -> Result<Arc<dyn Metadata
         .with_context(|| format!("metadata.url = \"{}\" cannot be used", section.url))
 }
 
-/// Joins the cluster that control founded in this metadata store.
+/// What becomes of a cluster whose bucket another one has.
+const TAKEN_OVER: &str = "this cluster's bucket was taken over by another site and nothing is served \
+    here any more; `thermocline demote` makes a standby of it";
+
+/// Joins the cluster that control founded in this metadata store. Where a control process stands by,
+/// that is when it is promoted, however long it takes.
 pub(crate) async fn join(
     store: Arc<dyn MetadataStore>,
     role: Role,
     plumbing: &Drain,
 ) -> Result<Membership> {
     let view = ClusterView::start(Arc::clone(&store), plumbing).await?;
-    let Some(cluster) = view.wait_for_cluster(FOUNDING_WAIT).await else {
-        bail!(
-            "no cluster in the metadata store after {FOUNDING_WAIT:?}; start `thermocline control` \
-             with the same metadata.url"
-        );
+    let cluster = loop {
+        if let Some(cluster) = view.wait_for_cluster(FOUNDING_WAIT).await {
+            break cluster;
+        }
+        if store.get(&Key::Standby.to_string()).await?.is_none() {
+            bail!(
+                "no cluster in the metadata store after {FOUNDING_WAIT:?}; start `thermocline \
+                 control` with the same metadata.url"
+            );
+        }
+        info!("standing by until this site is promoted");
     };
+    if cluster.retired {
+        bail!(TAKEN_OVER);
+    }
     let peers = Peers::new(role, ClusterSecret::new(&cluster.secret), plumbing.clone());
     Ok(Membership { metadata: store, view, peers, generation: cluster.generation })
 }

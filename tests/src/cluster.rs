@@ -16,6 +16,10 @@ use crate::s3_proxy::S3Proxy;
 use crate::servers::{Etcd, EtcdVersion, S3};
 use crate::thermocline_binary;
 
+use self::texts::{Addresses, common, control_text, gateway_text, node_text, reader_text};
+
+mod texts;
+
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -147,7 +151,7 @@ pub struct Role {
 impl Cluster {
     /// Starts everything below `dir` and waits until all roles are ready.
     pub fn start(dir: &Path, spec: &Spec) -> Result<Self> {
-        let etcd = Etcd::start(dir, spec.etcd)?;
+        fs::create_dir_all(dir)?;
         let s3 = match spec.store {
             StoreKind::S3 | StoreKind::FaultyS3 => Some(S3::start(dir)?),
             StoreKind::Directory => None,
@@ -165,18 +169,46 @@ impl Cluster {
                 format!("[store]\nurl = \"file://{}\"\n", dir.join("objects").display())
             }
         };
+        let mut cluster = Self::prepare(dir, spec, &store)?;
+        (cluster.s3, cluster.proxy) = (s3, proxy);
+        cluster.control.start()?;
+        for role in cluster.followers() {
+            role.start()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Starts a second cluster below `dir` on the bucket of this one; its control must be configured
+    /// to stand by. Waits for control alone: the others have nothing to join yet.
+    pub fn second_site(&self, dir: &Path, spec: &Spec) -> Result<Self> {
+        let server = self.s3.as_ref().context("a bucket that two clusters reach")?;
+        let mut cluster = Self::prepare(dir, spec, &server.config_section())?;
+        cluster.start_standby()?;
+        Ok(cluster)
+    }
+
+    /// The same for one that was up before.
+    pub fn start_standby(&mut self) -> Result<()> {
+        self.control.start()?;
+        self.followers().try_for_each(Role::spawn)
+    }
+
+    /// Starts etcd, and writes the files of roles that do not run yet.
+    fn prepare(dir: &Path, spec: &Spec, store: &str) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let etcd = Etcd::start(dir, spec.etcd)?;
         let fronts =
             (0..if spec.kafka_proxies { spec.gateways } else { 0 }).map(|_| free_address());
         let fronts = fronts.collect::<Result<Vec<SocketAddr>>>()?;
         let mut cluster = Self {
             control: Role::new(dir, "control", 1, |role| {
-                control_text(role, &etcd, &store) + &spec.control_lines
+                control_text(role, &etcd, store) + &spec.control_lines
             })?,
             nodes: roles(dir, "storage-node", spec.nodes, |role| {
-                node_text(role, &etcd, &store, spec)
+                node_text(role, &etcd, store, spec)
             })?,
             readers: roles(dir, "cold-reader", spec.readers, |role| {
-                reader_text(role, &etcd, &store) + &spec.reader_lines
+                reader_text(role, &etcd, store) + &spec.reader_lines
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| {
                 let tables = spec.gateway_tables.replace("{id}", &role.id.to_string());
@@ -187,23 +219,19 @@ impl Cluster {
                 format!("{}{store}[compactor]\n{table}\n", common(role, &etcd))
             })?,
             etcd,
-            proxy,
+            proxy: None,
             kafka_proxies: None,
             kafka: Vec::new(),
-            s3,
+            s3: None,
         };
         cluster.connect_clients(fronts)?;
-        cluster.control.start()?;
-        let followers = [
-            &mut cluster.nodes,
-            &mut cluster.readers,
-            &mut cluster.gateways,
-            &mut cluster.compactors,
-        ];
-        for role in followers.into_iter().flatten() {
-            role.start()?;
-        }
         Ok(cluster)
+    }
+
+    /// Every role's processes but control's.
+    fn followers(&mut self) -> impl Iterator<Item = &mut Role> {
+        let Self { nodes, readers, gateways, compactors, .. } = self;
+        nodes.iter_mut().chain(readers).chain(gateways).chain(compactors)
     }
 
     /// Puts proxies in front of the gateways, if there are addresses for any.
@@ -233,14 +261,24 @@ impl Cluster {
         std::iter::once(control).chain(nodes).chain(readers).chain(gateways).chain(compactors)
     }
 
+    /// Sends a signal to every role that runs.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.roles()
+            .filter(|role| role.process().is_some())
+            .try_for_each(|role| role.signal(signal))
+    }
+
     /// Runs `thermocline rebuild --from-bucket` with control's configuration; what it prints.
     pub fn rebuild(&self) -> Result<String> {
-        let output = Command::new(thermocline_binary())
-            .args(["rebuild", "--from-bucket", "--config"])
-            .arg(&self.control.config)
-            .output()?;
+        self.run(&["rebuild", "--from-bucket"])
+    }
+
+    /// Runs an operator's command that works without a running cluster; what it prints.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(thermocline_binary());
+        let output = command.args(args).arg("--config").arg(&self.control.config).output()?;
         let error = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "rebuild: {error}");
+        anyhow::ensure!(output.status.success(), "{}: {error}", args[0]);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -311,68 +349,6 @@ pub fn end_admin(command: Child) -> Result<Value> {
     let error = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{error}");
     Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-/// What a role's configuration text is made of.
-struct Addresses {
-    id: usize,
-    address: SocketAddr,
-    http: SocketAddr,
-    dir: PathBuf,
-}
-
-fn common(role: &Addresses, etcd: &Etcd) -> String {
-    format!("[metadata]\nurl = \"{}\"\n[http]\nlisten = \"{}\"\n", etcd.url(), role.http)
-}
-
-fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
-    let Addresses { id, address, .. } = role;
-    format!(
-        "{}{store}[control]\ncontrol_id = \"control-{id}\"\nlisten = \"{address}\"\n",
-        common(role, etcd)
-    )
-}
-
-fn node_text(role: &Addresses, etcd: &Etcd, store: &str, spec: &Spec) -> String {
-    let Addresses { id, address, dir, .. } = role;
-    let path = format!("path = \"{}\"", dir.join("wal").display());
-    let front = match spec.front {
-        FrontKind::Disk => path,
-        FrontKind::SharedDisk => format!("{path}\nshared = true"),
-        FrontKind::Object => "kind = \"object\"".to_owned(),
-    };
-    format!(
-        "{}{store}[storage_node]\nnode_id = {id}\nlisten = \"{address}\"\ncache_size = \"{}\"\n{}\n\
-         [storage_node.upload]\ninterval = \"{}\"\n[storage_node.wal]\n{front}\nsize = \"{}\"\n",
-        common(role, etcd),
-        spec.hot_cache,
-        spec.node_lines,
-        spec.upload_interval,
-        spec.wal_size
-    )
-}
-
-fn reader_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {
-    let Addresses { id, address, .. } = role;
-    format!(
-        "{}{store}[cold_reader]\nreader_id = {id}\nlisten = \"{address}\"\n",
-        common(role, etcd)
-    )
-}
-
-fn gateway_text(role: &Addresses, etcd: &Etcd, front: Option<&SocketAddr>) -> String {
-    let Addresses { id, address, .. } = role;
-    let advertised = front.map_or_else(String::new, |front| {
-        format!("advertised_host = \"{}\"\nadvertised_port = {}\n", front.ip(), front.port())
-    });
-    format!(
-        "{}[gateway]
-broker_id = {id}
-[[gateway.listeners]]
-bind = \"{address}\"
-{advertised}",
-        common(role, etcd)
-    )
 }
 
 fn roles(
@@ -467,6 +443,17 @@ impl Role {
         let status = process.terminate()?;
         anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
         Ok(())
+    }
+
+    /// Adds to its file what counts from its next start on.
+    pub fn add_to_config(&self, text: &str) -> Result<()> {
+        let config = fs::read_to_string(&self.config)?;
+        Ok(fs::write(&self.config, config + text)?)
+    }
+
+    /// The role's name and number.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How often the role was started.

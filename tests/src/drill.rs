@@ -1,8 +1,12 @@
 //! Operations drills: the worst day, on purpose.
 //!
+//! `standby` is in a module of its own.
+//!
 //! `rebuild`: etcd dies under load and its data is gone. `thermocline rebuild --from-bucket` fills an
 //! empty one, every process notices that and ends, a supervisor starts it again, and every topic,
 //! partition, record and committed offset must be there.
+
+mod standby;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +23,12 @@ use crate::clients::{python, run_python};
 use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 
+pub use self::standby::standby;
+
 /// Records a second while etcd is gone: every partition gets one about once a second.
 const RATE: &str = "1000";
+/// Of each record.
+const RECORD_BYTES: &str = "216";
 /// How long the cluster works before, and without, its metadata.
 const CALM: Duration = Duration::from_secs(5);
 /// When a process that did not notice the rebuild, or does not come back, fails the drill.
@@ -50,7 +58,7 @@ pub fn rebuild(dir: &Path, front: FrontKind, size: Size) -> Result<Outcome> {
     let clients = Clients::of(dir, cluster.bootstrap(), size);
     clients.run(&["create"], &[&clients.partitions])?;
     clients.run(&["commit"], &[&clients.offsets.display().to_string()])?;
-    let mut load = clients.load()?;
+    let mut load = clients.load(RATE, RECORD_BYTES)?;
     sleep(CALM);
     eprintln!("{} partitions under load; etcd loses everything", size.topics * size.partitions);
     let lost_ms = Clock::system().now_ms();
@@ -106,6 +114,17 @@ fn judge(
     lost_ms: i64,
     [rebuilt, recovered]: [Duration; 2],
 ) -> Result<Outcome> {
+    let mut outcome = judge_records(cluster, clients, load)?;
+    let json = &mut outcome.json;
+    json["seconds"] = recovered.as_secs_f64().into();
+    json["rebuild_seconds"] = rebuilt.as_secs_f64().into();
+    json["kills"] = 1.into();
+    json["first_ack_ms"] = silences(&clients.acks, lost_ms)?;
+    Ok(outcome)
+}
+
+/// Compares what the cluster holds with what its clients know.
+fn judge_records(cluster: &Cluster, clients: &Clients, load: &Process) -> Result<Outcome> {
     let sent = load.log();
     let sent: Value = serde_json::from_str(sent.lines().last().unwrap_or_default())?;
     let log = clients.acks.display().to_string();
@@ -127,12 +146,8 @@ fn judge(
     }
     wrong.extend(scrub.iter().map(|finding| format!("scrub: {finding}")));
     let mut json = json!({
-        "seconds": recovered.as_secs_f64(),
-        "rebuild_seconds": rebuilt.as_secs_f64(),
-        "kills": 1,
         "groups": groups,
         "scrub_findings": scrub.len(),
-        "first_ack_ms": silences(&clients.acks, lost_ms)?,
         "client_errors": sent["failed"],
         "wrong": wrong,
     });
@@ -181,9 +196,9 @@ impl Clients {
         run_python("drill.py", &[command, &common, args].concat())
     }
 
-    fn load(&self) -> Result<Process> {
+    fn load(&self, rate: &str, bytes: &str) -> Result<Process> {
         let acks = self.acks.display().to_string();
-        let args = ["load", &self.bootstrap, &self.topics, &self.partitions, RATE, &acks];
+        let args = ["load", &self.bootstrap, &self.topics, &self.partitions, rate, &acks, bytes];
         Process::spawn("load", python("drill.py", &args)?, &self.dir)
     }
 }

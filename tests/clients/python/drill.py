@@ -3,9 +3,10 @@
     create  BOOTSTRAP TOPICS PARTITIONS         topics drill-0 .. with PARTITIONS each
     commit  BOOTSTRAP TOPICS LOG                one group per topic commits an offset in each partition
     groups  BOOTSTRAP TOPICS LOG                compares committed offsets with the log, prints COUNT WRONG
-    load    BOOTSTRAP TOPICS PARTITIONS RATE LOG   idempotent, RATE records a second over all partitions until SIGTERM
+    load    BOOTSTRAP TOPICS PARTITIONS RATE LOG [BYTES]   idempotent, RATE records of BYTES a second over all partitions until SIGTERM
     verify  BOOTSTRAP TOPICS PARTITIONS LOG     reads everything, prints JSON
     touch   BOOTSTRAP TOPICS PARTITIONS         one record into every partition, all acknowledged
+    knock   BOOTSTRAP TOPICS PARTITIONS SECONDS one record into every partition, prints how many were acknowledged
 """
 
 import json
@@ -42,6 +43,9 @@ def producer_of(bootstrap):
         "enable.idempotence": True,
         "linger.ms": 5,
         "delivery.timeout.ms": 300000,
+        # A process that is stopped does not close its connections: its clients have to.
+        "socket.timeout.ms": 10000,
+        "queue.buffering.max.kbytes": 131072,
     })
 
 
@@ -72,8 +76,9 @@ def groups(bootstrap, _topics, log_path):
     print(count, wrong)
 
 
-def load(bootstrap, topics, partitions, rate, log_path):
+def load(bootstrap, topics, partitions, rate, log_path, size=216):
     topics, partitions, rate = int(topics), int(partitions), float(rate)
+    padding = b"x" * (int(size) - 16)
     log = open(log_path, "w", encoding="ascii")
     failed = []
 
@@ -94,7 +99,7 @@ def load(bootstrap, topics, partitions, rate, log_path):
         while sequence < due and not stopping:
             at = sequence % (topics * partitions)
             try:
-                producer.produce(name(at // partitions), value=b"%016d" % sequence + b"x" * 200,
+                producer.produce(name(at // partitions), value=b"%016d" % sequence + padding,
                                  partition=at % partitions, on_delivery=report(sequence))
             except BufferError:
                 started = time.monotonic() - sequence / rate
@@ -117,6 +122,17 @@ def touch(bootstrap, topics, partitions):
     if failed or left:
         sys.exit(f"{len(failed)} failed ({failed[:3]}), {left} left")
     print("touched")
+
+
+def knock(bootstrap, topics, partitions, seconds):
+    acked = []
+    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": int(seconds) * 1000})
+    for topic in range(int(topics)):
+        for partition in range(int(partitions)):
+            producer.produce(name(topic), value=b"knock", partition=partition,
+                             on_delivery=lambda error, message: error or acked.append(message.offset()))
+    producer.flush(int(seconds) + 30)
+    print(len(acked))
 
 
 def verify(bootstrap, topics, partitions, log_path):
@@ -148,7 +164,7 @@ def verify(bootstrap, topics, partitions, log_path):
             found["records"] += 1
             found["offset_gaps"] += offset != due[where]
             due[where] = offset + 1
-            if message.value() == b"touch":
+            if message.value() in (b"touch", b"knock"):
                 continue
             sequence = int(message.value()[:16])
             found["duplicated"] += sequence in seen
@@ -165,4 +181,4 @@ def verify(bootstrap, topics, partitions, log_path):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
-    {f.__name__: f for f in (create, commit, groups, load, touch, verify)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (create, commit, groups, load, touch, knock, verify)}[sys.argv[1]](*sys.argv[2:])

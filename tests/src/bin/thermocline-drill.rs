@@ -19,22 +19,42 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = FrontKind::Disk)]
     front: FrontKind,
     /// Topics, each with a group and ten partitions.
-    #[arg(long, default_value_t = 100)]
-    topics: u32,
+    #[arg(long)]
+    topics: Option<u32>,
+    /// What the producer of the standby drill sends.
+    #[arg(long, default_value_t = 20)]
+    mib_per_second: u32,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Drill {
     /// etcd's data is lost under load and rebuilt from the bucket.
     Rebuild,
+    /// Of two sites on one bucket, with object fronts, each is lost whole once.
+    Standby,
+}
+
+impl Drill {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rebuild => "rebuild",
+            Self::Standby => "standby",
+        }
+    }
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { drill: Drill::Rebuild, front, topics } = Arguments::parse();
+    let Arguments { drill, front, topics, mib_per_second } = Arguments::parse();
     groups::end_together()?;
     let dir = tempfile::Builder::new().prefix("thermocline-drill-").tempdir()?;
-    eprintln!("drill: rebuild, logs in {}", dir.path().display());
-    let outcome = match drill::rebuild(dir.path(), front, Size { topics, partitions: 10 }) {
+    let name = drill.name();
+    eprintln!("drill: {name}, logs in {}", dir.path().display());
+    let size = |default| Size { topics: topics.unwrap_or(default), partitions: 10 };
+    let drilled = match drill {
+        Drill::Rebuild => drill::rebuild(dir.path(), front, size(100)),
+        Drill::Standby => drill::standby(dir.path(), size(10), mib_per_second),
+    };
+    let outcome = match drilled {
         Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("logs are kept in {}", dir.keep().display());
@@ -43,7 +63,7 @@ fn main() -> Result<ExitCode> {
     };
     let results = root().join("tests/results");
     fs::create_dir_all(&results)?;
-    let path = results.join("drill-rebuild.json");
+    let path = results.join(format!("drill-{name}.json"));
     fs::write(&path, serde_json::to_string_pretty(&outcome.json)? + "\n")?;
     eprintln!("{:#}\nwritten to {}", outcome.json, path.display());
     if outcome.wrong.is_empty() {

@@ -278,6 +278,12 @@ pub enum FrontError {
         /// Bytes accepted and not yet durable.
         pending_bytes: u64,
     },
+    /// Too many offsets are not in the object store: no more are reserved until something is (R52).
+    #[error("{offsets} offsets of the partition wait for upload")]
+    Ahead {
+        /// So many.
+        offsets: i64,
+    },
     /// The batch is no batch, or larger than this front takes.
     #[error("a batch of {bytes} bytes does not fit: this log takes {bytes_min} to {bytes_max}")]
     BatchSize {

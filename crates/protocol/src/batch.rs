@@ -39,7 +39,7 @@ pub use builder::BatchBuilder;
 pub use marker::EndTransactionMarker;
 pub use patch::{set_log_append_time, set_offsets};
 pub use recompress::recompressed;
-pub use retain::{emptied, retain};
+pub use retain::{emptied, gap, retain};
 pub use sequence::{Interrupted, Sequence};
 pub use validate::{validate_produced, validate_single};
 pub use view::{BatchView, Codec, Compression, TimestampType};

@@ -8,7 +8,8 @@
 //! trusted, and [`mod@probe`] refuses stores that cannot give them; [`keys`] names
 //! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
 //! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
-//! partition's records are and who owns it; [`generation`] fences clusters of before a takeover; [`producers`] says what producers did in logs that
+//! partition's records are and who owns it; [`generation`] fences clusters of before a takeover, and
+//! [`ceiling`] keeps their offsets from being used again where records were given up; [`producers`] says what producers did in logs that
 //! are compacted, [`transactions`] which of it was aborted or is undecided; [`plan`] lets a cold
 //! reader fetch them.
 //!
@@ -38,6 +39,7 @@ pub mod keys;
 pub mod probe;
 pub mod token;
 
+pub mod ceiling;
 pub mod generation;
 pub mod log_id;
 pub mod seqlog;

@@ -112,7 +112,9 @@ fn read_batch(batch: &Bytes, log_start: i64, each: &mut ReplayFn<'_>) -> Result<
 
 fn refused(error: &partition::AppendError, bytes: usize) -> AppendError {
     match error {
-        partition::AppendError::Front(FrontError::Full { .. } | FrontError::Busy { .. })
+        partition::AppendError::Front(
+            FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
+        )
         | partition::AppendError::Behind => AppendError::Full,
         partition::AppendError::Front(FrontError::BatchSize { .. }) => {
             AppendError::TooLarge { bytes }

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
 use protocol::batch::{self, BatchView, NO_TIMESTAMP, Sequence};
+use segment::ceiling::RESERVED_OFFSETS;
 use thiserror::Error;
 
 use super::{Partition, State};
@@ -109,9 +110,10 @@ impl AppendError {
             Self::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
             Self::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
             // Retriable and definite for every client: "cannot be made durable just now" (R28).
-            Self::Behind | Self::Front(FrontError::Full { .. } | FrontError::Busy { .. }) => {
-                ErrorCode::NotEnoughReplicas
-            }
+            Self::Behind
+            | Self::Front(
+                FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
+            ) => ErrorCode::NotEnoughReplicas,
             Self::Front(FrontError::BatchSize { .. }) => ErrorCode::MessageTooLarge,
             // The incarnation is over; its successor will be the leader.
             Self::Front(FrontError::Sealed | FrontError::Poisoned(_)) => {
@@ -212,6 +214,10 @@ impl Partition {
         let base_offset = state.next_offset;
         let last_offset = base_offset + i64::from(batch.last_offset_delta);
         let length = bytes.len();
+        let ahead = last_offset + 1 - state.uploaded_upto;
+        if ahead > i64::from(RESERVED_OFFSETS) {
+            return Err(FrontError::Ahead { offsets: ahead });
+        }
         self.front.append(Entry {
             partition: self.id,
             base_offset,
@@ -262,8 +268,10 @@ impl State {
 
     /// The front has no room just now: the producer will send the batch again.
     fn refused(&mut self, sequence: Option<Sequence>, error: &FrontError) {
-        if let (Some(sequence), FrontError::Full { .. } | FrontError::Busy { .. }) =
-            (sequence, error)
+        if let (
+            Some(sequence),
+            FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
+        ) = (sequence, error)
         {
             self.interrupted.fail(sequence.producer_id, sequence);
         }

@@ -8,11 +8,12 @@ use super::*;
 use crate::acks::Outcome;
 use crate::fixture::{Fixture, batch};
 use crate::limits::OBJECT_BATCH_OVERHEAD_BYTES;
-use crate::wal::{Lsn, LsnRange};
+use crate::wal::{FrontError, Lsn, LsnRange};
 use bytes::Bytes;
 use protocol::batch::BatchBuilder;
 use protocol::ids::NodeId;
 use segment::LogId;
+use segment::ceiling::RESERVED_OFFSETS;
 
 fn sequenced(sequence: i32) -> Bytes {
     BatchBuilder::new().producer(7, 0, sequence).record(1_000, None, Some(b"value")).build()
@@ -20,6 +21,17 @@ fn sequenced(sequence: i32) -> Bytes {
 
 fn empty_read() -> HotRead {
     HotRead::Records { slices: Vec::new(), limited: false, aborted: Vec::new() }
+}
+
+#[tokio::test]
+async fn no_offset_is_assigned_that_is_not_reserved() {
+    let fixture = Fixture::new().await;
+    let wide = |offsets| protocol::batch::gap(0, offsets, 0);
+    let (refused, _acks) = fixture.append(&wide(RESERVED_OFFSETS + 1));
+    assert!(matches!(refused, Err(AppendError::Front(FrontError::Ahead { .. }))), "{refused:?}");
+    assert!(fixture.append(&wide(RESERVED_OFFSETS)).0.is_ok());
+    let (refused, _acks) = fixture.append(&batch(1));
+    assert_eq!(refused.map_err(|error| error.code()), Err(ErrorCode::NotEnoughReplicas));
 }
 
 #[tokio::test]

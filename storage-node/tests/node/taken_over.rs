@@ -7,9 +7,10 @@ use hop::{Request, Response};
 use metadata::MetadataStore;
 use metadata::keys::Key;
 use protocol::ErrorCode;
-use protocol::ids::{PartitionId, TopicId};
+use protocol::ids::{NodeId, PartitionId, TopicId};
+use segment::ceiling::{self, Gap};
 use segment::scrub::{ScrubOptions, scrub};
-use segment::{LogId, generation};
+use segment::{LogId, ManifestStore, generation};
 use storage_node::config::WalKind;
 use storage_node::{Config, NodeError, end_for_takeover};
 
@@ -99,4 +100,33 @@ async fn a_node_of_before_claims_nothing_from_the_site_that_serves() {
     let late = missed.client.produce(topic, 0, batch(&["late"])).await;
     assert_eq!(error(late.error_code), ErrorCode::NotLeaderOrFollower);
     produce(&heir.client, topic, 3..6).await;
+}
+
+#[tokio::test]
+async fn a_partition_goes_on_behind_offsets_that_were_given_up() {
+    let before = Cluster::new().await;
+    let topic = before.topic(1, 1, &[]).await;
+    let node = before.start(config(&before, 1)).await;
+    node.serving(&before, topic, 0).await;
+    produce(&node.client, topic, 0..5).await;
+    node.stop().await.unwrap();
+    let (id, store) = (PartitionId::new(TENANT, topic, 0), before.store.clone());
+    let manifests = ManifestStore::new(store.clone());
+    let (manifest, version) = manifests.load(&id).await.unwrap().unwrap();
+    let (log, epoch) = (LogId::fresh(NodeId(1), 2, 0), manifest.epoch + 1);
+    ceiling::write(&store, log, &[Gap { partition: id, from: 5, epoch }]).await.unwrap();
+    let gap = manifest.claimed(epoch, log, ceiling::GAP_SLOT, 5).unwrap();
+    manifests.commit(&gap, Some(&version)).await.unwrap();
+
+    let after = before.other_site(2, topic, 1).await;
+    let heir = after.start(config(&after, 1)).await;
+    heir.serving(&after, topic, 0).await;
+    let next = 5 + i64::from(ceiling::RESERVED_OFFSETS);
+    assert_eq!(heir.client.acked(topic, 0, batch(&["5"])).await, next);
+    assert_eq!(cold_values(&after, &heir, topic).await, numbers(5), "and steps over the gap");
+    let inside = heir.client.plan(topic, 0, 1_000).await;
+    assert_eq!((inside.error_code, inside.end_offset), (0, next), "whoever was ahead goes on");
+    heir.stop().await.unwrap();
+    let report = scrub(&store, ScrubOptions::default()).await.expect("memory answers");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -15,9 +15,9 @@ use bytes::{Bytes, BytesMut};
 use super::records::{RecordSet, RecordsError, deflate};
 use super::view::{BatchView, Compression};
 use super::{
-    ATTRIBUTE_COMPRESSION, ATTRIBUTE_DELETE_HORIZON, ATTRIBUTES_AT, BASE_TIMESTAMP_AT, CRC_AT,
-    HEADER_BYTES, LENGTH_AT, LENGTH_OVERHEAD_BYTES, MAX_TIMESTAMP_AT, NO_TIMESTAMP,
-    RECORD_COUNT_AT,
+    ATTRIBUTE_COMPRESSION, ATTRIBUTE_DELETE_HORIZON, ATTRIBUTES_AT, BASE_TIMESTAMP_AT,
+    BatchBuilder, CRC_AT, HEADER_BYTES, LAST_OFFSET_DELTA_AT, LENGTH_AT, LENGTH_OVERHEAD_BYTES,
+    MAX_TIMESTAMP_AT, NO_TIMESTAMP, RECORD_COUNT_AT,
 };
 
 /// What the header of a batch that is written anew says other than before.
@@ -72,6 +72,17 @@ pub fn emptied(batch: &BatchView<'_>) -> Bytes {
     renewed.seal(batch, &[])
 }
 
+/// A batch without a record that stands for `offsets` offsets from `base_offset` on.
+pub fn gap(base_offset: i64, offsets: i32, leader_epoch: i32) -> Bytes {
+    let one = BatchBuilder::new().at(base_offset, leader_epoch).record(0, None, None).build();
+    let one = BatchView::whole(&one).expect("just built");
+    let mut batch = BytesMut::from(&emptied(&one)[..]);
+    put(&mut batch, LAST_OFFSET_DELTA_AT, (offsets - 1).to_be_bytes());
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    put(&mut batch, CRC_AT, crc.to_be_bytes());
+    batch.freeze()
+}
+
 impl Renewed {
     pub(super) fn seal(&self, batch: &BatchView<'_>, payload: &[u8]) -> Bytes {
         let length = HEADER_BYTES + payload.len();
@@ -97,9 +108,19 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::BatchBuilder;
 
     const MAX: usize = 1 << 20;
+
+    #[test]
+    fn a_gap_stands_for_its_offsets_and_holds_nothing() {
+        let bytes = gap(40, 1 << 30, 7);
+        let batch = BatchView::whole(&bytes).unwrap();
+        assert_eq!((batch.base_offset(), batch.last_offset()), (40, 40 + (1 << 30) - 1));
+        assert_eq!((batch.leader_epoch(), batch.record_count()), (7, 0));
+        assert_eq!(batch.verify_stored(), Ok(()));
+        assert!(batch.verify().is_err(), "no client may send one");
+        assert!(RecordSet::open(&batch, MAX).unwrap().iter().next().is_none());
+    }
 
     fn batch(compression: Compression) -> Bytes {
         let mut builder = BatchBuilder::new().at(40, 7).producer(5, 1, 90).compressed(compression);

@@ -169,7 +169,7 @@ fn check_batches(block: &Block, listed: &[BatchMeta]) -> Result<(), Defect> {
     for batch in batches(&block.batches) {
         let damaged = |error| Defect::Batch { offset: next, error };
         let batch = batch.map_err(damaged)?;
-        batch.verify().map_err(damaged)?;
+        batch.verify_stored().map_err(damaged)?;
         follows(next, batch.base_offset())?;
         let found = batch.leader_epoch();
         if found != expected {

@@ -50,6 +50,8 @@ pub enum EndReason {
     Failover = 3,
     /// Another cluster took the bucket over.
     Takeover = 4,
+    /// The same, and what its front alone had was given up (R51).
+    GivenUp = 5,
 }
 
 /// Payload of END.

@@ -39,6 +39,10 @@ pub(crate) struct SiteArguments {
 pub(crate) struct PromoteArguments {
     #[command(flatten)]
     site: SiteArguments,
+    /// Give up what is on disks of the other site and not in the bucket, and say what that is. Without
+    /// this nothing is lost, or nothing is done.
+    #[arg(long)]
+    accept_loss: bool,
     /// Only say what would be found and whether anything would be lost.
     #[arg(long)]
     dry_run: bool,
@@ -99,12 +103,13 @@ impl Site {
         })
     }
 
-    fn promotion(&self) -> Promotion {
+    fn promotion(&self, accept_loss: bool) -> Promotion {
         Promotion {
             metadata: Arc::clone(&self.metadata),
             store: self.store.clone(),
             site: self.name.clone(),
             ender: Arc::new(Bucket(self.store.clone())),
+            accept_loss,
         }
     }
 
@@ -123,7 +128,7 @@ impl Site {
 pub(crate) async fn run(command: StandbyCommand) -> Result<()> {
     let StandbyCommand::Status(arguments) = command;
     let site = Site::open(&arguments).await?;
-    let prospect = site.promotion().look().await?;
+    let prospect = site.promotion(false).look().await?;
     let state = match (site.cluster().await?, site.standby().await?) {
         (Some(record), _) if record.generation >= prospect.generation => "serves".to_owned(),
         (Some(_), _) => "taken over; `thermocline demote` is next".to_owned(),
@@ -140,7 +145,7 @@ pub(crate) async fn run(command: StandbyCommand) -> Result<()> {
 /// `thermocline promote`.
 pub(crate) async fn promote(arguments: PromoteArguments) -> Result<()> {
     let site = Site::open(&arguments.site).await?;
-    let promotion = site.promotion();
+    let promotion = site.promotion(arguments.accept_loss);
     if arguments.dry_run {
         let prospect = promotion.look().await?;
         let state = match prospect.at_risk.is_empty() {
@@ -153,7 +158,7 @@ pub(crate) async fn promote(arguments: PromoteArguments) -> Result<()> {
     match promotion.run(|step| progress(&step)).await {
         Ok(promoted) => promoted_line(&arguments.site, &promoted),
         Err(PromoteError::AtRisk(logs)) => {
-            for line in logs.iter().flat_map(risk_lines) {
+            for line in logs.iter().flat_map(|log| risk_lines("at risk", log)) {
                 say(&line);
             }
             bail!(PromoteError::AtRisk(logs));
@@ -183,6 +188,7 @@ pub(crate) async fn demote(arguments: DemoteArguments) -> Result<()> {
 
 fn progress(step: &Step) {
     say(&match step {
+        Step::GivenUp(log) => risk_lines("lost", log).join("\n"),
         Step::TakenOver { generation } => {
             format!("taken over, generation {generation}: the other control commits nothing more")
         }
@@ -208,7 +214,7 @@ fn promoted_line(arguments: &SiteArguments, promoted: &Promoted) {
     }
     println!(
         "promoted: cluster {cluster_id}, generation {generation}: {topics} topics, {partitions} \
-         partitions, {logs} logs ended, nothing lost"
+         partitions, {logs} logs ended"
     );
     println!("next: point the clients' DNS name to this site's gateways");
 }
@@ -224,7 +230,7 @@ fn report(arguments: &SiteArguments, site: &Site, prospect: &Prospect, state: &s
     println!("site {}: {state}", site.name);
     println!("cluster {cluster_id}, generation {generation}{}", by.unwrap_or_default());
     println!("{topics} topics, {partitions} partitions, {open} logs to end in the bucket");
-    for line in prospect.at_risk.iter().flat_map(risk_lines) {
+    for line in prospect.at_risk.iter().flat_map(|log| risk_lines("at risk", log)) {
         println!("{line}");
     }
 }
@@ -248,18 +254,18 @@ fn json_report(site: &Site, prospect: &Prospect, state: &str) -> Value {
     })
 }
 
-/// What exactly would be lost.
-fn risk_lines(log: &AtRisk) -> Vec<String> {
+/// What exactly is, or would be, lost.
+fn risk_lines(what: &str, log: &AtRisk) -> Vec<String> {
     let AtRisk { node, log: name, front, partitions } = log;
     let owns = match partitions.len() {
         0 => ", owns no partition".to_owned(),
         _ => String::new(),
     };
-    let head = format!("at risk: node {node}, log {name}, on `{front}`{owns}");
+    let head = format!("{what}: node {node}, log {name}, on `{front}`{owns}");
     let lines = partitions.iter().map(|risk| {
         let control::Risk { tenant, topic, partition, stored_upto } = risk;
         format!(
-            "at risk: tenant {tenant}, topic {topic}, partition {partition}: records from offset \
+            "{what}: tenant {tenant}, topic {topic}, partition {partition}: records from offset \
              {stored_upto} on"
         )
     });

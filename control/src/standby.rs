@@ -16,6 +16,7 @@
 
 mod config;
 mod demote;
+mod loss;
 mod promote;
 mod prospect;
 mod retire;

@@ -17,9 +17,18 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, future::BoxFuture};
 use metadata::MetadataStore;
-use segment::{LogId, Store, StoreError, index::IndexError, manifest::LoadError};
+use segment::{
+    LogId, Store, StoreError,
+    ceiling::GapError,
+    index::IndexError,
+    manifest::{ClaimError, CommitError, LoadError},
+    seqlog::ReadError,
+};
 
-use super::prospect::{AtRisk, OpenLog, Prospect, at_risk, last_incarnations, open_among};
+use super::{
+    loss,
+    prospect::{AtRisk, OpenLog, Prospect, at_risk, last_incarnations, standing_of},
+};
 use crate::{
     catalogue::{Catalogue, Founded},
     limits::ENDS_IN_FLIGHT,
@@ -44,10 +53,12 @@ pub struct Promotion {
     pub site: String,
     /// What ends logs.
     pub ender: Arc<dyn Ender>,
+    /// Whether records that are not in the bucket may be given up.
+    pub accept_loss: bool,
 }
 
 /// A step that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The metadata log says so.
     TakenOver {
@@ -56,6 +67,8 @@ pub enum Step {
     },
     /// No node of before begins again.
     Fenced,
+    /// A log was ended whose node may have acknowledged more than this: the rest is given up.
+    GivenUp(AtRisk),
     /// Every incarnation of before is over.
     Ended {
         /// Those that were not, before this.
@@ -91,7 +104,8 @@ pub enum PromoteError {
     /// Records would be lost.
     #[error(
         "{count} of the other cluster's nodes keep records on disks that are not in the bucket; \
-         stop those nodes in order, so that they upload them, or bring them back",
+         stop those nodes in order, so that they upload them, bring them back, or give these \
+         records up with --accept-loss",
         count = .0.len()
     )]
     AtRisk(Vec<AtRisk>),
@@ -117,6 +131,15 @@ pub enum PromoteError {
     /// The metadata log failed.
     #[error(transparent)]
     Log(#[from] MetaLogError),
+    /// Offsets could not be reserved.
+    #[error(transparent)]
+    Gap(#[from] GapError),
+    /// A manifest does not admit a claim.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// A manifest could not be changed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
     /// A log's index cannot be read.
     #[error(transparent)]
     Index(IndexError),
@@ -126,6 +149,12 @@ pub enum PromoteError {
     /// The object store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ReadError> for PromoteError {
+    fn from(ReadError::Store(error): ReadError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// A generation that this site has begun.
@@ -142,7 +171,7 @@ impl Promotion {
         let (log, catalogue) = self.read_log().await?;
         let Founded { cluster_id, generation, site, .. } = self.founded(&catalogue)?.clone();
         let last = last_incarnations(&self.store, u32::from(generation) + 1).await?;
-        let open = open_among(&self.store, last).await?;
+        let open = standing_of(&self.store, last).await?.open;
         let (ours, risky): (Vec<_>, Vec<_>) = open.into_iter().partition(OpenLog::is_in_bucket);
         Ok(Prospect {
             cluster_id,
@@ -157,17 +186,17 @@ impl Promotion {
     }
 
     /// Takes the bucket over, saying which step is done.
-    pub async fn run(&self, say: impl Fn(Step)) -> Result<Promoted, PromoteError> {
+    pub async fn run(&self, say: impl Fn(Step) + Sync) -> Result<Promoted, PromoteError> {
         refuse_if_in_use(&*self.metadata).await?;
         let prospect = self.look().await?;
-        if !prospect.at_risk.is_empty() {
+        if !prospect.at_risk.is_empty() && !self.accept_loss {
             return Err(PromoteError::AtRisk(prospect.at_risk));
         }
         let Takeover { catalogue, generation } = self.take_over(prospect.generation).await?;
         say(Step::TakenOver { generation });
         self.fence(generation).await?;
         say(Step::Fenced);
-        let (survey, logs) = self.end_all(&catalogue, generation).await?;
+        let (survey, logs) = self.end_all(&catalogue, generation, &say).await?;
         say(Step::Ended { logs });
         say(Step::Surveyed { owned: survey.owned.len() });
         let record = fill(&*self.metadata, &catalogue, &survey).await?;
@@ -219,30 +248,45 @@ impl Promotion {
         &self,
         catalogue: &Catalogue,
         generation: u16,
+        say: &(impl Fn(Step) + Sync),
     ) -> Result<(Survey, usize), PromoteError> {
         let next = u32::from(generation);
         let mut ended = 0;
         loop {
             let last = last_incarnations(&self.store, next).await?;
-            let mut open = open_among(&self.store, last).await?;
+            let mut open = standing_of(&self.store, last).await?.open;
             if open.is_empty() {
                 let survey = Survey::of(catalogue, &self.store).await?;
                 // One that a metadata store forgot, which went back to an older revision.
                 let owners = survey.owners.keys().filter(|log| log.generation < next).copied();
-                open = open_among(&self.store, owners.collect()).await?;
-                if open.is_empty() {
+                let standing = standing_of(&self.store, owners.collect()).await?;
+                open = standing.open;
+                if open.is_empty() && standing.given_up.is_empty() {
                     return Ok((survey, ended));
                 }
+                loss::reserve(&self.store, &survey.owners, &standing.given_up, next).await?;
             }
             ended += open.len();
-            self.end(catalogue, open).await?;
+            self.end(catalogue, open, say).await?;
         }
     }
 
-    async fn end(&self, catalogue: &Catalogue, open: Vec<OpenLog>) -> Result<(), PromoteError> {
+    async fn end(
+        &self,
+        catalogue: &Catalogue,
+        open: Vec<OpenLog>,
+        say: &(impl Fn(Step) + Sync),
+    ) -> Result<(), PromoteError> {
         let (ours, risky): (Vec<_>, Vec<_>) = open.into_iter().partition(OpenLog::is_in_bucket);
-        if !risky.is_empty() {
+        if !risky.is_empty() && !self.accept_loss {
             return Err(PromoteError::AtRisk(at_risk(&self.store, catalogue, risky).await?));
+        }
+        for OpenLog { log, .. } in &risky {
+            loss::give_up(&self.store, *log).await?;
+        }
+        // What they have stored does not change any more.
+        for lost in at_risk(&self.store, catalogue, risky).await? {
+            say(Step::GivenUp(lost));
         }
         let ends = ours.into_iter().map(|OpenLog { log, .. }| async move {
             self.ender.end(log).await.map_err(|reason| PromoteError::NotEnded { log, reason })

@@ -4,14 +4,13 @@
 //! bucket, anybody can end it and nothing is lost. If it is on a disk of the other site, what it has
 //! not uploaded is there and nowhere else (R51).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{StreamExt, TryStreamExt};
 use protocol::ids::{NodeId, PartitionId, TenantId};
 use segment::{
-    Family, LogId, ManifestStore, Store, generation,
-    index::{self, IndexError},
-    seqlog::{ReadError, SeqLogReader},
+    Family, LogId, ManifestStore, Store, generation, index,
+    seqlog::{EndReason, ReadError, SeqLogReader},
 };
 
 use super::PromoteError;
@@ -82,27 +81,42 @@ impl OpenLog {
     }
 }
 
-/// Logs without END among `logs`. Any number of them: most ended long ago.
-pub(super) async fn open_among(
-    store: &Store,
-    logs: Vec<LogId>,
-) -> Result<Vec<OpenLog>, PromoteError> {
-    futures::stream::iter(logs)
-        .map(|log| open_log(store, log))
-        .buffer_unordered(SURVEY_IN_FLIGHT)
-        .try_filter_map(|open| async move { Ok(open) })
-        .try_collect()
-        .await
+/// How logs stand.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Those without END.
+    pub(super) open: Vec<OpenLog>,
+    /// Those that were ended without what their front had.
+    pub(super) given_up: BTreeSet<LogId>,
 }
 
-async fn open_log(store: &Store, log: LogId) -> Result<Option<OpenLog>, PromoteError> {
-    let reader = SeqLogReader::new(store.clone(), Family::Data, log);
-    if reader.find_end().await.map_err(store_error)?.is_some() {
-        return Ok(None);
+/// How these logs stand. There may be any number of them: most ended long ago.
+pub(super) async fn standing_of(store: &Store, logs: Vec<LogId>) -> Result<Standing, PromoteError> {
+    let mut ends = futures::stream::iter(logs)
+        .map(|log| async move { end_of(store, log).await.map(|end| (log, end)) })
+        .buffer_unordered(SURVEY_IN_FLIGHT);
+    let mut standing = Standing::default();
+    while let Some((log, end)) = ends.try_next().await? {
+        match end {
+            Err(front) => standing.open.push(OpenLog { log, front }),
+            Ok(reason) if reason == EndReason::GivenUp as i32 => {
+                standing.given_up.insert(log);
+            }
+            Ok(_) => {}
+        }
     }
-    let open = reader.read(0).await.map_err(store_error)?.and_then(|slot| slot.open());
+    Ok(standing)
+}
+
+/// Why the log ended, or where its front is.
+async fn end_of(store: &Store, log: LogId) -> Result<Result<i32, String>, ReadError> {
+    let reader = SeqLogReader::new(store.clone(), Family::Data, log);
+    if let Some((_, end)) = reader.find_end().await? {
+        return Ok(Ok(end.reason));
+    }
+    let open = reader.read(0).await?.and_then(|slot| slot.open());
     let front = open.map(|open| String::from_utf8_lossy(&open.front).into_owned());
-    Ok(Some(OpenLog { log, front: front.unwrap_or_default() }))
+    Ok(Err(front.unwrap_or_default()))
 }
 
 /// The incarnations that may live, of generations before `next`: the last of every node. A node ends
@@ -153,7 +167,7 @@ async fn risks(
     log: LogId,
     owned: Vec<PartitionId>,
 ) -> Result<Vec<Risk>, PromoteError> {
-    let stored = index::rebuild(store, log).await.map_err(index_error)?;
+    let stored = index::rebuild(store, log).await.map_err(PromoteError::Index)?;
     let ends = stored.partitions.iter().map(|(id, index)| (*id, index.end_offset));
     let ends: HashMap<PartitionId, i64> = ends.collect();
     let manifests = ManifestStore::new(store.clone());
@@ -172,12 +186,4 @@ async fn risks(
     }
     risks.sort_by(|a, b| (a.tenant, &a.topic, a.partition).cmp(&(b.tenant, &b.topic, b.partition)));
     Ok(risks)
-}
-
-fn index_error(error: IndexError) -> PromoteError {
-    PromoteError::Index(error)
-}
-
-fn store_error(ReadError::Store(error): ReadError) -> PromoteError {
-    PromoteError::Store(error)
 }

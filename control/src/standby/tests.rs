@@ -12,9 +12,14 @@ use metadata::{
 };
 use parking_lot::Mutex;
 use process::Clock;
+use protocol::batch::BatchBuilder;
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::{
-    Family, LogId, Manifest, ManifestStore, Store, generation,
+    Family, LogId, Manifest, ManifestStore, Store,
+    ceiling::{self, Gap},
+    generation,
+    object::ObjectBuilder,
+    scrub::{ScrubOptions, scrub},
     seqlog::{EndRecord, OpenSlot, SeqLogReader, SeqLogWriter, SlotKind, place_end},
 };
 
@@ -93,6 +98,7 @@ impl Bucket {
             store: self.store.clone(),
             site: name.to_owned(),
             ender: Arc::clone(&ender) as _,
+            accept_loss: false,
         };
         Site { metadata, ender, promotion }
     }
@@ -147,7 +153,7 @@ impl Site {
         }
         if steps > 2 {
             let (survey, _) =
-                self.promotion.end_all(&taken.catalogue, taken.generation).await.unwrap();
+                self.promotion.end_all(&taken.catalogue, taken.generation, &|_| {}).await.unwrap();
             if steps > 3 {
                 crate::rebuild::fill(&*self.metadata, &taken.catalogue, &survey).await.unwrap();
                 let broke_off = Txn::new().delete(Key::Cluster);
@@ -389,4 +395,92 @@ async fn a_cluster_that_was_taken_over_becomes_a_standby_and_returns() {
     assert_eq!(back.run(|_| {}).await.unwrap().generation, 3);
     assert!(!node.acknowledges().await);
     assert_eq!(bucket.starts_again().await.unwrap().generation, 3);
+}
+
+/// A batch of one record at this offset.
+fn batch(offset: i64, epoch: i32) -> Bytes {
+    BatchBuilder::new().at(offset, epoch).record(1_000, None, Some(b"value")).build()
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_named_and_its_offsets_are_not_used_again() {
+    let bucket = Bucket::new().await;
+    let log = LogId::fresh(NodeId(1), 1, 4);
+    let open = OpenSlot { front: Bytes::from_static(b"disk:/var/wal"), ..OpenSlot::default() };
+    let store = &bucket.store;
+    let mut disk = SeqLogWriter::create(store.clone(), Family::Data, log, &open).await.unwrap();
+    let [stored, idle] = [0, 1].map(|index| PartitionId::new(TenantId(1), bucket.topic.id, index));
+    let manifests = ManifestStore::new(store.clone());
+    for (partition, epoch) in [(stored, 8), (idle, 3)] {
+        manifests.commit(&Manifest::create(partition, epoch, log, 1), None).await.unwrap();
+    }
+    let mut object = ObjectBuilder::new();
+    for offset in 0..3 {
+        object.add(stored, batch(offset, 8)).unwrap();
+    }
+    disk.append(SlotKind::Data, object.finish(0..300).0).await.unwrap();
+
+    let mut site = bucket.site("b");
+    site.promotion.accept_loss = true;
+    let said = Mutex::new(Vec::new());
+    site.promotion.run(|step| said.lock().push(step)).await.unwrap();
+    let said = said.into_inner();
+    let lost = said.iter().filter_map(|step| match step {
+        Step::GivenUp(lost) => Some(lost),
+        _ => None,
+    });
+    let lost: Vec<&AtRisk> = lost.collect();
+    let [lost] = lost.as_slice() else { panic!("{said:?}") };
+    let from = lost.partitions.iter().map(|risk| (risk.partition, risk.stored_upto));
+    assert!(from.eq([(0, 3), (1, 0)]));
+    // The node uploads nothing more.
+    assert!(disk.append(SlotKind::Data, vec![Bytes::from_static(b"late")]).await.is_err());
+
+    for (partition, epoch, from) in [(stored, 8, 3), (idle, 3, 0)] {
+        let (manifest, _) = manifests.load(&partition).await.unwrap().unwrap();
+        assert_eq!((manifest.epoch, manifest.head().start_offset), (epoch + 1, from));
+        let gaps = ceiling::read(store, manifest.owner).await.unwrap();
+        assert_eq!(gaps[&partition], Gap { partition, from, epoch: epoch + 1 });
+        let assignment = site.read::<Assignment>(Key::Partition(bucket.topic.id, partition.index));
+        assert_eq!(assignment.await.unwrap().epoch, epoch + 1);
+    }
+    let node: NodeRecord = site.read(Key::Node(NodeId(1))).await.unwrap();
+    assert_eq!(node.state, NodeState::Ended);
+    let report = scrub(store, ScrubOptions::default()).await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn giving_up_may_break_off_as_well() {
+    for steps in 0..=2 {
+        let bucket = Bucket::new().await;
+        let disk = bucket.node(1, 1, 4, "disk:/var/wal").await;
+        bucket.claim(0, 8, &disk).await;
+        bucket.claim(1, 3, &disk).await;
+        let mut site = bucket.site("b");
+        site.promotion.accept_loss = true;
+        let taken = site.promotion.take_over(1).await.unwrap();
+        if steps > 0 {
+            loss::give_up(&bucket.store, disk.log).await.unwrap();
+        }
+        if steps > 1 {
+            // The gaps are there and one partition is claimed.
+            let partition = |index| PartitionId::new(TenantId(1), bucket.topic.id, index);
+            let gap = |index, epoch| Gap { partition: partition(index), from: 0, epoch };
+            let log = LogId::fresh(NodeId(1), u32::from(taken.generation), 0);
+            ceiling::write(&bucket.store, log, &[gap(0, 9), gap(1, 4)]).await.unwrap();
+            let manifests = ManifestStore::new(bucket.store.clone());
+            let (manifest, version) = manifests.load(&partition(0)).await.unwrap().unwrap();
+            let next = manifest.claimed(9, log, 1, 0).unwrap();
+            manifests.commit(&next, Some(&version)).await.unwrap();
+        }
+        // What was given up stays so, whoever goes on.
+        site.promotion.accept_loss = steps == 0;
+        assert_eq!(site.promote().await.unwrap().generation, 2, "after {steps} steps");
+        let logs = generation::logs(&bucket.store).await.unwrap();
+        let gap_logs = logs.iter().filter(|log| log.generation == 2).count();
+        assert_eq!(gap_logs, 1, "after {steps} steps");
+        let report = scrub(&bucket.store, ScrubOptions::default()).await.unwrap();
+        assert!(report.findings.is_empty(), "after {steps} steps: {:?}", report.findings);
+    }
 }

@@ -1,11 +1,12 @@
 //! Operations drills: the worst day, on purpose.
 //!
-//! `standby` is in a module of its own.
+//! `standby` and `loss` are in modules of their own.
 //!
 //! `rebuild`: etcd dies under load and its data is gone. `thermocline rebuild --from-bucket` fills an
 //! empty one, every process notices that and ends, a supervisor starts it again, and every topic,
 //! partition, record and committed offset must be there.
 
+mod loss;
 mod standby;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::clients::{python, run_python};
 use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 
+pub use self::loss::loss;
 pub use self::standby::standby;
 
 /// Records a second while etcd is gone: every partition gets one about once a second.
@@ -194,6 +196,11 @@ impl Clients {
     fn run(&self, command: &[&str], args: &[&str]) -> Result<String> {
         let common = [self.bootstrap.as_str(), &self.topics];
         run_python("drill.py", &[command, &common, args].concat())
+    }
+
+    /// Of all topics.
+    fn partition_count(&self) -> Result<u64> {
+        Ok(self.topics.parse::<u64>()? * self.partitions.parse::<u64>()?)
     }
 
     fn load(&self, rate: &str, bytes: &str) -> Result<Process> {

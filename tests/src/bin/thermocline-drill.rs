@@ -15,9 +15,9 @@ use thermocline_tests::{groups, root};
 struct Arguments {
     /// Which.
     drill: Drill,
-    /// The nodes' front.
-    #[arg(long, value_enum, default_value_t = FrontKind::Disk)]
-    front: FrontKind,
+    /// The nodes' front: a disk for `rebuild`, the object store for `standby`, unless said otherwise.
+    #[arg(long, value_enum)]
+    front: Option<FrontKind>,
     /// Topics, each with a group and ten partitions.
     #[arg(long)]
     topics: Option<u32>,
@@ -30,7 +30,7 @@ struct Arguments {
 enum Drill {
     /// etcd's data is lost under load and rebuilt from the bucket.
     Rebuild,
-    /// Of two sites on one bucket, with object fronts, each is lost whole once.
+    /// Of two sites on one bucket each is lost whole once; with disks, one is, and its disks with it.
     Standby,
 }
 
@@ -51,8 +51,11 @@ fn main() -> Result<ExitCode> {
     eprintln!("drill: {name}, logs in {}", dir.path().display());
     let size = |default| Size { topics: topics.unwrap_or(default), partitions: 10 };
     let drilled = match drill {
-        Drill::Rebuild => drill::rebuild(dir.path(), front, size(100)),
-        Drill::Standby => drill::standby(dir.path(), size(10), mib_per_second),
+        Drill::Rebuild => drill::rebuild(dir.path(), front.unwrap_or(FrontKind::Disk), size(100)),
+        Drill::Standby => match front.unwrap_or(FrontKind::Object) {
+            FrontKind::Object => drill::standby(dir.path(), size(10), mib_per_second),
+            front => drill::loss(dir.path(), front, size(10)),
+        },
     };
     let outcome = match drilled {
         Ok(outcome) => outcome,

@@ -88,7 +88,8 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn site_table(site: &str) -> String {
+/// What a site's control is told, for it to stand by.
+pub(super) fn site_table(site: &str) -> String {
     format!("[control.standby]\nsite = \"{site}\"\n")
 }
 

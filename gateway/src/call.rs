@@ -1,8 +1,8 @@
 //! What travels down the stack, and what comes back: one type per stage.
 //!
 //! ```text
-//! Accepted ─ limits ─ tls ─► Secured ─ frame limit ─►              one per connection
-//!   Inbound ─ authentication ─► Identified ─ quota ─► Charged      one per request
+//! Accepted ─ limits ─► Admitted ─ tls ─► Secured ─ frame limit ─►   one per connection
+//!   Inbound ─ authentication ─► Identified ─ quota ─► Charged       one per request
 //!     decode ─► Call ─ authorisation ─► Authorised ─ namespace ─► Scoped ─ route
 //! ```
 //!
@@ -25,6 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::config::ListenerConfig;
 use crate::grants::Grants;
 use crate::quota::{Mute, Toll};
+use crate::strangers::Stranger;
 use crate::tls::TlsRefusal;
 
 /// A socket as the listener accepted it.
@@ -33,10 +34,18 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
 }
 
+/// A connection that there is a place for.
+pub(crate) struct Admitted {
+    pub(crate) stream: Stream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) stranger: Stranger,
+}
+
 /// A connection whose bytes are what the listener's policy asks for.
 pub(crate) struct Secured {
     pub(crate) stream: Stream,
     pub(crate) client: Arc<Client>,
+    pub(crate) stranger: Stranger,
 }
 
 /// The other end of one connection.
@@ -161,6 +170,9 @@ pub(crate) enum Disconnect {
     /// A produce without answer failed: closing is the only way to say so.
     #[error("produce without acknowledgement failed: {0}")]
     UnacknowledgedProduce(ErrorCode),
+    /// A client that kept us waiting before it was known, while others waited for its place.
+    #[error("slow to say who it is, and others waited")]
+    MadeRoom,
     /// No request in time.
     #[error("no request arrived in time")]
     Silent,
@@ -213,6 +225,7 @@ impl Disconnect {
             Self::Revoked => "revoked",
             Self::TooManyConnections => "too_many_connections",
             Self::UnacknowledgedProduce(_) => "unacknowledged_produce",
+            Self::MadeRoom => "made_room",
             Self::Silent => "silent",
             Self::SlowRequest => "slow_request",
             Self::SlowReader => "slow_reader",

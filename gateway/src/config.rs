@@ -70,11 +70,21 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// Connections of one address at a time. Default: as many as `connections`.
     pub connections_per_address: Option<usize>,
+    /// Connections at a time that have not said who they are, or not asked anything where nobody
+    /// has to. When there are so many, those that have the longest line of one address make room.
+    /// Each may hold 64 KiB. Default: 5000.
+    pub unauthenticated_connections: usize,
+    /// As many of one address (of one /64 network, with IPv6) are served at a time; more wait.
+    /// Raise it where clients come by few addresses, as behind a balancer that hides theirs.
+    /// Default: 64.
+    pub unauthenticated_connections_per_address: usize,
     /// Largest request (Kafka's `socket.request.max.bytes`). Default: 100 MiB.
     pub request_size: ByteSize,
     /// Memory for the requests that are being read or answered, over all connections. Default:
     /// 512 MiB.
     pub request_memory: ByteSize,
+    /// What clients of one tenant may have of it, so that those of others go on. Default: half.
+    pub request_memory_per_tenant: Option<ByteSize>,
     /// Requests of one connection that may be under way. Default: 64.
     pub requests_in_flight: usize,
     /// Bytes of such requests; one larger request is let through alone. Default: 64 MiB.
@@ -90,7 +100,8 @@ pub struct LimitsConfig {
     /// Default: 10 min.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// A client that takes no byte of its answers for this long is closed. Default: 60 s.
+    /// A client that takes no byte of its answers for this long is closed, or that takes them slower
+    /// than 16 KiB/s after it. Default: 60 s.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
 }
@@ -157,6 +168,16 @@ impl Config {
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(self.produce_hold <= PRODUCE_HOLD_MAX, "produce_hold", "must be at most 5s")?;
         require(limits.connections > 0, "limits.connections", "must be at least 1")?;
+        require(
+            limits.unauthenticated_connections > 0,
+            "limits.unauthenticated_connections",
+            "must be at least 1",
+        )?;
+        require(
+            limits.unauthenticated_connections_per_address > 0,
+            "limits.unauthenticated_connections_per_address",
+            "must be at least 1",
+        )?;
         require(limits.requests_in_flight > 0, "limits.requests_in_flight", "must be at least 1")?;
         require(
             limits.request_size.as_u64() <= protocol::limits::FRAME_BYTES_MAX as u64,
@@ -199,8 +220,11 @@ impl Default for LimitsConfig {
         Self {
             connections: 10_000,
             connections_per_address: None,
+            unauthenticated_connections: 5_000,
+            unauthenticated_connections_per_address: 64,
             request_size: ByteSize::b(protocol::limits::FRAME_BYTES_MAX as u64),
             request_memory: ByteSize::mib(512),
+            request_memory_per_tenant: None,
             requests_in_flight: 64,
             bytes_in_flight: ByteSize::mib(64),
             first_request_timeout: Duration::from_secs(10),

@@ -14,6 +14,8 @@
 //! TCP tells it so. A connection that fails takes nothing with it: its unsent requests are dropped
 //! (R37), answers that nobody waits for any more are dropped where they arrive.
 
+mod budget;
+mod pace;
 mod reader;
 mod writer;
 
@@ -29,17 +31,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tower::Service;
 
-pub(crate) use self::reader::Budget;
+pub(crate) use self::budget::RequestMemory;
+use self::budget::Reserved;
 use self::reader::{Ended, Reader};
 use self::writer::Writer;
 use crate::call::{Client, Disconnect, Reply, Secured};
 use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
+use crate::limits::FETCHES_IN_FLIGHT;
 use crate::metrics;
 use crate::quota::Mute;
 #[cfg(test)]
 use crate::stack;
+use crate::strangers::Stranger;
 
 /// Serves connections, each with a request stack of its own.
 #[derive(Clone)]
@@ -57,7 +62,11 @@ struct Pending {
 struct Permits {
     _request: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
-    _memory: OwnedSemaphorePermit,
+    /// Not of a client that proves who it is: those are few, and their frames short, so that nobody's
+    /// requests keep them out, nor theirs anybody.
+    _memory: Option<Reserved>,
+    /// If it is one.
+    _fetch: Option<OwnedSemaphorePermit>,
 }
 
 /// What reader and writer of one connection share.
@@ -66,6 +75,7 @@ struct Shared {
     /// Requests under way; the idle timeout runs only while all permits are home.
     requests: Arc<Semaphore>,
     requests_max: usize,
+    fetches: Arc<Semaphore>,
     /// Not to be read from before this is paid (KIP-219).
     mute: Arc<Mutex<Mute>>,
 }
@@ -87,10 +97,10 @@ impl Service<Secured> for Connections {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Secured { stream, client }: Secured) -> Self::Future {
+    fn call(&mut self, Secured { stream, client, stranger }: Secured) -> Self::Future {
         let core = Arc::clone(&self.core);
         async move {
-            let result = serve(&core, stream, &client).await;
+            let result = serve(&core, stream, &client, stranger).await;
             if let Err(error) = &result {
                 metrics::disconnected(error.reason());
                 tracing::debug!(client = %client.host.as_str(), %error, "connection ended");
@@ -109,16 +119,22 @@ impl Stages for Connections {
     }
 }
 
-async fn serve(core: &Arc<Core>, stream: Stream, client: &Arc<Client>) -> Result<(), Disconnect> {
+async fn serve(
+    core: &Arc<Core>,
+    stream: Stream,
+    client: &Arc<Client>,
+    stranger: Stranger,
+) -> Result<(), Disconnect> {
     let limits = &core.config.limits;
     let (read_half, write_half) = stream.into_inner();
     let (pending_sender, pending) = mpsc::channel(limits.requests_in_flight);
     let shared = Shared {
         requests: Arc::new(Semaphore::new(limits.requests_in_flight)),
         requests_max: limits.requests_in_flight,
+        fetches: Arc::new(Semaphore::new(FETCHES_IN_FLIGHT)),
         mute: Arc::default(),
     };
-    let reader = Reader::new(core, read_half, client, shared.clone());
+    let reader = Reader::new(core, read_half, client, stranger, shared.clone());
     let writer = Writer::new(write_half, limits.write_timeout, core.background.clone(), shared);
     let mut writing = pin!(writer.run(pending));
     tokio::select! {

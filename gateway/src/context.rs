@@ -18,7 +18,7 @@ use crate::background::Background;
 use crate::call::{Client, Identity};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
-use crate::connection::Budget;
+use crate::connection::RequestMemory;
 use crate::grants::Grants;
 use crate::limits::READER_TIMEOUT;
 use crate::quota::{Quotas, Toll};
@@ -56,7 +56,7 @@ pub(crate) struct Core {
     pub(crate) authorisers: Option<Arc<Authorisers>>,
     pub(crate) audit: Audit,
     /// Memory for requests under way (R61).
-    pub(crate) request_memory: Budget,
+    pub(crate) request_memory: RequestMemory,
     pub(crate) packers: Packers,
     pub(crate) sessions: Sessions,
     pub(crate) tides: Tides,

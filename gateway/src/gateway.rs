@@ -24,7 +24,7 @@ use crate::audit::Audit;
 use crate::authoriser::{Authorisers, Rules};
 use crate::background::Background;
 use crate::config::{Config, ConfigError, ListenerConfig};
-use crate::connection::Budget;
+use crate::connection::RequestMemory;
 use crate::context::Core;
 use crate::layers::connection_limits::ConnectionLimitsLayer;
 use crate::layers::tls::Door;
@@ -36,6 +36,7 @@ use crate::route::produce::recompress::Packers;
 use crate::route::producer_id::ProducerIds;
 use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
+use crate::strangers::Strangers;
 use crate::takeover::{Follower, Takeovers};
 use crate::tenants::Directory;
 use crate::tls::{Tls, TlsError, TlsParts};
@@ -107,7 +108,10 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     // Clients that connect early wait in the accept queue, not in vain.
     let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
-    let limits = ConnectionLimitsLayer::new(&core.config.limits, Arc::clone(&core.quotas));
+    let strangers = Strangers::new(&core.config.limits);
+    drop(drain.spawn("gateway strangers", Arc::clone(&strangers).watch(drain.clone())));
+    let quotas = Arc::clone(&core.quotas);
+    let limits = ConnectionLimitsLayer::new(&core.config.limits, strangers, quotas);
     let accept = |(door, (address, socket)): (Door, (SocketAddr, Listener))| {
         let listener = door.config.name().to_owned();
         let advertised = core.advertised.endpoints.get(&listener);
@@ -199,6 +203,9 @@ fn core(
     let quotas = Quotas::new(deps.view.clone());
     let reporter = Reporter::new(Arc::clone(&quotas), upstream.clone(), advertised.broker_id);
     drop(drain.spawn("gateway quotas", reporter.run(drain.clone())));
+    let request_memory = config.limits.request_memory.as_u64();
+    let share =
+        config.limits.request_memory_per_tenant.map_or(request_memory / 2, |it| it.as_u64());
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let cold_bytes = usize::try_from(config.fetch.cold_memory.as_u64()).unwrap_or(usize::MAX);
     let audit = Audit::start(&config.audit, &deps.clock, &drain);
@@ -211,7 +218,7 @@ fn core(
         quotas,
         authorisers: authorisers.map(Arc::new),
         audit,
-        request_memory: Budget::new(config.limits.request_memory.as_u64()),
+        request_memory: RequestMemory::new(request_memory, share),
         packers: Packers::default(),
         sessions: Sessions::new(&config.fetch, config.broker_id, seed),
         tides: Tides::default(),

@@ -32,6 +32,7 @@ mod grants;
 mod layers;
 mod sasl;
 mod stack;
+mod strangers;
 
 mod catalogue;
 mod context;

@@ -21,8 +21,22 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// requests but produces fit.
 pub(crate) const READ_BYTES: usize = 4 * 1024;
 
-/// Slowest sender that is waited for beyond the frame timeout (R62).
-pub(crate) const FRAME_BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+/// Slowest client that is waited for beyond the timeout of a request or an answer (R62).
+pub(crate) const BYTES_PER_SECOND_MIN: u64 = 16 * 1024;
+
+/// Who keeps us waiting for longer while it is not known yet leaves, if it is in somebody's way. A step
+/// is one round trip and some milliseconds of a client's work.
+pub(crate) const STRANGER_SILENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked who does.
+pub(crate) const STRANGER_SWEEP: Duration = Duration::from_millis(250);
+
+/// How long a connection waits at the door: Kafka's clients give a request up after it.
+pub(crate) const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fetches of one connection that may be under way: their answers are the largest there are, and wait in
+/// memory for a client that does not read (R62). Kafka's clients have one; it answers one at a time.
+pub(crate) const FETCHES_IN_FLIGHT: usize = 1;
 
 /// A connection that waits for its quota looks again this often: its share may have changed.
 pub(crate) const MUTE_LOOK: Duration = Duration::from_millis(250);

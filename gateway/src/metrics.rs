@@ -19,6 +19,8 @@ const FETCH_BYTES_TOTAL: &str = "gateway_fetch_bytes_total";
 const PRODUCE_BYTES_TOTAL: &str = "gateway_produce_bytes_total";
 /// Connections open now.
 const CONNECTIONS: &str = "gateway_connections";
+/// Connections that have not said who they are, by whether they are served or wait to be.
+const UNAUTHENTICATED_CONNECTIONS: &str = "gateway_unauthenticated_connections";
 /// Connections refused, by the limit that refused them.
 const CONNECTIONS_REFUSED_TOTAL: &str = "gateway_connections_refused_total";
 /// Connections that this side ended, by reason.
@@ -61,6 +63,7 @@ pub(crate) fn describe() {
     describe_counter!(FETCH_BYTES_TOTAL, "bytes of records fetched, by tier");
     describe_counter!(PRODUCE_BYTES_TOTAL, "bytes of records produced");
     describe_gauge!(CONNECTIONS, "open client connections");
+    describe_gauge!(UNAUTHENTICATED_CONNECTIONS, "connections not authenticated yet, by state");
     describe_counter!(TLS_HANDSHAKES_TOTAL, "TLS handshakes, by how they ended");
     describe_gauge!(TLS_CERTIFICATE_EXPIRY_SECONDS, "when a listener's certificate ends");
     describe_counter!(TLS_RELOADS_TOTAL, "changes of certificate files, by whether they are used");
@@ -119,6 +122,11 @@ pub(crate) fn recompressed(took: Duration) {
 
 pub(crate) fn connections(open: usize) {
     gauge!(CONNECTIONS).set(open as f64);
+}
+
+pub(crate) fn strangers(served: usize, waiting: usize) {
+    gauge!(UNAUTHENTICATED_CONNECTIONS, "state" => "served").set(served as f64);
+    gauge!(UNAUTHENTICATED_CONNECTIONS, "state" => "waiting").set(waiting as f64);
 }
 
 /// `how` is `full`, `resumed`, or why it failed.

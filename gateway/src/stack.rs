@@ -63,12 +63,15 @@ pub(crate) fn requests(core: &Arc<Core>, client: &Arc<Client>) -> RequestStack {
 mod tests {
     use super::*;
     use crate::layers::Stages;
+    use crate::strangers::Strangers;
 
     #[tokio::test]
     async fn the_stages_stand_in_the_order_of_the_rule() {
         let core = Core::for_tests().await;
         let mut names = Vec::new();
-        let limits = ConnectionLimitsLayer::new(&core.config.limits, Arc::clone(&core.quotas));
+        let strangers = Strangers::new(&core.config.limits);
+        let quotas = Arc::clone(&core.quotas);
+        let limits = ConnectionLimitsLayer::new(&core.config.limits, strangers, quotas);
         connections(&core, limits, Door::default()).stages(&mut names);
         assert_eq!(
             names,

@@ -6,9 +6,12 @@
 /// Largest frame after authentication: Kafka's `socket.request.max.bytes` default.
 pub const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
 
-/// Largest frame of a connection that has not said who it is. SASL messages and ApiVersions are a
-/// few hundred bytes; OAuth tokens reach some KiB.
-pub const FRAME_BYTES_MAX_BEFORE_AUTHENTICATION: usize = 64 * 1024;
+/// Largest frame of a connection that has not begun to say who it is: ApiVersions and SaslHandshake are
+/// some hundred bytes.
+pub const FRAME_BYTES_MAX_BEFORE_AUTHENTICATION: usize = 16 * 1024;
+
+/// Largest frame with a SASL token in it. Passwords are short; OAuth tokens reach some KiB.
+pub const FRAME_BYTES_MAX_OF_TOKEN: usize = 64 * 1024;
 
 /// Smallest frame: API key, version and correlation id.
 pub const FRAME_BYTES_MIN: usize = 8;
@@ -53,7 +56,8 @@ pub const ZSTD_LEVEL_MAX: i32 = 19;
 /// Topic name length: Kafka's `Topic.MAX_NAME_LENGTH`.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
-const _: () = assert!(FRAME_BYTES_MAX_BEFORE_AUTHENTICATION < FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX_BEFORE_AUTHENTICATION < FRAME_BYTES_MAX_OF_TOKEN);
+const _: () = assert!(FRAME_BYTES_MAX_OF_TOKEN < FRAME_BYTES_MAX);
 const _: () = assert!(REQUEST_PARTITIONS_MAX * 10 <= REQUEST_ELEMENTS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX_DEFAULT <= BATCH_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < FRAME_BYTES_MAX);

@@ -1,7 +1,7 @@
 //! The reading half: cuts frames and hands them to the stack, in order, within the limits.
 //!
-//! A length is looked at before anything is allocated for it, and memory is reserved from the
-//! process's budget before it is read into (R61). How long each step may take is R62:
+//! A length is looked at before anything is allocated for it, and once the client is known memory is
+//! reserved before it is read into (R61). How long each step may take is R62:
 //!
 //! ```text
 //! accept ──10 s──► first request whole      then, per request:
@@ -16,19 +16,23 @@ use bytes::{Buf, Bytes, BytesMut};
 use process::net::ReadHalf;
 use protocol::frame;
 use protocol::header::{self, RequestHeader};
-use protocol::limits::FRAME_BYTES_MAX_BEFORE_AUTHENTICATION;
+use protocol::limits::{FRAME_BYTES_MAX_BEFORE_AUTHENTICATION, FRAME_BYTES_MAX_OF_TOKEN};
+use protocol::messages::ApiKey;
 use tokio::io::AsyncReadExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::{Service, ServiceExt};
 
+use super::budget::{Budget, Reserved, Share};
+use super::pace::Pace;
 use super::{Pending, Permits, Shared};
 use crate::call::{Client, Disconnect, Inbound};
 use crate::config::LimitsConfig;
 use crate::context::Core;
-use crate::limits::{FRAME_BYTES_PER_SECOND_MIN, MUTE_LOOK, READ_BYTES};
+use crate::limits::{MUTE_LOOK, READ_BYTES};
 use crate::quota::Mute;
 use crate::stack::{self, RequestStack};
+use crate::strangers::Stranger;
 
 /// How a connection ended that did nothing wrong.
 pub(super) enum Ended {
@@ -48,25 +52,20 @@ pub(super) struct Reader {
     limits: LimitsConfig,
     /// KiB of requests under way on this connection.
     bytes: Budget,
-    /// KiB of requests being read or answered in this process.
-    memory: Budget,
+    /// For requests being read or answered in this process.
+    memory: Share,
+    /// Until the client is known and has asked something.
+    stranger: Option<Stranger>,
     /// While set, this is when a request must have been read, and the client be known.
     first_request_by: Option<Instant>,
     has_asked: bool,
-}
-
-/// A number of KiB to be shared out.
-#[derive(Debug, Clone)]
-pub(crate) struct Budget {
-    permits: Arc<Semaphore>,
-    kilobytes: u32,
 }
 
 /// One whole frame, without its length.
 struct Frame {
     bytes: Bytes,
     of_connection: OwnedSemaphorePermit,
-    of_process: OwnedSemaphorePermit,
+    of_process: Option<Reserved>,
 }
 
 // === impl Reader ===
@@ -76,6 +75,7 @@ impl Reader {
         core: &Arc<Core>,
         socket: ReadHalf,
         client: &Arc<Client>,
+        stranger: Stranger,
         shared: Shared,
     ) -> Self {
         let limits = core.config.limits.clone();
@@ -86,7 +86,8 @@ impl Reader {
             client: Arc::clone(client),
             shared,
             bytes: Budget::new(limits.bytes_in_flight.as_u64()),
-            memory: core.request_memory.clone(),
+            memory: core.request_memory.share(client.tenant),
+            stranger: Some(stranger),
             first_request_by: Some(Instant::now() + limits.first_request_timeout),
             has_asked: false,
             limits,
@@ -110,8 +111,14 @@ impl Reader {
                 return Ok(Ended::ByClient);
             };
             let inbound = self.inbound(bytes)?;
+            let fetch = self.turn(&inbound).await;
             let answer = self.stack.ready().await?.call(inbound);
-            let permits = Permits { _request: request, _bytes: of_connection, _memory: of_process };
+            let permits = Permits {
+                _request: request,
+                _bytes: of_connection,
+                _memory: of_process,
+                _fetch: fetch,
+            };
             if pending.send(Pending { answer: Box::pin(answer), permits }).await.is_err() {
                 // The writer has ended, and says why.
                 return std::future::pending().await;
@@ -129,6 +136,15 @@ impl Reader {
         Ok(Inbound { header, body: bytes, client, received: Instant::now() })
     }
 
+    /// Waits until the answer to the last fetch is written, if this is another.
+    async fn turn(&self, inbound: &Inbound) -> Option<OwnedSemaphorePermit> {
+        if inbound.header.api() != Some(ApiKey::Fetch) {
+            return None;
+        }
+        let turn = Arc::clone(&self.shared.fetches).acquire_owned().await;
+        Some(turn.expect("never closed"))
+    }
+
     /// The next frame, unless the client's session ends before it is there.
     async fn next_unless_ended(
         &mut self,
@@ -137,6 +153,7 @@ impl Reader {
         self.stack.settled().await;
         if self.has_asked && self.stack.is_known() {
             self.first_request_by = None;
+            self.stranger = None;
         }
         let end = self.stack.session_end();
         tokio::select! {
@@ -172,10 +189,18 @@ impl Reader {
 
     /// The next frame; `None` if the client closed the connection before one began.
     async fn frame(&mut self) -> Result<Option<Frame>, Disconnect> {
+        self.stranger.iter().for_each(Stranger::is_awaited);
         let Some(total) = self.length().await? else { return Ok(None) };
+        // For what comes now it may be us who are late.
+        self.stranger.iter().for_each(Stranger::is_heard);
         let of_connection = self.bytes.take(total).await;
-        let of_process = self.memory.take(total).await;
+        let of_process = match self.stack.is_known() {
+            true => Some(self.memory.take(total).await),
+            false => None,
+        };
+        self.stranger.iter().for_each(Stranger::is_awaited);
         self.fill(total).await?;
+        self.stranger.iter().for_each(Stranger::is_heard);
         self.has_asked = true;
         Ok(Some(Frame { bytes: self.cut(total), of_connection, of_process }))
     }
@@ -183,11 +208,7 @@ impl Reader {
     /// The length of the next frame, its prefix included, as soon as the prefix is there.
     async fn length(&mut self) -> Result<Option<usize>, Disconnect> {
         loop {
-            let bytes_max = if self.stack.is_known() {
-                usize::try_from(self.limits.request_size.as_u64()).unwrap_or(usize::MAX)
-            } else {
-                FRAME_BYTES_MAX_BEFORE_AUTHENTICATION
-            };
+            let bytes_max = self.frame_bytes_max();
             let total = if self.stack.takes_bare_tokens() {
                 frame::expected_bare(&self.buffer, bytes_max)?
             } else {
@@ -210,16 +231,26 @@ impl Reader {
         }
     }
 
+    /// How long a frame may be of whom the client is said or known to be.
+    fn frame_bytes_max(&self) -> usize {
+        if self.stack.is_known() {
+            return usize::try_from(self.limits.request_size.as_u64()).unwrap_or(usize::MAX);
+        }
+        match self.stack.is_proving() {
+            true => FRAME_BYTES_MAX_OF_TOKEN,
+            false => FRAME_BYTES_MAX_BEFORE_AUTHENTICATION,
+        }
+    }
+
     /// Reads until `total` bytes are there.
     async fn fill(&mut self, total: usize) -> Result<(), Disconnect> {
         if self.buffer.len() >= total {
             return Ok(());
         }
         self.buffer.reserve(total - self.buffer.len());
-        let slowest = Duration::from_secs(total as u64 / FRAME_BYTES_PER_SECOND_MIN);
-        let deadline = Instant::now() + self.limits.frame_timeout.max(slowest);
+        let (pace, there) = (Pace::new(self.limits.frame_timeout), self.buffer.len());
         while self.buffer.len() < total {
-            match self.read(deadline.saturating_duration_since(Instant::now())).await? {
+            match self.read_by(pace.deadline(self.buffer.len() - there)).await? {
                 Some(0) => return Err(Disconnect::Truncated),
                 Some(_) => {}
                 None => return Err(Disconnect::SlowRequest),
@@ -230,7 +261,10 @@ impl Reader {
 
     /// Reads once; `None` if nothing came in time.
     async fn read(&mut self, wait: Duration) -> Result<Option<usize>, Disconnect> {
-        let deadline = Instant::now() + wait;
+        self.read_by(Instant::now() + wait).await
+    }
+
+    async fn read_by(&mut self, deadline: Instant) -> Result<Option<usize>, Disconnect> {
         let deadline = self.first_request_by.map_or(deadline, |by| deadline.min(by));
         if self.buffer.capacity() == self.buffer.len() {
             self.buffer.reserve(READ_BYTES);
@@ -256,47 +290,5 @@ impl Reader {
     fn awaits_answers(&self) -> bool {
         // One permit is for the request being read.
         self.shared.requests.available_permits() + 1 < self.shared.requests_max
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    pub(crate) fn new(bytes: u64) -> Self {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 3).max(1);
-        Self { permits: Arc::new(Semaphore::new(kilobytes as usize)), kilobytes }
-    }
-
-    /// Waits for `bytes` of it; more than there is takes all of it.
-    async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let permits = Arc::clone(&self.permits);
-        let taken = permits.acquire_many_owned(kilobytes.min(self.kilobytes)).await;
-        taken.expect("never closed")
-    }
-
-    /// `bytes` of it if they are there now.
-    pub(crate) fn try_take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024)).ok()?;
-        Arc::clone(&self.permits).try_acquire_many_owned(kilobytes).ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_budget_lets_one_oversized_request_through_alone() {
-        let budget = Budget::new(8 * 1024);
-        let small = budget.take(100).await;
-        assert!(budget.take(1 << 30).now_or_never().is_none(), "not beside another");
-        drop(small);
-        let large = budget.take(1 << 30).now_or_never().expect("alone");
-        assert!(budget.take(1).now_or_never().is_none());
-        drop(large);
-        assert!(budget.take(1).now_or_never().is_some());
     }
 }

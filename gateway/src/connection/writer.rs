@@ -9,8 +9,9 @@ use process::net::WriteHalf;
 use protocol::rope::Rope;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::pace::Pace;
 use super::{Pending, Permits, Shared};
 use crate::background::Background;
 use crate::call::{Disconnect, Reply};
@@ -110,11 +111,14 @@ async fn write_all(
     mut frames: Rope,
     patience: Duration,
 ) -> Result<WriteHalf, Disconnect> {
+    let (pace, mut moved) = (Pace::new(patience), 0);
     while frames.has_remaining() {
-        // The time runs from the last progress, not per answer (R62).
-        let written = timeout(patience, socket.write_buf(&mut frames)).await;
-        if written.map_err(|_| Disconnect::SlowReader)?? == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+        // Nothing may move for so long, and in the long run something has to (R62).
+        let deadline = pace.deadline(moved).min(Instant::now() + patience);
+        let written = timeout_at(deadline, socket.write_buf(&mut frames)).await;
+        match written.map_err(|_| Disconnect::SlowReader)?? {
+            0 => return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into()),
+            bytes => moved += bytes,
         }
     }
     // Over TLS the last of it may wait, encrypted, for room in the socket.
@@ -151,5 +155,47 @@ impl Ready {
             }
             Err(error) => self.failure = Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use process::net::{Stream, joined};
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Writes 256 KiB to a client that takes 1 KiB at a time with such pauses between.
+    async fn write_to_a_reader(pause: Duration) -> Result<(), Disconnect> {
+        let (ours, mut theirs) = duplex(1024);
+        let (read, write) = tokio::io::split(ours);
+        let stream: Stream = joined(Box::new(read), Box::new(write));
+        let (_read, socket) = stream.into_inner();
+        let mut frames = Rope::default();
+        frames.push(Bytes::from(vec![0; 256 * 1024]));
+        let reading = async {
+            let mut taken = [0; 1024];
+            while theirs.read_exact(&mut taken).await.is_ok() {
+                sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            written = write_all(socket, frames, Duration::from_secs(10)) => written.map(drop),
+            () = reading => unreachable!("the socket is open"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_little_now_and_then_is_closed() {
+        let written = write_to_a_reader(Duration::from_secs(1)).await;
+        assert!(matches!(written, Err(Disconnect::SlowReader)), "{written:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_slow_but_not_that_slow_gets_all_of_it() {
+        let written = write_to_a_reader(Duration::from_millis(50)).await;
+        assert!(written.is_ok(), "{written:?}");
     }
 }

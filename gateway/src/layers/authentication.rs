@@ -116,6 +116,11 @@ impl<S> Authentication<S> {
         }
     }
 
+    /// Whether the next frame has a token in it.
+    pub(crate) fn is_proving(&self) -> bool {
+        matches!(self.state, State::Proving(_))
+    }
+
     /// Whether the next frame is a token without a header, as after version 0 of SaslHandshake.
     pub(crate) fn takes_bare_tokens(&self) -> bool {
         matches!(&self.state, State::Proving(proving) if proving.is_bare())

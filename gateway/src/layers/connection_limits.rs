@@ -1,29 +1,32 @@
 //! How many connections there may be, in all and per address, and how fast an address may open them.
 //!
 //! Outermost: a refused connection costs one accept and one close, no handshake and no buffer. A
-//! place is given back when the connection's future ends, however it ends.
+//! place is given back when the connection's future ends, however it ends. Until a client is known it
+//! needs a second place, among the strangers (R62).
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::{Either, Ready, ready};
+use futures::future::{Abortable, BoxFuture, Either, FutureExt, Ready, ready};
 use parking_lot::Mutex;
 use tower::{Layer, Service};
 
-use crate::call::{Accepted, Disconnect};
+use crate::call::{Accepted, Admitted, Disconnect};
 use crate::config::LimitsConfig;
 #[cfg(test)]
 use crate::layers::Stages;
 use crate::metrics;
 use crate::quota::Quotas;
+use crate::strangers::{Admission, Strangers};
 
 /// Counts connections; refuses above the limits.
 #[derive(Clone)]
 pub(crate) struct ConnectionLimits<S> {
     inner: S,
     places: Arc<Places>,
+    strangers: Arc<Strangers>,
     quotas: Arc<Quotas>,
 }
 
@@ -31,6 +34,7 @@ pub(crate) struct ConnectionLimits<S> {
 #[derive(Clone)]
 pub(crate) struct ConnectionLimitsLayer {
     places: Arc<Places>,
+    strangers: Arc<Strangers>,
     quotas: Arc<Quotas>,
 }
 
@@ -58,11 +62,15 @@ struct Place {
 // === impl ConnectionLimitsLayer ===
 
 impl ConnectionLimitsLayer {
-    pub(crate) fn new(limits: &LimitsConfig, quotas: Arc<Quotas>) -> Self {
+    pub(crate) fn new(
+        limits: &LimitsConfig,
+        strangers: Arc<Strangers>,
+        quotas: Arc<Quotas>,
+    ) -> Self {
         let per_address = limits.connections_per_address.unwrap_or(limits.connections);
         let taken = Mutex::default();
         let places = Places { total: limits.connections, per_address, taken };
-        Self { places: Arc::new(places), quotas }
+        Self { places: Arc::new(places), strangers, quotas }
     }
 }
 
@@ -70,8 +78,8 @@ impl<S> Layer<S> for ConnectionLimitsLayer {
     type Service = ConnectionLimits<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let (places, quotas) = (Arc::clone(&self.places), Arc::clone(&self.quotas));
-        ConnectionLimits { inner, places, quotas }
+        let Self { places, strangers, quotas } = self.clone();
+        ConnectionLimits { inner, places, strangers, quotas }
     }
 }
 
@@ -79,12 +87,12 @@ impl<S> Layer<S> for ConnectionLimitsLayer {
 
 impl<S> Service<Accepted> for ConnectionLimits<S>
 where
-    S: Service<Accepted, Response = (), Error = Disconnect>,
-    S::Future: Send + 'static,
+    S: Service<Admitted, Response = (), Error = Disconnect> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = ();
     type Error = Disconnect;
-    type Future = Either<Ready<Result<(), Disconnect>>, Occupied<S::Future>>;
+    type Future = Either<Ready<Result<(), Disconnect>>, BoxFuture<'static, Result<(), Disconnect>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Disconnect>> {
         self.inner.poll_ready(cx)
@@ -98,13 +106,12 @@ where
         };
         let place = Places::take(&self.places, address);
         match place.and_then(|place| in_time().map(|()| place)) {
-            Ok(place) => Either::Right(Occupied {
-                future: Box::pin(self.inner.call(accepted)),
-                _place: place,
-            }),
+            Ok(place) => {
+                let (inner, strangers) = (self.inner.clone(), Arc::clone(&self.strangers));
+                Either::Right(serve(inner, strangers, accepted, place).boxed())
+            }
             Err(limit) => {
-                metrics::refused(limit);
-                tracing::warn!(peer = %accepted.peer, limit, "connection refused");
+                refuse(accepted.peer, limit);
                 Either::Left(ready(Ok(())))
             }
         }
@@ -119,18 +126,35 @@ impl<S: Stages> Stages for ConnectionLimits<S> {
     }
 }
 
-/// A connection's future and its place; both end together.
-pub(crate) struct Occupied<F> {
-    future: std::pin::Pin<Box<F>>,
+/// Serves a connection once there is a place among the strangers, until it ends or has to make room.
+async fn serve<S>(
+    mut inner: S,
+    strangers: Arc<Strangers>,
+    Accepted { stream, peer }: Accepted,
     _place: Place,
+) -> Result<(), Disconnect>
+where
+    S: Service<Admitted, Response = (), Error = Disconnect>,
+{
+    let Some(Admission { stranger, end }) = strangers.admit(peer.ip()).await else {
+        refuse(peer, "unauthenticated");
+        return Ok(());
+    };
+    drop(strangers);
+    let connection = inner.call(Admitted { stream, peer, stranger });
+    match Abortable::new(connection, end).await {
+        Ok(ended) => ended,
+        Err(_made_room) => {
+            metrics::disconnected(Disconnect::MadeRoom.reason());
+            Err(Disconnect::MadeRoom)
+        }
+    }
 }
 
-impl<F: Future> Future for Occupied<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.future.as_mut().poll(cx)
-    }
+/// Whoever connects could fill the log with it; the metric counts.
+fn refuse(peer: SocketAddr, limit: &'static str) {
+    metrics::refused(limit);
+    tracing::debug!(%peer, limit, "connection refused");
 }
 
 // === impl Places ===

@@ -12,12 +12,13 @@ use futures::future::{BoxFuture, Either, FutureExt};
 use protocol::StrBytes;
 use tower::{Layer, Service};
 
-use crate::call::{Accepted, Client, Disconnect, Secured};
+use crate::call::{Admitted, Client, Disconnect, Secured};
 use crate::config::ListenerConfig;
 use crate::context::Core;
 #[cfg(test)]
 use crate::layers::Stages;
 use crate::metrics;
+use crate::strangers::Stranger;
 use crate::tenants::Found;
 use crate::tls::{self, Handshaken, TlsRefusal};
 
@@ -72,7 +73,7 @@ impl<S> Tls<S> {
     }
 }
 
-impl<S> Service<Accepted> for Tls<S>
+impl<S> Service<Admitted> for Tls<S>
 where
     S: Service<Secured, Response = (), Error = Disconnect> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -85,12 +86,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, Accepted { stream, peer }: Accepted) -> Self::Future {
+    fn call(&mut self, Admitted { stream, peer, stranger }: Admitted) -> Self::Future {
         let Some(tls) = self.door.tls.clone() else {
             return match self.core.directory.find(&self.door.config, None) {
                 Some(found) => {
                     let client = self.client(peer, found, None);
-                    Either::Left(self.inner.call(Secured { stream, client }))
+                    Either::Left(self.inner.call(Secured { stream, client, stranger }))
                 }
                 None => Either::Right(refused(self.door.config.name().to_owned()).boxed()),
             };
@@ -98,10 +99,10 @@ where
         let mut this = self.clone();
         let connection = async move {
             let tenant_of = |host: Option<&str>| this.core.directory.find(&this.door.config, host);
-            let handshake = tls.handshake(stream, tenant_of);
+            let handshake = tls.handshake(stream, &stranger, tenant_of);
             // Its state is large, and gone before the connection begins.
             let handshaken = Box::pin(handshake).await;
-            let secured = this.secured(peer, handshaken)?;
+            let secured = this.secured(peer, stranger, handshaken)?;
             this.inner.call(secured).await
         };
         Either::Right(connection.boxed())
@@ -113,13 +114,15 @@ impl<S> Tls<S> {
     fn secured(
         &self,
         peer: SocketAddr,
+        stranger: Stranger,
         handshaken: Result<Handshaken, TlsRefusal>,
     ) -> Result<Secured, Disconnect> {
         let listener = self.door.config.name();
         match handshaken {
             Ok(Handshaken { stream, tenant, principal, is_resumed }) => {
                 metrics::handshake(if is_resumed { "resumed" } else { "full" });
-                Ok(Secured { stream, client: self.client(peer, tenant, principal) })
+                let client = self.client(peer, tenant, principal);
+                Ok(Secured { stream, client, stranger })
             }
             Err(error) => {
                 metrics::handshake(error.reason());

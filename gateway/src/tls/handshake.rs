@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Tls;
 use super::principal::{self, PrincipalError};
+use crate::strangers::Stranger;
 use crate::tenants::Found;
 
 /// A connection whose bytes are encrypted.
@@ -54,10 +55,12 @@ impl Tls {
     pub(crate) async fn handshake(
         &self,
         stream: Stream,
+        stranger: &Stranger,
         tenant_of: impl FnOnce(Option<&str>) -> Option<Found>,
     ) -> Result<Handshaken, TlsRefusal> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let start = in_time(self.patience, hello).await?;
+        stranger.is_heard();
         let tenant = tenant_of(start.client_hello().server_name());
         let config = match tenant {
             Some(_) => self.config.load_full(),
@@ -68,7 +71,9 @@ impl Tls {
         yield_now().await;
         let accept = start.into_stream(config);
         drop(turn);
+        stranger.is_awaited();
         let accepted = in_time(self.patience, accept).await;
+        stranger.is_heard();
         let tenant = tenant.ok_or(TlsRefusal::UnknownHost)?;
         let stream = accepted?;
         let principal = self.principal(&stream)?;

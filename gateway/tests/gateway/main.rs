@@ -8,6 +8,7 @@
 
 mod support;
 
+mod abuse;
 mod acls;
 mod admin;
 mod configs;

@@ -129,7 +129,15 @@ impl TlsClient {
         address: SocketAddr,
         host: &'static str,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(address).await?;
+        self.over(TcpStream::connect(address).await?, host).await
+    }
+
+    /// Speaks TLS over a connection that stands.
+    pub(crate) async fn over(
+        &self,
+        stream: TcpStream,
+        host: &'static str,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let host = ServerName::try_from(host).unwrap();
         TlsConnector::from(Arc::clone(&self.config)).connect(host, stream).await
     }

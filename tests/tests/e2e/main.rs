@@ -22,6 +22,7 @@ mod replays;
 mod s3_faults;
 mod secured;
 mod shares;
+mod standby;
 mod times;
 mod transactions;
 mod transfers;

@@ -162,13 +162,7 @@ impl Blocks {
 
 /// What [`segment::object::verify_block`] checks, for a block that was verified when it was loaded.
 fn expected(block: Block, partition: PartitionId, extent: &Extent) -> Result<Block, LoadError> {
-    if block.header.partition != partition {
-        return Err(wrong(extent, BlockError::Partition(block.header.partition)));
-    }
-    if block.header.base_offset != extent.base_offset {
-        let (base, last) = (block.header.base_offset, block.header.last_offset);
-        return Err(wrong(extent, BlockError::Offsets { base, last }));
-    }
+    block.header.expect(partition, extent).map_err(|error| wrong(extent, error))?;
     Ok(block)
 }
 

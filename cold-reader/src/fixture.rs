@@ -74,6 +74,12 @@ impl Fixture {
 
     /// The same of batches that are made already.
     pub(crate) async fn store_slot(&mut self, batches: &[(i32, Bytes)]) {
+        let batches = batches.iter().map(|(index, batch)| (partition(*index), batch.clone()));
+        self.store_slot_of(&batches.collect::<Vec<_>>()).await;
+    }
+
+    /// The same of any partitions.
+    pub(crate) async fn store_slot_of(&mut self, batches: &[(PartitionId, Bytes)]) {
         let object = self.object_of(batches);
         let (payload, footer) = object.finish(0..1);
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
@@ -94,7 +100,8 @@ impl Fixture {
 
     /// The same of batches that are made already.
     pub(crate) async fn store_compacted(&mut self, key: Key, batches: &[(i32, Bytes)]) {
-        let object = self.object_of(batches);
+        let batches = batches.iter().map(|(index, batch)| (partition(*index), batch.clone()));
+        let object = self.object_of(&batches.collect::<Vec<_>>());
         let (payload, footer) = object.finish_compacted();
         self.store.put_in_parts(&key, payload, 1 << 20).await.unwrap();
         for index in 0..2 {
@@ -111,25 +118,30 @@ impl Fixture {
         }
     }
 
-    fn object_of(&mut self, batches: &[(i32, Bytes)]) -> ObjectBuilder {
+    fn object_of(&mut self, batches: &[(PartitionId, Bytes)]) -> ObjectBuilder {
         let mut object = ObjectBuilder::new();
         let mut ends = HashMap::new();
-        for (index, batch) in batches {
+        for (partition, batch) in batches {
             let view = BatchView::whole(batch).unwrap();
-            let from =
-                ends.insert(*index, view.last_offset() + 1).unwrap_or_else(|| view.base_offset());
-            object.add_covering(partition(*index), from, batch.clone()).unwrap();
-            self.batches.push((partition(*index), batch.clone()));
+            let end = ends.insert(*partition, view.last_offset() + 1);
+            let from = end.unwrap_or_else(|| view.base_offset());
+            object.add_covering(*partition, from, batch.clone()).unwrap();
+            self.batches.push((*partition, batch.clone()));
         }
         object
     }
 
     /// A plan over everything that is stored of a partition.
     pub(crate) fn plan(&self, index: i32) -> Plan {
-        let own = self.extents.iter().filter(|(owner, _)| *owner == partition(index));
+        self.plan_of(partition(index))
+    }
+
+    /// The same of any partition.
+    pub(crate) fn plan_of(&self, partition: PartitionId) -> Plan {
+        let own = self.extents.iter().filter(|(owner, _)| *owner == partition);
         let extents: Vec<Extent> = own.map(|(_, extent)| extent.clone()).collect();
         Plan {
-            partition: partition(index),
+            partition,
             start_offset: extents[0].base_offset,
             end_offset: extents[extents.len() - 1].last_offset + 1,
             extents,

@@ -89,8 +89,11 @@ pub(crate) fn covered(
 ) -> Result<Vec<Covered>, RewriteError> {
     let key = extent.location.key();
     let bytes = read.remove(&(key.clone(), extent.byte_offset)).unwrap_or_default();
-    let block = verify_block(&bytes, partition, extent.base_offset)
-        .map_err(|error| RewriteError::Block { partition, key, error })?;
+    let block = verify_block(&bytes, partition, extent).map_err(|error| RewriteError::Block {
+        partition,
+        key,
+        error,
+    })?;
     expect(partition, *next, extent.base_offset)?;
     let dense = matches!(extent.location, Location::Slot { .. });
     let mut out = Vec::new();

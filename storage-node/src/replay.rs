@@ -97,7 +97,7 @@ impl Replay {
     async fn block(&self, extent: &Extent) -> Result<Vec<Bytes>, ReplayError> {
         let base_offset = extent.base_offset;
         let bytes = self.store.get_range(&extent.location.key(), extent.range()).await?;
-        let block = verify_block(&bytes, self.partition.id(), base_offset)
+        let block = verify_block(&bytes, self.partition.id(), extent)
             .map_err(|cause| ReplayError::Block { base_offset, cause })?;
         let mut read = Vec::new();
         for batch in batches(&block.batches) {

@@ -102,8 +102,7 @@ impl Shared {
         let blocks = load.extents.iter().map(|extent| {
             let at = (extent.byte_offset - start) as usize;
             let block = bytes.slice(at..at + extent.byte_len as usize);
-            verify_block(&block, load.partition, extent.base_offset)
-                .map_err(|error| wrong(extent, error))
+            verify_block(&block, load.partition, extent).map_err(|error| wrong(extent, error))
         });
         blocks.collect()
     }

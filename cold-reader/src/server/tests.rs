@@ -11,13 +11,13 @@ use hop::internal::{Aborted, ColdFetchRequest, ColdFetchResponse};
 use hop::{Handler, HopHeader, HopRequest, Request, Response};
 use protocol::ErrorCode;
 use protocol::batch::BatchView;
-use protocol::ids::TenantId;
+use protocol::ids::{PartitionId, TenantId};
 use segment::AbortedTransaction;
 use segment::object::BLOCK_HEADER_LEN;
 use segment::{Plan, Store, StoreConfig};
 
 use super::Server;
-use crate::fixture::{Batch, Counters, Fixture, SECRET};
+use crate::fixture::{Batch, Counters, Fixture, SECRET, batch, partition};
 use crate::limits::FAILURE_LIFE;
 
 const GETS: &str = "cold_reader_get_total";
@@ -42,6 +42,16 @@ async fn ask_later(
     let request = ColdFetchRequest { plan: token, fetch_offset, max_bytes, plan_age_ms };
     let body = Request::ColdFetch(request);
     match server.call(HopRequest { header, body }).await {
+        Response::ColdFetch(response) => response,
+        other => panic!("answered {}", other.api().name()),
+    }
+}
+
+async fn ask_as(server: &Server, tenant: TenantId, token: Bytes) -> ColdFetchResponse {
+    let header = HopHeader::internal(tenant, std::time::Duration::from_secs(5));
+    let request =
+        ColdFetchRequest { plan: token, fetch_offset: 0, max_bytes: 1 << 20, plan_age_ms: 0 };
+    match server.call(HopRequest { header, body: Request::ColdFetch(request) }).await {
         Response::ColdFetch(response) => response,
         other => panic!("answered {}", other.api().name()),
     }
@@ -317,6 +327,36 @@ async fn another_partitions_block_is_never_answered() {
     assert_eq!(error_of(&server, &wrong, 0).await, ErrorCode::KafkaStorageError);
     assert_eq!(fetch(&server, &fixture.plan(1), 0, 1).await.error_code, 0);
     assert_eq!(error_of(&server, &wrong, 0).await, ErrorCode::KafkaStorageError);
+}
+
+/// The same over the hop, as a gateway asks: an authentic plan of one tenant with the byte range of
+/// another's block in the same object, whose topic and partition may even be called the same.
+#[tokio::test]
+async fn another_tenants_byte_range_is_never_answered() {
+    let counters = Counters::new();
+    let _counting = counters.install();
+    let mut fixture = Fixture::new(Store::memory("cold-reader")).await;
+    let theirs = partition(0);
+    let ours = PartitionId { tenant: TenantId(77), ..theirs };
+    fixture.store_slot_of(&[(ours, batch(0, 5, 10)), (theirs, batch(0, 5, 10))]).await;
+    let server = fixture.server(|_| {});
+    let plan = fixture.plan_of(ours);
+    let range = fixture.plan_of(theirs).extents;
+    assert_eq!(range[0].location, plan.extents[0].location, "one object holds both");
+    let wrong = Plan { extents: range, ..plan.clone() };
+    // Not cached, cached for its owner, and in the place of a block that is the tenant's own.
+    for owner_reads in [false, true] {
+        if owner_reads {
+            assert_eq!(fetch(&server, &fixture.plan_of(theirs), 0, 1).await.error_code, 0);
+        }
+        let response = ask_as(&server, ours.tenant, wrong.seal(&SECRET)).await;
+        assert_eq!(response.error_code, ErrorCode::KafkaStorageError.code());
+        assert!(response.records.is_empty(), "no byte of it");
+    }
+    let damaged = "cold_reader_fetch_errors_total{reason=\"damaged\"}";
+    assert_eq!(counters.text(damaged).as_deref(), Some("2"));
+    let response = ask_as(&server, ours.tenant, plan.seal(&SECRET)).await;
+    assert_eq!((response.error_code, response.records.concat()), (0, batch(0, 5, 10).to_vec()));
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn read(store: &Store, plan: &Plan, records: &mut Vec<u8>) {
         for block in blocks {
             let bytes = store.get_range(&block.location.key(), block.range()).await;
             let bytes = bytes.expect("the object exists");
-            let block = verify_block(&bytes, plan.partition, block.base_offset).expect("a block");
+            let block = verify_block(&bytes, plan.partition, &block).expect("a block");
             records.extend_from_slice(&block.batches);
         }
     }

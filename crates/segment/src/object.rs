@@ -22,7 +22,9 @@ pub mod block;
 pub mod builder;
 pub mod footer;
 
-pub use block::{BLOCK_HEADER_LEN, Block, BlockError, BlockHeader, verify_block};
+pub use block::{
+    BLOCK_HEADER_LEN, Block, BlockError, BlockHeader, read_block_header, verify_block,
+};
 pub use builder::{AddError, BLOCK_BYTES_MAX, ObjectBuilder};
 pub use footer::{BATCH_LEN_MAX, BatchMeta, BlockEntry, Footer, FooterError, read_footer};
 

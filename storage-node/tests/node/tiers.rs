@@ -22,7 +22,7 @@ async fn read_plan(store: &Store, plan: &Plan) -> Bytes {
     for extent in &plan.extents {
         let bytes = store.get_range(&extent.location.key(), extent.range()).await;
         let bytes = bytes.expect("extents exist");
-        let block = verify_block(&bytes, plan.partition, extent.base_offset);
+        let block = verify_block(&bytes, plan.partition, extent);
         records.extend_from_slice(&block.expect("extents are blocks").batches);
     }
     Bytes::from(records)

@@ -23,6 +23,8 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use protocol::ids::{PartitionId, TenantId, TopicId};
 
+use crate::extent::Extent;
+
 /// Length of the header; the batches follow at once.
 pub const BLOCK_HEADER_LEN: usize = 68;
 
@@ -90,6 +92,9 @@ pub enum BlockError {
         /// Its last offset.
         last: i64,
     },
+    /// Intact and of these offsets, but written by the owner of another epoch.
+    #[error("block is of leader epoch {0}")]
+    Epoch(i32),
 }
 
 impl BlockHeader {
@@ -135,13 +140,38 @@ impl BlockHeader {
     }
 }
 
-/// Checks that `bytes` are exactly the block of `partition` that starts at
-/// `base_offset`, undamaged, and returns it without copying (R27).
+impl BlockHeader {
+    /// Whether this is the block of `partition` that `extent` tells of, and no other: not another
+    /// tenant's, not another partition's, not the same offsets as another owner wrote them (R27).
+    pub fn expect(&self, partition: PartitionId, extent: &Extent) -> Result<(), BlockError> {
+        let Self { base_offset: base, last_offset: last, leader_epoch, .. } = *self;
+        if self.partition != partition {
+            return Err(BlockError::Partition(self.partition));
+        }
+        if (base, last) != (extent.base_offset, extent.last_offset) {
+            return Err(BlockError::Offsets { base, last });
+        }
+        if leader_epoch != extent.leader_epoch {
+            return Err(BlockError::Epoch(leader_epoch));
+        }
+        Ok(())
+    }
+}
+
+/// Checks that `bytes` are exactly the block of `partition` at `extent`, undamaged, and returns it
+/// without copying (R27).
 pub fn verify_block(
     bytes: &Bytes,
     partition: PartitionId,
-    base_offset: i64,
+    extent: &Extent,
 ) -> Result<Block, BlockError> {
+    let header = read_block_header(bytes)?;
+    header.expect(partition, extent)?;
+    Ok(Block { header, batches: bytes.slice(BLOCK_HEADER_LEN..) })
+}
+
+/// The header of a block that is whole and undamaged, whosever it is.
+pub fn read_block_header(bytes: &[u8]) -> Result<BlockHeader, BlockError> {
     let (have, want) = (bytes.len(), BLOCK_HEADER_LEN);
     let head = bytes.get(..BLOCK_HEADER_LEN).ok_or(BlockError::Short { have, want })?;
     if head[..4] != MAGIC || head[4] != VERSION {
@@ -161,12 +191,5 @@ pub fn verify_block(
     if actual != crc && !process::mutation::on("R27") {
         return Err(BlockError::Crc);
     }
-    if header.partition != partition {
-        return Err(BlockError::Partition(header.partition));
-    }
-    if header.base_offset != base_offset {
-        let (base, last) = (header.base_offset, header.last_offset);
-        return Err(BlockError::Offsets { base, last });
-    }
-    Ok(Block { header, batches: bytes.slice(BLOCK_HEADER_LEN..) })
+    Ok(header)
 }

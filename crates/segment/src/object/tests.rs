@@ -8,10 +8,10 @@ use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use uuid::Uuid;
 
 use super::{
-    AddError, BLOCK_BYTES_MAX, BLOCK_HEADER_LEN, BlockError, Footer, FooterError, ObjectBuilder,
-    read_footer, verify_block,
+    AddError, BLOCK_BYTES_MAX, BLOCK_HEADER_LEN, BlockEntry, BlockError, Footer, FooterError,
+    ObjectBuilder, read_block_header, read_footer, verify_block,
 };
-use crate::extent::Location;
+use crate::extent::{Extent, Location};
 use crate::hex;
 use crate::keys::{self, Family};
 use crate::log_id::LogId;
@@ -67,6 +67,11 @@ fn build(batches: &[(PartitionId, Bytes)]) -> (Vec<Bytes>, Footer) {
     (payload, footer)
 }
 
+/// Where a reader would look for a block.
+fn extent(entry: &BlockEntry) -> Extent {
+    Extent::of(Location::Slot { log: log(), slot: 1 }, entry)
+}
+
 /// The object as stored: a slot header's worth of bytes in front.
 fn stored(payload: &[Bytes]) -> Bytes {
     [vec![0; crate::seqlog::HEADER_LEN], payload.concat()].concat().into()
@@ -84,8 +89,7 @@ proptest! {
             let mut read = Vec::new();
             for entry in footer.entries.iter().filter(|entry| entry.header.partition == partition(index)) {
                 let range = entry.range().start as usize..entry.range().end as usize;
-                let base = entry.header.base_offset;
-                let block = verify_block(&object.slice(range), partition(index), base).unwrap();
+                let block = verify_block(&object.slice(range), partition(index), &extent(entry)).unwrap();
                 prop_assert_eq!(block.header, entry.header);
                 read.extend_from_slice(&block.batches);
             }
@@ -103,7 +107,7 @@ proptest! {
         let range = entry.range().start as usize..entry.range().end as usize;
         object[range.start + byte.index(range.len())] ^= 1 << bit;
         let bytes = Bytes::from(object).slice(range);
-        prop_assert!(verify_block(&bytes, entry.header.partition, entry.header.base_offset).is_err());
+        prop_assert!(verify_block(&bytes, entry.header.partition, &extent(entry)).is_err());
     }
 
     #[test]
@@ -118,7 +122,7 @@ proptest! {
     #[test]
     fn any_bytes_are_a_footer_or_refused(bytes in any::<Vec<u8>>()) {
         prop_assert!(Footer::decode(&bytes, bytes.len() as u64).is_err());
-        prop_assert!(verify_block(&bytes.into(), partition(0), 0).is_err());
+        prop_assert!(read_block_header(&bytes).is_err());
     }
 }
 
@@ -175,29 +179,53 @@ fn batches_that_go_back_are_refused() {
 
 /// The right bytes for the wrong question are an error too (R27).
 #[test]
-fn a_block_of_another_partition_or_offset_is_refused() {
+fn a_block_of_another_tenant_partition_offset_or_epoch_is_refused() {
     let (payload, footer) = build(&[(partition(3), batch(7, 1, 2, 10))]);
     let entry = &footer.entries[0];
     let block = stored(&payload).slice(entry.range().start as usize..entry.range().end as usize);
-    assert!(verify_block(&block, partition(3), 7).is_ok());
-    assert_eq!(verify_block(&block, partition(4), 7), Err(BlockError::Partition(partition(3))));
-    let stranger = PartitionId { tenant: TenantId(2), ..partition(3) };
-    assert_eq!(verify_block(&block, stranger, 7), Err(BlockError::Partition(partition(3))));
-    assert_eq!(
-        verify_block(&block, partition(3), 8),
-        Err(BlockError::Offsets { base: 7, last: 8 })
-    );
+    let own = extent(entry);
+    assert!(verify_block(&block, partition(3), &own).is_ok());
+    let topic = TopicId(Uuid::from_u128(10));
+    let others = [
+        PartitionId { tenant: TenantId(2), ..partition(3) },
+        PartitionId { topic, ..partition(3) },
+        partition(4),
+    ];
+    for other in others {
+        let refused = verify_block(&block, other, &own);
+        assert_eq!(refused, Err(BlockError::Partition(partition(3))), "{other}");
+    }
+    let offsets = BlockError::Offsets { base: 7, last: 8 };
+    let wrong = [
+        (Extent { base_offset: 8, ..own.clone() }, offsets.clone()),
+        (Extent { last_offset: 9, ..own.clone() }, offsets),
+        (Extent { leader_epoch: 2, ..own.clone() }, BlockError::Epoch(1)),
+    ];
+    for (extent, error) in wrong {
+        assert_eq!(verify_block(&block, partition(3), &extent), Err(error));
+    }
     let want = block.len();
-    let short = block.slice(..want - 1);
-    assert_eq!(
-        verify_block(&short, partition(3), 7),
-        Err(BlockError::Short { have: want - 1, want })
-    );
+    let short = BlockError::Short { have: want - 1, want };
+    assert_eq!(verify_block(&block.slice(..want - 1), partition(3), &own), Err(short));
     let long: Bytes = [&block[..], b"x"].concat().into();
-    assert_eq!(
-        verify_block(&long, partition(3), 7),
-        Err(BlockError::Long { have: want + 1, want })
-    );
+    let error = BlockError::Long { have: want + 1, want };
+    assert_eq!(verify_block(&long, partition(3), &own), Err(error));
+}
+
+/// A range that begins or ends anywhere else than a block does holds no block, whosever bytes it
+/// is over.
+#[test]
+fn a_range_across_blocks_is_refused() {
+    let (payload, footer) =
+        build(&[(partition(0), batch(0, 1, 3, 40)), (partition(1), batch(0, 1, 3, 40))]);
+    let object = stored(&payload);
+    let (first, second) = (&footer.entries[0], &footer.entries[1]);
+    let (start, end) = (first.range().start as usize, second.range().end as usize);
+    for at in start..end {
+        let range = at..(at + first.byte_len as usize).min(end);
+        let read = verify_block(&object.slice(range), partition(0), &extent(first));
+        assert_eq!(read.is_ok(), at == start, "range from byte {at}");
+    }
 }
 
 /// Entries may not point outside of the object they came in.
@@ -256,7 +284,7 @@ async fn a_stored_segment_is_read_by_its_footer() {
     for (partition, extent) in footer.extents(log(), slot) {
         assert_eq!(extent.location, Location::Slot { log: log(), slot });
         let bytes = store.get_range(&extent.location.key(), extent.range()).await.unwrap();
-        assert!(verify_block(&bytes, partition, extent.base_offset).is_ok());
+        assert!(verify_block(&bytes, partition, &extent).is_ok());
     }
     let open = keys::slot(Family::Data, &log(), 0);
     assert_eq!(read_footer(&store, &open).await.unwrap_err().kind, StoreErrorKind::Damaged);

@@ -14,6 +14,7 @@ use protocol::ids::PartitionId;
 use super::Depth;
 use super::finding::Defect;
 use super::source::{Fault, Reads};
+use crate::extent::{Extent, Location};
 use crate::keys::{self, Key, Parsed};
 use crate::object::{BatchMeta, Block, BlockEntry, BlockError, Footer, verify_block};
 use crate::store::StoreError;
@@ -105,7 +106,7 @@ impl Segment {
             for (position, entry) in run.zip(entries) {
                 let start = (entry.byte_offset - first.byte_offset) as usize;
                 let block = bytes.slice(start..start + entry.byte_len as usize);
-                if let Err(defect) = check_block(entry, &block, offsets) {
+                if let Err(defect) = check_block(key, entry, &block, offsets) {
                     self.defects.entry(position).or_insert(defect);
                 }
             }
@@ -138,22 +139,24 @@ fn check_summary(entry: &BlockEntry) -> Result<(), Defect> {
     if next == offset + 1 { Ok(()) } else { Err(Defect::Footer { what: "last offset", offset }) }
 }
 
-fn check_block(entry: &BlockEntry, bytes: &Bytes, offsets: Offsets) -> Result<(), Defect> {
+fn check_block(
+    key: &Key,
+    entry: &BlockEntry,
+    bytes: &Bytes,
+    offsets: Offsets,
+) -> Result<(), Defect> {
     let listed = &entry.header;
     let (at, base, last) = (entry.byte_offset, listed.base_offset, listed.last_offset);
-    let other_offsets =
-        |block_base, block_last| Defect::FooterOffsets { at, base, last, block_base, block_last };
-    let block = verify_block(bytes, listed.partition, base).map_err(|error| match error {
-        BlockError::Offsets { base, last } => other_offsets(base, last),
+    let extent = Extent::of(Location::Object(key.clone()), entry);
+    let block = verify_block(bytes, listed.partition, &extent).map_err(|error| match error {
+        BlockError::Offsets { base: block_base, last: block_last } => {
+            Defect::FooterOffsets { at, base, last, block_base, block_last }
+        }
+        BlockError::Epoch(_) => Defect::Footer { what: "leader epoch", offset: base },
         error => Defect::Block { at, error },
     })?;
-    if block.header.last_offset != last {
-        return Err(other_offsets(base, block.header.last_offset));
-    }
-    if block.header != *listed {
-        let epoch = block.header.leader_epoch != listed.leader_epoch;
-        let what = if epoch { "leader epoch" } else { "max timestamp" };
-        return Err(Defect::Footer { what, offset: base });
+    if block.header.max_timestamp != listed.max_timestamp {
+        return Err(Defect::Footer { what: "max timestamp", offset: base });
     }
     match offsets {
         Offsets::Dense => check_batches(&block, &entry.batches),

@@ -22,6 +22,7 @@
 
 mod consumers;
 mod dispatch;
+mod open;
 mod table;
 mod window;
 
@@ -160,7 +161,7 @@ impl Blocks {
     }
 }
 
-/// What [`segment::object::verify_block`] checks, for a block that was verified when it was loaded.
+/// What [`segment::object::open_block`] checks, for a block that was verified when it was loaded.
 fn expected(block: Block, partition: PartitionId, extent: &Extent) -> Result<Block, LoadError> {
     block.header.expect(partition, extent).map_err(|error| wrong(extent, error))?;
     Ok(block)

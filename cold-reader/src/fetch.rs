@@ -141,7 +141,8 @@ impl FetchError {
         match self {
             Self::Load(LoadError::Store(error)) => error.is_transient(),
             Self::Load(LoadError::Stopped) | Self::NotCovered { .. } => true,
-            Self::Load(LoadError::Block { .. }) | Self::Batch(_) | Self::Hole { .. } => false,
+            Self::Load(LoadError::Block { error, .. }) => error.is_transient(),
+            Self::Batch(_) | Self::Hole { .. } => false,
         }
     }
 
@@ -150,6 +151,7 @@ impl FetchError {
         match self {
             Self::NotCovered { .. } => "not_covered",
             Self::Load(LoadError::Stopped) => "stopped",
+            Self::Load(LoadError::Block { error, .. }) if error.is_transient() => "key",
             Self::Load(LoadError::Block { .. }) | Self::Batch(_) => "damaged",
             Self::Hole { .. } => "hole",
             Self::Load(LoadError::Store(error)) => match error.kind {

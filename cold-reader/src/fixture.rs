@@ -10,7 +10,7 @@ use protocol::batch::{BatchBuilder, BatchView};
 use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::object::ObjectBuilder;
 use segment::seqlog::{EndRecord, OpenSlot, SeqLogWriter, SlotKind};
-use segment::{Extent, Family, Key, Location, LogId, Plan, Store};
+use segment::{Extent, Family, Key, Location, LogId, Plan, Store, keys};
 
 use crate::config::Config;
 use crate::server::Server;
@@ -81,7 +81,8 @@ impl Fixture {
     /// The same of any partitions.
     pub(crate) async fn store_slot_of(&mut self, batches: &[(PartitionId, Bytes)]) {
         let object = self.object_of(batches);
-        let (payload, footer) = object.finish(0..1);
+        let key = keys::slot(Family::Data, self.writer.log(), self.writer.next_slot());
+        let (payload, footer) = object.finish(0..1, &key, self.store.keyring()).unwrap();
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
         self.extents.extend(footer.extents(*self.writer.log(), slot));
     }
@@ -102,7 +103,7 @@ impl Fixture {
     pub(crate) async fn store_compacted(&mut self, key: Key, batches: &[(i32, Bytes)]) {
         let batches = batches.iter().map(|(index, batch)| (partition(*index), batch.clone()));
         let object = self.object_of(&batches.collect::<Vec<_>>());
-        let (payload, footer) = object.finish_compacted();
+        let (payload, footer) = object.finish_compacted(&key, self.store.keyring()).unwrap();
         self.store.put_in_parts(&key, payload, 1 << 20).await.unwrap();
         for index in 0..2 {
             let blocks: Vec<Extent> = footer.blocks_of(partition(index), &key).collect();

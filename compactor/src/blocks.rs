@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use protocol::batch::batches;
 use protocol::ids::PartitionId;
-use segment::object::verify_block;
-use segment::{Extent, Key, Location, Store, StoreError};
+use segment::object::open_block;
+use segment::{Extent, Key, Keyring, Location, Store, StoreError};
 
 use crate::limits::{GAP_BYTES_MAX, READ_BYTES_MAX, READS_IN_FLIGHT};
 use crate::metrics;
@@ -86,14 +86,12 @@ pub(crate) fn covered(
     extent: &Extent,
     read: &mut HashMap<(Key, u64), Bytes>,
     next: &mut i64,
+    keyring: &Keyring,
 ) -> Result<Vec<Covered>, RewriteError> {
     let key = extent.location.key();
     let bytes = read.remove(&(key.clone(), extent.byte_offset)).unwrap_or_default();
-    let block = verify_block(&bytes, partition, extent).map_err(|error| RewriteError::Block {
-        partition,
-        key,
-        error,
-    })?;
+    let block = open_block(&bytes, partition, extent, keyring)
+        .map_err(|error| RewriteError::Block { partition, key, error })?;
     expect(partition, *next, extent.base_offset)?;
     let dense = matches!(extent.location, Location::Slot { .. });
     let mut out = Vec::new();

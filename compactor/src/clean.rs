@@ -254,10 +254,11 @@ impl Cleaner {
 
     async fn read(&self, unit: &Unit, piece: &[Extent]) -> Result<Vec<Covered>, CleanError> {
         let mut read = read_blocks(&self.deps.store, &self.pacer, piece).await?;
+        let (partition, keyring) = (unit.plan.partition, self.deps.store.keyring());
         let mut next = piece.first().map_or(0, |block| block.base_offset);
         let mut batches = Vec::new();
         for block in piece {
-            batches.extend(covered(unit.plan.partition, block, &mut read, &mut next)?);
+            batches.extend(covered(partition, block, &mut read, &mut next, keyring)?);
         }
         Ok(batches)
     }

@@ -5,10 +5,11 @@ use std::ops::Range;
 use hop::internal::CompactedRun;
 use protocol::ids::PartitionId;
 use segment::object::{Footer, ObjectBuilder};
-use segment::{Key, Store, StoreError};
+use segment::{Key, Store};
 
 use crate::metrics;
 use crate::pacer::Pacer;
+use crate::rewrite::RewriteError;
 
 /// Where objects go.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +26,8 @@ impl Objects<'_> {
         kind: &'static str,
         key: &Key,
         object: ObjectBuilder,
-    ) -> Result<Footer, StoreError> {
-        let (payload, footer) = object.finish_compacted();
+    ) -> Result<Footer, RewriteError> {
+        let (payload, footer) = object.finish_compacted(key, self.store.keyring())?;
         let bytes = payload.iter().map(|chunk| chunk.len() as u64).sum();
         self.pacer.take(bytes).await;
         self.store.put_in_parts(key, payload, self.part_bytes).await?;

@@ -20,8 +20,9 @@ use protocol::batch::BatchError;
 use protocol::batch::records::RecordsError;
 use protocol::ids::PartitionId;
 use segment::object::{AddError, BlockError, Footer, ObjectBuilder, read_footer};
+use segment::seal::KeyMissing;
 use segment::store::StoreErrorKind;
-use segment::{Extent, Key, Location, Plan, Store, StoreError, keys};
+use segment::{Extent, Key, Keyring, Location, Plan, Store, StoreError, keys};
 use uuid::Uuid;
 
 use crate::blocks::{Covered, covered, expect, read_blocks};
@@ -54,6 +55,9 @@ pub(crate) enum RewriteError {
     /// Only compaction by key looks into batches.
     #[error("partition {partition}: batch at offset {offset}: {error}")]
     Records { partition: PartitionId, offset: i64, error: RecordsError },
+    /// A tenant's records are to be sealed, and its key is not here.
+    #[error(transparent)]
+    Key(#[from] KeyMissing),
     /// A batch, or a transaction, alone is too much.
     #[error("partition {partition}: keys from offset {offset} on do not fit into memory")]
     Keys { partition: PartitionId, offset: i64 },
@@ -74,6 +78,7 @@ impl RewriteError {
             | Self::Add { partition, .. }
             | Self::Records { partition, .. }
             | Self::Keys { partition, .. } => *partition == plan.partition,
+            Self::Key(missing) => missing.tenant == plan.partition.tenant,
         }
     }
 }
@@ -100,7 +105,7 @@ pub(crate) async fn rewrite(
     let part_bytes = usize::try_from(config.part_size.as_u64()).unwrap_or(usize::MAX);
     let objects = Objects { store, pacer, part_bytes };
     for (unit, extents) in units.iter().zip(&blocks) {
-        let part = Part::collect(&unit.plan, extents, &mut read)?;
+        let part = Part::collect(&unit.plan, extents, &mut read, store.keyring())?;
         if part.batches.is_empty() {
             continue;
         }
@@ -150,6 +155,7 @@ impl Part {
         plan: &Plan,
         extents: &[Extent],
         read: &mut HashMap<(Key, u64), Bytes>,
+        keyring: &Keyring,
     ) -> Result<Self, RewriteError> {
         let partition = plan.partition;
         let mut part = Self {
@@ -160,7 +166,7 @@ impl Part {
         };
         let mut next = plan.start_offset;
         for extent in extents {
-            let batches = covered(partition, extent, read, &mut next)?;
+            let batches = covered(partition, extent, read, &mut next, keyring)?;
             part.bytes += batches.iter().map(|batch| batch.bytes.len() as u64).sum::<u64>();
             part.batches.extend(batches);
         }

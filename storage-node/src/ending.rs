@@ -17,11 +17,12 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use segment::index::{self, IndexSnapshot};
 use segment::object::{AddError, Footer, ObjectBuilder, read_footer};
+use segment::seal::{KeyMissing, OpenError};
 use segment::seqlog::{
     AppendError, EndOutcome, EndReason, EndRecord, ReadError, SeqLogReader, SeqLogWriter, SlotKind,
     Tail, try_end,
 };
-use segment::{Family, LogId, Store, StoreError, keys};
+use segment::{Family, Key, Keyring, LogId, Store, StoreError, keys};
 use thiserror::Error;
 
 use crate::limits::{DRAIN_CUT_BYTES, FOOTERS_IN_FLIGHT};
@@ -62,15 +63,23 @@ pub enum EndError {
     /// The data log cannot be written.
     #[error(transparent)]
     Append(AppendError),
+    /// A tenant's records are to be sealed, and its key is not here.
+    #[error(transparent)]
+    Key(#[from] KeyMissing),
     /// An entry of the front is no record batch.
     #[error("a recovered batch cannot be stored: {0}")]
     Unstorable(#[from] AddError),
 }
 
 impl EndError {
-    /// Whether the object store is away: the same attempt may succeed later.
+    /// Whether the object store is away, or a tenant's key: the same attempt may succeed later.
     pub(crate) fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Append(AppendError::Unavailable(_)))
+        matches!(
+            self,
+            Self::Append(AppendError::Unavailable(_))
+                | Self::Key(_)
+                | Self::Wal(wal::RecoverError::Sealed(OpenError::Key(_)))
+        )
     }
 }
 
@@ -231,7 +240,8 @@ async fn drain(
     let mut writer = SeqLogWriter::at(store.clone(), Family::Data, log, open.next_slot);
     while open.covered < front.end().0 {
         let chunk = read_cut(&**front, Lsn(open.covered)).await?;
-        let (payload, footer) = object_of(open.covered, chunk)?;
+        let key = keys::slot(Family::Data, &log, writer.next_slot());
+        let (payload, footer) = object_of(open.covered, chunk, &key, store.keyring())?;
         let slot = writer.append(SlotKind::Data, payload).await.map_err(EndError::Append)?;
         open.add(slot, &footer)?;
         open.next_slot = slot + 1;
@@ -255,10 +265,15 @@ async fn read_cut(front: &dyn SealedFront, from: Lsn) -> Result<SealedChunk, End
     Ok(chunk)
 }
 
-fn object_of(covered: u64, chunk: SealedChunk) -> Result<(Vec<bytes::Bytes>, Footer), EndError> {
+fn object_of(
+    covered: u64,
+    chunk: SealedChunk,
+    key: &Key,
+    keyring: &Keyring,
+) -> Result<(Vec<bytes::Bytes>, Footer), EndError> {
     let mut object = ObjectBuilder::new();
     for entry in chunk.entries {
         object.add(entry.partition, entry.batch)?;
     }
-    Ok(object.finish(covered..chunk.next.0))
+    Ok(object.finish(covered..chunk.next.0, key, keyring)?)
 }

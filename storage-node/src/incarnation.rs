@@ -36,8 +36,8 @@ use crate::role::{Deps, NodeError};
 use crate::upload::Uploader;
 use crate::wal::disk::Tuning;
 use crate::wal::{
-    DiskFront, DiskFrontConfig, Disks, Front, FrontDescriptor, NoPromise, ObjectFront,
-    ObjectTuning, Promise,
+    DiskFront, DiskFrontConfig, Front, FrontDescriptor, NoPromise, ObjectFront, ObjectTuning,
+    Promise,
 };
 
 /// An incarnation that may acknowledge.
@@ -77,9 +77,7 @@ pub(crate) async fn begin(
     refuse_if_over(store, generation).await?;
     let promise = config.wal.shared.then(|| NodePromise::new(deps.clock.clone()));
     let front: Arc<dyn Front> = match config.wal.kind {
-        WalKind::Disk => {
-            Arc::new(open_disk(config, &deps.disks, log, recovery.ended, &promise).await?)
-        }
+        WalKind::Disk => Arc::new(open_disk(config, deps, log, recovery.ended, &promise).await?),
         WalKind::Object => Arc::new(open_object(config, store, log, drain).await?),
     };
     let record = NodeRecord {
@@ -145,7 +143,7 @@ async fn outlast_promise(
 /// Opens the ring file where it may block: its first use writes all of it.
 async fn open_disk(
     config: &Config,
-    disks: &Disks,
+    deps: &Deps,
     log: LogId,
     ended: Option<String>,
     promise: &Option<Arc<NodePromise>>,
@@ -159,10 +157,11 @@ async fn open_disk(
     let tuning = Tuning { writers: config.wal.writers, ..Tuning::default() };
     let path = config.wal.path.clone();
     let size_bytes = config.wal.size.as_u64();
+    let disks = deps.disks.clone();
     let disk = DiskFrontConfig { path, size_bytes, tuning, disks: disks.clone() };
     let opened =
         disks.run(move || DiskFront::open(&disk, &log.to_string(), ended.as_deref(), promise));
-    Ok(opened.await?)
+    Ok(opened.await?.with_keyring(deps.store.keyring().clone()))
 }
 
 /// Begins the object WAL, of the same name as the data log.

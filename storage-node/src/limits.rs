@@ -20,9 +20,9 @@ pub const OBJECT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a batch costs in an object besides its bytes: its line in the footer.
 pub const OBJECT_BATCH_OVERHEAD_BYTES: usize = segment::object::BATCH_LEN_MAX;
 
-/// What a partition costs in an object: block headers and their lines in the footer, for as many
-/// blocks as the largest object can have.
-pub const OBJECT_PARTITION_OVERHEAD_BYTES: usize = 2_048;
+/// What a partition costs in an object: block headers, seals and their lines in the footer, for as
+/// many blocks as the largest object can have.
+pub const OBJECT_PARTITION_OVERHEAD_BYTES: usize = 3_072;
 
 /// Largest batch a node takes: it must fit one object. `max.message.bytes` is refused above it.
 pub const BATCH_BYTES_MAX: usize = OBJECT_BYTES_MAX - 64 * 1024;

@@ -256,7 +256,9 @@ impl Node {
         leaving: mpsc::Receiver<Closing>,
     ) -> Uploader {
         let leaving = Leaving::new(leaving, Arc::clone(&self.partitions));
-        Uploader::new(writer, Arc::clone(&self.cache), Arc::clone(&self.front), next_slot, leaving)
+        let (cache, front) = (Arc::clone(&self.cache), Arc::clone(&self.front));
+        let keyring = self.store().keyring().clone();
+        Uploader::new(writer, cache, front, keyring, next_slot, leaving)
     }
 
     /// Takes partitions that are to leave this log.

@@ -130,7 +130,7 @@ async fn finish(
     loop {
         match end_incarnation(store, log, &front, EndReason::Restart).await {
             Err(error) if error.is_unavailable() => {
-                tracing::warn!(%log, %error, "object store is away; recovery waits");
+                tracing::warn!(%log, %error, "the store, or a key, is away; recovery waits");
                 tokio::time::sleep(END_RETRY_PAUSE).await;
             }
             ended => return Ok(ended?),

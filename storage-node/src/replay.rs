@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::batch::{BatchError, batches};
-use segment::object::{BlockError, read_footer, verify_block};
+use segment::object::{BlockError, open_block, read_footer};
 use segment::{Extent, Key, Location, Store, StoreError};
 use thiserror::Error;
 
@@ -97,7 +97,7 @@ impl Replay {
     async fn block(&self, extent: &Extent) -> Result<Vec<Bytes>, ReplayError> {
         let base_offset = extent.base_offset;
         let bytes = self.store.get_range(&extent.location.key(), extent.range()).await?;
-        let block = verify_block(&bytes, self.partition.id(), extent)
+        let block = open_block(&bytes, self.partition.id(), extent, self.store.keyring())
             .map_err(|cause| ReplayError::Block { base_offset, cause })?;
         let mut read = Vec::new();
         for batch in batches(&block.batches) {

@@ -22,8 +22,9 @@ use std::time::Duration;
 use process::Drain;
 use protocol::ids::PartitionId;
 use segment::object::{AddError, Footer, ObjectBuilder};
+use segment::seal::KeyMissing;
 use segment::seqlog::{AppendError, SeqLogWriter, SlotKind};
-use segment::{Extent, LogId};
+use segment::{Extent, Family, Key, Keyring, LogId, keys};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -44,6 +45,9 @@ pub enum UploadError {
     /// Somebody ended this incarnation's log: it is over.
     #[error("fenced: {0}")]
     Fenced(AppendError),
+    /// A tenant's records are to be sealed, and its key is not here. Nothing is stored meanwhile.
+    #[error(transparent)]
+    Key(#[from] KeyMissing),
     /// Our own bytes make no object: a bug, and the end of this incarnation.
     #[error("batch cannot be stored: {0}")]
     Unstorable(#[from] AddError),
@@ -54,6 +58,7 @@ pub(crate) struct Uploader {
     writer: SeqLogWriter,
     cache: Arc<HotCache>,
     front: Arc<dyn Front>,
+    keyring: Keyring,
     /// Told to whoever claims partitions meanwhile.
     next_slot: Arc<AtomicU64>,
     /// The slot whose fate is not known.
@@ -94,11 +99,12 @@ impl Uploader {
         writer: SeqLogWriter,
         cache: Arc<HotCache>,
         front: Arc<dyn Front>,
+        keyring: Keyring,
         next_slot: Arc<AtomicU64>,
         leaving: Leaving,
     ) -> Self {
         next_slot.store(writer.next_slot(), Ordering::Release);
-        Self { writer, cache, front, next_slot, undecided: None, leaving }
+        Self { writer, cache, front, keyring, next_slot, undecided: None, leaving }
     }
 
     /// Uploads whenever enough waits, or has waited for long enough, until the drain begins.
@@ -123,7 +129,7 @@ impl Uploader {
                 Ok(true) => backoff = UPLOAD_BACKOFF_MIN,
                 // A partition leaves whose last commits are on their way from the front.
                 Ok(false) => tokio::time::sleep(Duration::from_millis(1)).await,
-                Err(UploadError::Unavailable(error)) => {
+                Err(error @ (UploadError::Unavailable(_) | UploadError::Key(_))) => {
                     tracing::warn!(%error, ?backoff, "upload failed; trying again");
                     tokio::select! {
                         () = drain.draining() => return Ok(()),
@@ -150,7 +156,7 @@ impl Uploader {
                 Ok(true) => backoff = UPLOAD_BACKOFF_MIN,
                 // The last commits are on their way from the front's thread.
                 Ok(false) => tokio::time::sleep(Duration::from_millis(1)).await,
-                Err(UploadError::Unavailable(error)) => {
+                Err(error @ (UploadError::Unavailable(_) | UploadError::Key(_))) => {
                     tracing::warn!(%error, ?backoff, "last upload failed; trying again");
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(backoff_max);
@@ -185,7 +191,8 @@ impl Uploader {
                 .map(|slot| slot.expect("what is undecided has a frozen slot")),
             None => {
                 let Some(cut) = self.cache.cut(OBJECT_BYTES_MAX) else { return Ok(false) };
-                let (payload, upload) = build(cut)?;
+                let object = keys::slot(Family::Data, self.writer.log(), self.writer.next_slot());
+                let (payload, upload) = build(cut, &object, &self.keyring)?;
                 if process::mutation::on("R25") {
                     self.front.trim(upload.lsn.end);
                 }
@@ -230,8 +237,12 @@ impl Uploader {
     }
 }
 
-/// The object of a cut: the very bytes that are in the cache.
-fn build(cut: UploadCut) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
+/// The object of a cut: the very bytes that are in the cache, unless their tenant's are sealed.
+fn build(
+    cut: UploadCut,
+    key: &Key,
+    keyring: &Keyring,
+) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
     let mut object = ObjectBuilder::new();
     for (partition, first, last) in &cut.ranges {
         let mut next = *first;
@@ -244,7 +255,7 @@ fn build(cut: UploadCut) -> Result<(Vec<bytes::Bytes>, Upload), UploadError> {
             next = after;
         }
     }
-    let (payload, footer) = object.finish(cut.lsn.start.0..cut.lsn.end.0);
+    let (payload, footer) = object.finish(cut.lsn.start.0..cut.lsn.end.0, key, keyring)?;
     let upload = Upload {
         lsn: cut.lsn,
         bytes: payload.iter().map(|chunk| chunk.len() as u64).sum(),

@@ -55,6 +55,7 @@ use crate::limits::BATCH_BYTES_MAX;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use protocol::ids::PartitionId;
+use segment::seal::KeyMissing;
 use tokio::sync::watch;
 
 pub use self::descriptor::{FrontDescriptor, ParseFrontError};
@@ -284,6 +285,9 @@ pub enum FrontError {
         /// So many.
         offsets: i64,
     },
+    /// Its tenant's records are to be sealed, and the key is not here.
+    #[error(transparent)]
+    Key(#[from] KeyMissing),
     /// The batch is no batch, or larger than this front takes.
     #[error("a batch of {bytes} bytes does not fit: this log takes {bytes_min} to {bytes_max}")]
     BatchSize {
@@ -300,6 +304,13 @@ pub enum FrontError {
     /// An earlier error ended the log.
     #[error("the log has failed: {0}")]
     Poisoned(Arc<str>),
+}
+
+impl FrontError {
+    /// Whether there may be room, or the key, in a moment: the producer sends the batch again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Busy { .. } | Self::Ahead { .. } | Self::Key(_))
+    }
 }
 
 /// One entry read back from a log.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use segment::object::verify_block;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Shared, wrong};
+use super::{Shared, open};
 use crate::limits::UNREAD_LIFE;
 use crate::load::{Load, LoadError, Outcomes};
 use crate::memory::Reservation;
@@ -85,9 +84,9 @@ impl Shared {
     /// One ranged GET, cut into verified blocks.
     async fn get(&self, load: &Load, memory: Reservation) -> Outcomes {
         let range = load.range();
-        let (start, begun) = (range.start, Instant::now());
+        let begun = Instant::now();
         let bytes = match self.store.get_range(&load.extents[0].location.key(), range).await {
-            Ok(bytes) => memory.around(bytes),
+            Ok(bytes) => bytes,
             Err(error) => {
                 if error.is_transient() {
                     self.window.lock().refused();
@@ -99,12 +98,7 @@ impl Shared {
         self.window.lock().came(bytes.len() as u64);
         metrics::got(bytes.len() as u64, begun.elapsed());
         self.progress.got(&load.flow);
-        let blocks = load.extents.iter().map(|extent| {
-            let at = (extent.byte_offset - start) as usize;
-            let block = bytes.slice(at..at + extent.byte_len as usize);
-            verify_block(&block, load.partition, extent).map_err(|error| wrong(extent, error))
-        });
-        blocks.collect()
+        open::open(load, bytes, memory, self.store.keyring())
     }
 }
 

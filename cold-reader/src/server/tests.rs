@@ -1,6 +1,7 @@
 //! Cold fetches over a store in memory, and over a directory where time matters.
 
 mod compacted;
+mod encrypted;
 mod search;
 
 use bytes::{Bytes, BytesMut};

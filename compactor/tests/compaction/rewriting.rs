@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use compactor::{Config, Rounds};
 use protocol::ids::TopicId;
+use segment::object::{BLOCK_HEADER_LEN, is_sealed, read_footer};
+use segment::seal::{DataKey, KeyId, key_id};
 
-use crate::harness::{Cluster, TestNode, batch, large, sequenced};
-use crate::support::{count, manifest, reachable, rounds, scrubs_clean, stop, stored};
+use crate::harness::{Cluster, TENANT, TestNode, batch, large, sequenced};
+use crate::support::{
+    config, count, deps, manifest, reachable, rounds, scrubs_clean, stop, stored,
+};
 
 const PRODUCER: (i64, i16) = (4_000, 0);
 
@@ -59,6 +64,66 @@ async fn compacted_records_are_the_same_bytes_and_their_logs_are_let_go() {
     );
     assert!(manifest(&cluster, topic, 0).await.objects[0].key.as_str().contains("/packs/"));
     scrubs_clean(&cluster).await;
+}
+
+/// Whether each block of the partition's compacted objects is sealed under this key.
+async fn sealed_with(cluster: &Cluster, topic: TopicId, index: i32, key: KeyId) -> bool {
+    let manifest = manifest(cluster, topic, index).await;
+    assert!(!manifest.objects.is_empty());
+    for object in &manifest.objects {
+        let footer = read_footer(&cluster.store, &object.key).await.expect("it exists");
+        for block in footer.blocks_of(manifest.partition, &object.key) {
+            let bytes = cluster.store.get_range(&object.key, block.range()).await.expect("exists");
+            if !is_sealed(&bytes) || key_id(&bytes[BLOCK_HEADER_LEN..]) != Ok(key) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Logs in plain text and under an old key are compacted under the current one, and the records stay
+/// the same. Without the key the tenant's work waits.
+#[tokio::test]
+async fn compaction_seals_with_the_current_key() {
+    let cluster = Cluster::new().await;
+    let keyring = cluster.store.keyring().clone();
+    let set_key = |number: u32| {
+        keyring.put(TENANT, DataKey::new(KeyId(number), [number as u8; 32]));
+        keyring.set_current(TENANT, Some(KeyId(number)));
+    };
+    let (node, topic) = two_incarnations(&cluster).await;
+    set_key(1);
+    node.client.acked(topic, 1, large(22 << 10)).await;
+    node.uploaded(topic, 1, 3).await;
+    let before =
+        [stored(&cluster, &node, topic, 0, 0).await, stored(&cluster, &node, topic, 1, 0).await];
+    keyring.set_current(TENANT, Some(KeyId(2)));
+    let config = Config { lease: Duration::from_millis(50), ..config() };
+    let rounds = Rounds::new(config, deps(&cluster).0);
+    assert!(rounds.round().await.failed > 0, "the key is not there");
+    set_key(2);
+    eventually_compacted(&cluster, &rounds, topic).await;
+    for (index, before) in (0..).zip(&before) {
+        assert!(sealed_with(&cluster, topic, index, KeyId(2)).await, "partition {index}");
+        assert_eq!(&stored(&cluster, &node, topic, index, 0).await, before);
+    }
+    scrubs_clean(&cluster).await;
+}
+
+/// What failed keeps its lease for a moment.
+async fn eventually_compacted(cluster: &Cluster, rounds: &Rounds, topic: TopicId) {
+    let compacted = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            rounds.round().await;
+            let both = [manifest(cluster, topic, 0).await, manifest(cluster, topic, 1).await];
+            if both.iter().all(|manifest| !manifest.objects.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    compacted.await.expect("the work is done once the key is there");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use compactor::{Collector, Config, Cycle, Deps, GcConfig, Rounds};
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use protocol::ids::{PartitionId, TopicId};
-use segment::object::{read_footer, verify_block};
+use segment::object::{open_block, read_footer};
 use segment::scrub::{ScrubOptions, scrub};
 use segment::{Location, Manifest, ManifestStore, Plan, Store};
 
@@ -113,7 +113,8 @@ async fn read(store: &Store, plan: &Plan, records: &mut Vec<u8>) {
         for block in blocks {
             let bytes = store.get_range(&block.location.key(), block.range()).await;
             let bytes = bytes.expect("the object exists");
-            let block = verify_block(&bytes, plan.partition, &block).expect("a block");
+            let block =
+                open_block(&bytes, plan.partition, &block, store.keyring()).expect("a block");
             records.extend_from_slice(&block.batches);
         }
     }

@@ -17,7 +17,7 @@ use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use segment::{
     Family, LogId, Manifest, ManifestStore, Store,
     ceiling::{self, Gap},
-    generation,
+    generation, keys,
     object::ObjectBuilder,
     scrub::{ScrubOptions, scrub},
     seqlog::{EndRecord, OpenSlot, SeqLogReader, SeqLogWriter, SlotKind, place_end},
@@ -418,7 +418,10 @@ async fn what_is_given_up_is_named_and_its_offsets_are_not_used_again() {
     for offset in 0..3 {
         object.add(stored, batch(offset, 8)).unwrap();
     }
-    disk.append(SlotKind::Data, object.finish(0..300).0).await.unwrap();
+    let slot = keys::slot(Family::Data, &log, disk.next_slot());
+    disk.append(SlotKind::Data, object.finish(0..300, &slot, store.keyring()).unwrap().0)
+        .await
+        .unwrap();
 
     let mut site = bucket.site("b");
     site.promotion.accept_loss = true;

@@ -17,9 +17,10 @@ use protocol::batch;
 use protocol::ids::PartitionId;
 
 use crate::index::{self, IndexSnapshot};
-use crate::keys::Family;
+use crate::keys::{self, Family};
 use crate::log_id::LogId;
 use crate::object::{AddError, ObjectBuilder};
+use crate::seal::Keyring;
 use crate::seqlog::{AppendError, EndReason, EndRecord, OpenSlot, SeqLogWriter, SlotKind, WalKind};
 use crate::store::{Store, StoreError};
 
@@ -62,7 +63,10 @@ pub async fn write(store: &Store, log: LogId, gaps: &[Gap]) -> Result<(), GapErr
     for gap in gaps {
         object.add(gap.partition, batch::gap(gap.from, RESERVED_OFFSETS, gap.epoch))?;
     }
-    let (payload, footer) = object.finish(0..0);
+    // No records, and so nothing to seal: whoever takes over need not have anybody's keys.
+    let key = keys::slot(Family::Data, &log, GAP_SLOT);
+    let built = object.finish(0..0, &key, &Keyring::default());
+    let (payload, footer) = built.expect("an empty keyring misses no key");
     let slot = writer.append(SlotKind::Data, payload).await?;
     let mut index = IndexSnapshot::empty(log);
     index.add_segment(slot, &footer);

@@ -7,9 +7,10 @@
 //! From the bottom up: [`store`] gives conditional writes whose answer can be
 //! trusted, and [`mod@probe`] refuses stores that cannot give them; [`keys`] names
 //! every object; [`seqlog`] is a log with one writer and one end; [`object`] is
-//! the segment in its slots; [`extent`], [`index`] and [`manifest`] say where a
-//! partition's records are and who owns it; [`generation`] fences clusters of before a takeover, and
-//! [`ceiling`] keeps their offsets from being used again where records were given up; [`producers`] says what producers did in logs that
+//! the segment in its slots, [`seal`] keeps a tenant's records from whoever has the bucket;
+//! [`extent`], [`index`] and [`manifest`] say where a partition's records are and who owns it;
+//! [`generation`] fences clusters of before a takeover, and [`ceiling`] keeps their offsets from being
+//! used again where records were given up; [`producers`] says what producers did in logs that
 //! are compacted, [`transactions`] which of it was aborted or is undecided; [`plan`] lets a cold
 //! reader fetch them.
 //!
@@ -46,6 +47,7 @@ pub mod seqlog;
 
 pub mod extent;
 pub mod object;
+pub mod seal;
 
 pub mod envelope;
 pub mod index;
@@ -69,5 +71,6 @@ pub use log_id::LogId;
 pub use manifest::{Manifest, ManifestStore, ManifestVersion};
 pub use plan::Plan;
 pub use probe::{ProbeError, ProbeSize, probe};
+pub use seal::Keyring;
 pub use store::{Store, StoreConfig, StoreError};
 pub use transactions::{AbortedTransaction, TransactionHistory};

@@ -23,7 +23,8 @@ pub mod builder;
 pub mod footer;
 
 pub use block::{
-    BLOCK_HEADER_LEN, Block, BlockError, BlockHeader, read_block_header, verify_block,
+    BLOCK_HEADER_LEN, Block, BlockError, BlockHeader, is_sealed, open_block, open_block_in_place,
+    read_block_header,
 };
 pub use builder::{AddError, BLOCK_BYTES_MAX, ObjectBuilder};
 pub use footer::{BATCH_LEN_MAX, BatchMeta, BlockEntry, Footer, FooterError, read_footer};

@@ -29,6 +29,7 @@ use object_store::{
 };
 
 use crate::keys::Key;
+use crate::seal::Keyring;
 
 pub use backend::OpenError;
 pub use conditional::{Created, Updated};
@@ -50,6 +51,7 @@ pub struct Store {
     address: Arc<str>,
     role: &'static str,
     write_deadline: Duration,
+    keyring: Keyring,
 }
 
 /// Version of an object, for [`Store::update`]. Opaque, and never the same for two contents.
@@ -83,6 +85,7 @@ impl Store {
             address: Arc::from(address_of(config)),
             role,
             write_deadline: config.write_deadline,
+            keyring: Keyring::default(),
         })
     }
 
@@ -103,6 +106,12 @@ impl Store {
     /// The same store, counted for another role of this process.
     pub fn for_role(&self, role: &'static str) -> Self {
         Self { role, ..self.clone() }
+    }
+
+    /// The keys that tenants' records are sealed with in this store, shared by all clones: none,
+    /// until somebody puts them there.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The store's URL, for log lines.

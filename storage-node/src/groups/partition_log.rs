@@ -112,14 +112,12 @@ fn read_batch(batch: &Bytes, log_start: i64, each: &mut ReplayFn<'_>) -> Result<
 
 fn refused(error: &partition::AppendError, bytes: usize) -> AppendError {
     match error {
-        partition::AppendError::Front(
-            FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
-        )
-        | partition::AppendError::Behind => AppendError::Full,
+        partition::AppendError::Front(error) if error.is_transient() => AppendError::Full,
+        partition::AppendError::Behind => AppendError::Full,
         partition::AppendError::Front(FrontError::BatchSize { .. }) => {
             AppendError::TooLarge { bytes }
         }
-        partition::AppendError::Front(FrontError::Sealed | FrontError::Poisoned(_))
+        partition::AppendError::Front(_)
         | partition::AppendError::Closed(_)
         | partition::AppendError::Epoch { .. }
         | partition::AppendError::Sequence(_)

@@ -110,15 +110,11 @@ impl AppendError {
             Self::Sequence(SequenceError::StaleEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
             Self::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
             // Retriable and definite for every client: "cannot be made durable just now" (R28).
-            Self::Behind
-            | Self::Front(
-                FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
-            ) => ErrorCode::NotEnoughReplicas,
+            Self::Behind => ErrorCode::NotEnoughReplicas,
+            Self::Front(error) if error.is_transient() => ErrorCode::NotEnoughReplicas,
             Self::Front(FrontError::BatchSize { .. }) => ErrorCode::MessageTooLarge,
             // The incarnation is over; its successor will be the leader.
-            Self::Front(FrontError::Sealed | FrontError::Poisoned(_)) => {
-                ErrorCode::NotLeaderOrFollower
-            }
+            Self::Front(_) => ErrorCode::NotLeaderOrFollower,
         }
     }
 }
@@ -266,12 +262,10 @@ impl State {
         }
     }
 
-    /// The front has no room just now: the producer will send the batch again.
+    /// The front has no room, or no key, just now: the producer will send the batch again.
     fn refused(&mut self, sequence: Option<Sequence>, error: &FrontError) {
-        if let (
-            Some(sequence),
-            FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
-        ) = (sequence, error)
+        if let Some(sequence) = sequence
+            && error.is_transient()
         {
             self.interrupted.fail(sequence.producer_id, sequence);
         }

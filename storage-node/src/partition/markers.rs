@@ -76,9 +76,7 @@ impl MarkerError {
             Self::Closed(code) => *code,
             Self::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             Self::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
-            Self::Front(
-                FrontError::Full { .. } | FrontError::Busy { .. } | FrontError::Ahead { .. },
-            ) => ErrorCode::NotEnoughReplicas,
+            Self::Front(error) if error.is_transient() => ErrorCode::NotEnoughReplicas,
             Self::Front(_) => ErrorCode::NotLeaderOrFollower,
         }
     }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use super::*;
 use crate::acks::Outcome;
 use crate::fixture::{Fixture, batch};
-use crate::limits::OBJECT_BATCH_OVERHEAD_BYTES;
+use crate::limits::{OBJECT_BATCH_OVERHEAD_BYTES, OBJECT_PARTITION_OVERHEAD_BYTES};
 use crate::wal::{FrontError, Lsn, LsnRange};
 use bytes::Bytes;
 use protocol::batch::BatchBuilder;
@@ -147,7 +147,7 @@ async fn an_object_is_cut_at_its_size_in_log_order() {
     let size = batch(1).len();
     let cut = fixture
         .cache
-        .cut(2_048 + 3 * (size + OBJECT_BATCH_OVERHEAD_BYTES))
+        .cut(OBJECT_PARTITION_OVERHEAD_BYTES + 3 * (size + OBJECT_BATCH_OVERHEAD_BYTES))
         .expect("something waits");
     let ranges: Vec<_> = cut.ranges.iter().map(|(_, first, last)| (*first, *last)).collect();
     assert_eq!(ranges, [(0, 2)]);

@@ -20,7 +20,9 @@ async fn uploader(fixture: &Fixture) -> Uploader {
     let front = Arc::clone(&fixture.front) as _;
     let (_nobody, leaving) = tokio::sync::mpsc::channel(1);
     let leaving = Leaving::new(leaving, Arc::default());
-    Uploader::new(writer.unwrap(), Arc::clone(&fixture.cache), front, Arc::default(), leaving)
+    let keyring = fixture.store.keyring().clone();
+    let cache = Arc::clone(&fixture.cache);
+    Uploader::new(writer.unwrap(), cache, front, keyring, Arc::default(), leaving)
 }
 
 fn large(bytes: usize) -> Bytes {

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use segment::Keyring;
 use tokio::sync::watch;
 
 use super::assemble::Assembler;
@@ -103,9 +104,19 @@ pub struct DiskFront {
     engine: Arc<Engine>,
     writers: Mutex<Vec<JoinHandle<()>>>,
     sealed: Arc<Mutex<Option<Arc<Recovered>>>>,
+    /// Asked before anything is taken that could not be uploaded.
+    keyring: Keyring,
 }
 
 impl DiskFront {
+    /// Takes records only of tenants whose key is here, if theirs are to be sealed when they are
+    /// uploaded: one tenant's missing key must not fill the log that all share.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Keyring) -> Self {
+        self.keyring = keyring;
+        self
+    }
+
     /// Starts the log of incarnation `log_id` in the file, which is created when it is missing.
     ///
     /// `ended` names the incarnation whose log may be overwritten, because all of it is in the
@@ -161,7 +172,8 @@ impl DiskFront {
             promise,
             meter: Meter::new(),
         });
-        let front = Self { engine, writers: Mutex::default(), sealed: Arc::default() };
+        let (writers, sealed, keyring) = Default::default();
+        let front = Self { engine, writers, sealed, keyring };
         for number in 0..tuning.writers.max(1) {
             let engine = Arc::clone(&front.engine);
             if engine.io.is_simulated() {
@@ -211,6 +223,8 @@ fn begin_incarnation(io: &dyn WalIo, ring: Ring, log_id: &str) -> io::Result<Sup
 
 impl Front for DiskFront {
     fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
+        // Nothing here is sealed, but all of it has to be before its upload.
+        let _key = self.keyring.current(entry.partition.tenant)?;
         let admitted = self.engine.log.lock().admit(entry);
         if admitted.is_ok() {
             self.engine.work.notify_one();

@@ -126,10 +126,11 @@ impl ObjectFront {
 
 impl Front for ObjectFront {
     fn append(&self, entry: Entry) -> Result<LsnRange, FrontError> {
+        let key = self.store.keyring().current(entry.partition.tenant)?;
         let (admitted, changed) = {
             let mut queue = self.shared.queue.lock();
             let before = queue.due();
-            (queue.admit(entry), queue.due() != before)
+            (queue.admit(entry, key), queue.due() != before)
         };
         // Most appends only add to what is due anyway: the task sleeps on.
         if changed {

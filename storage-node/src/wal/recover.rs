@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use segment::StoreError;
 
+use segment::seal::OpenError;
+
 use super::block::decode_entries;
 use super::buffer::AlignedBuffer;
 use super::cursor::{Cursor, Place};
@@ -62,6 +64,9 @@ pub enum RecoverError {
     /// The object store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A sealed batch does not open.
+    #[error(transparent)]
+    Sealed(#[from] OpenError),
     /// The file could not be read.
     #[error("the log file could not be read")]
     Io(#[source] io::Error),

@@ -10,7 +10,7 @@ use protocol::ErrorCode;
 use protocol::batch::batches;
 use protocol::ids::TopicId;
 use segment::Plan;
-use segment::object::verify_block;
+use segment::object::open_block;
 use storage_node::NodeError;
 
 use crate::harness::{Cluster, PATIENCE, TestNode, batch, error, sequenced};
@@ -31,7 +31,7 @@ pub(crate) async fn cold_values(cluster: &Cluster, node: &TestNode, topic: Topic
         for extent in &plan.extents {
             let bytes = cluster.store.get_range(&extent.location.key(), extent.range()).await;
             let bytes = bytes.expect("extents exist");
-            let block = verify_block(&bytes, plan.partition, extent);
+            let block = open_block(&bytes, plan.partition, extent, cluster.store.keyring());
             for batch in batches(&block.expect("extents are blocks").batches) {
                 let batch = batch.expect("blocks hold whole batches");
                 assert_eq!(batch.base_offset(), offset, "offsets are dense (D6)");

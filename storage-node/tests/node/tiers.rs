@@ -11,7 +11,7 @@ use protocol::messages::ListOffsetsRequest;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use protocol::{ErrorCode, StrBytes};
-use segment::object::verify_block;
+use segment::object::open_block;
 use segment::{Plan, Store};
 
 use crate::harness::{Cluster, NOW_MS, PATIENCE, TENANT, TestNode, batch, batch_at, error, large};
@@ -22,7 +22,7 @@ async fn read_plan(store: &Store, plan: &Plan) -> Bytes {
     for extent in &plan.extents {
         let bytes = store.get_range(&extent.location.key(), extent.range()).await;
         let bytes = bytes.expect("extents exist");
-        let block = verify_block(&bytes, plan.partition, extent);
+        let block = open_block(&bytes, plan.partition, extent, store.keyring());
         records.extend_from_slice(&block.expect("extents are blocks").batches);
     }
     Bytes::from(records)

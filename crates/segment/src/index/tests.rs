@@ -38,7 +38,7 @@ fn segment(batches: &[Batch]) -> (Vec<Bytes>, Footer) {
         let batch = (0..i64::from(records)).fold(batch, add).build();
         object.add(partition(index), batch).unwrap();
     }
-    object.finish(0..1)
+    object.finish_plain(0..1)
 }
 
 fn index_of(segments: &[&[Batch]]) -> IndexSnapshot {

@@ -2,7 +2,8 @@
 //!
 //! Batches come in any order of partitions, each partition's in offset order;
 //! the object lists them sorted. The payload is a list of the very `Bytes` that
-//! were added, with small headers between them.
+//! were added, with small headers between them. Only the batches of a tenant that has
+//! a key to seal with are copied, once, to be sealed.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,6 +14,8 @@ use protocol::ids::PartitionId;
 
 use super::block::{BLOCK_HEADER_LEN, BlockHeader};
 use super::footer::{BatchMeta, BlockEntry, Footer};
+use crate::keys::Key;
+use crate::seal::{KeyMissing, Keyring, SEAL_OVERHEAD};
 use crate::seqlog;
 
 /// A block is cut before it exceeds this; a larger batch is a block by itself.
@@ -67,7 +70,7 @@ impl ObjectBuilder {
         self.blocks.is_empty()
     }
 
-    /// Length of the payload that [`ObjectBuilder::finish`] would return.
+    /// Length of the payload that [`ObjectBuilder::finish`] would return if nothing is sealed.
     pub fn payload_len(&self) -> usize {
         self.batch_bytes
             + self.blocks.len() * BLOCK_HEADER_LEN
@@ -109,22 +112,45 @@ impl ObjectBuilder {
         Ok(())
     }
 
-    /// The payload of the slot, and its footer with the places in the stored object.
+    /// The payload of the slot that will be `object`, and its footer with the places in the stored
+    /// object.
     ///
     /// `lsn` is the part of the front that this object covers.
-    pub fn finish(self, lsn: Range<u64>) -> (Vec<Bytes>, Footer) {
-        self.assemble(lsn, seqlog::HEADER_LEN as u64)
+    pub fn finish(
+        self,
+        lsn: Range<u64>,
+        object: &Key,
+        keyring: &Keyring,
+    ) -> Result<(Vec<Bytes>, Footer), KeyMissing> {
+        self.assemble(lsn, seqlog::HEADER_LEN as u64, object, keyring)
+    }
+
+    /// The same with nothing sealed, for any object.
+    #[cfg(test)]
+    pub(crate) fn finish_plain(self, lsn: Range<u64>) -> (Vec<Bytes>, Footer) {
+        let object = Key::from_text("d/any");
+        self.finish(lsn, &object, &Keyring::default()).expect("there is no key to miss")
     }
 
     /// A compacted object and its footer. It is no slot, so nothing stands before its blocks, and
     /// its footer lists blocks only: producers are in snapshots by then, and a footer that grows
     /// with the batches would be the larger part of many small reads.
-    pub fn finish_compacted(mut self) -> (Vec<Bytes>, Footer) {
+    pub fn finish_compacted(
+        mut self,
+        object: &Key,
+        keyring: &Keyring,
+    ) -> Result<(Vec<Bytes>, Footer), KeyMissing> {
         self.blocks.iter_mut().for_each(|block| block.batches.clear());
-        self.assemble(0..0, 0)
+        self.assemble(0..0, 0, object, keyring)
     }
 
-    fn assemble(mut self, lsn: Range<u64>, blocks_at: u64) -> (Vec<Bytes>, Footer) {
+    fn assemble(
+        mut self,
+        lsn: Range<u64>,
+        blocks_at: u64,
+        object: &Key,
+        keyring: &Keyring,
+    ) -> Result<(Vec<Bytes>, Footer), KeyMissing> {
         self.blocks.sort_by_key(|block| (block.header.partition, block.header.base_offset));
         let batches: usize = self.blocks.iter().map(|block| block.chunks.len()).sum();
         let chunks = batches + self.blocks.len() + 1;
@@ -136,9 +162,14 @@ impl ObjectBuilder {
         };
         let mut byte_offset = blocks_at;
         for block in self.blocks {
-            let byte_len = BLOCK_HEADER_LEN + block.bytes;
-            payload.push(block.header.encode(&block.chunks));
-            payload.extend(block.chunks);
+            let mut byte_len = BLOCK_HEADER_LEN + block.bytes;
+            match keyring.current(block.header.partition.tenant)? {
+                None => block.header.encode(block.chunks, &mut payload),
+                Some(key) => {
+                    byte_len += SEAL_OVERHEAD;
+                    block.header.encode_sealed(&block.chunks, &key, object, &mut payload);
+                }
+            }
             footer.entries.push(BlockEntry {
                 header: block.header,
                 byte_offset,
@@ -148,7 +179,7 @@ impl ObjectBuilder {
             byte_offset += byte_len as u64;
         }
         payload.push(footer.encode());
-        (payload, footer)
+        Ok((payload, footer))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Segment objects: what goes in comes out, and nothing else is believed.
 
+mod sealed;
+
 use bytes::Bytes;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::{collection::vec, sample::Index};
@@ -8,13 +10,14 @@ use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
 use uuid::Uuid;
 
 use super::{
-    AddError, BLOCK_BYTES_MAX, BLOCK_HEADER_LEN, BlockEntry, BlockError, Footer, FooterError,
-    ObjectBuilder, read_block_header, read_footer, verify_block,
+    AddError, BLOCK_BYTES_MAX, BLOCK_HEADER_LEN, Block, BlockEntry, BlockError, Footer,
+    FooterError, ObjectBuilder, open_block, read_block_header, read_footer,
 };
 use crate::extent::{Extent, Location};
 use crate::hex;
-use crate::keys::{self, Family};
+use crate::keys::{self, Family, Key};
 use crate::log_id::LogId;
+use crate::seal::Keyring;
 use crate::seqlog::{OpenSlot, SeqLogWriter, SlotKind};
 use crate::store::{Store, StoreErrorKind};
 
@@ -62,9 +65,22 @@ fn build(batches: &[(PartitionId, Bytes)]) -> (Vec<Bytes>, Footer) {
         builder.add(*partition, batch.clone()).unwrap();
     }
     let expected = builder.payload_len();
-    let (payload, footer) = builder.finish(100..200);
+    let (payload, footer) = builder.finish_plain(100..200);
     assert_eq!(payload.iter().map(Bytes::len).sum::<usize>(), expected);
     (payload, footer)
+}
+
+/// The object that blocks are built for.
+fn object_key() -> Key {
+    keys::slot(Family::Data, &log(), 1)
+}
+
+fn verify_block(
+    bytes: &Bytes,
+    partition: PartitionId,
+    extent: &Extent,
+) -> Result<Block, BlockError> {
+    open_block(bytes, partition, extent, &Keyring::default())
 }
 
 /// Where a reader would look for a block.

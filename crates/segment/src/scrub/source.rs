@@ -10,6 +10,7 @@ use super::finding::Defect;
 use super::{Depth, ScrubError, ScrubOptions};
 use crate::keys::Key;
 use crate::object::{Footer, FooterError};
+use crate::seal::Keyring;
 use crate::seqlog::{HEADER_LEN, ReadError, SeqLogReader, Slot, SlotHeader};
 use crate::store::{Listed, Op, Store, StoreError, StoreErrorKind};
 
@@ -77,6 +78,11 @@ impl<'a> Source<'a> {
 }
 
 impl Reads<'_> {
+    /// What opens sealed blocks, as far as it has their keys.
+    pub(super) fn keyring(&self) -> &Keyring {
+        self.source.store.keyring()
+    }
+
     /// The whole object.
     pub(super) async fn object(&self, key: &Key) -> Result<Bytes, StoreError> {
         let object = self.source.store.get(key).await?;

@@ -54,7 +54,7 @@ fn footer(base: i64, events: &[Event]) -> Footer {
         };
         object.add(ID, batch).unwrap();
     }
-    let (_, footer) = object.finish(0..1);
+    let (_, footer) = object.finish_plain(0..1);
     footer
 }
 

@@ -20,15 +20,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use segment::seqlog::{AppendError, EndReason, EndRecord, PipelinedWriter, SlotKind};
+use segment::{Family, Key, keys};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::format::{self, FRAME_BYTES, HEADER_BYTES};
-use super::queue::{Due, Group, Queue, Work};
+use super::queue::{Due, Group, Queue, Queued, Work};
 use crate::limits::QUEUE_STEP;
 use crate::wal::block::EntryHeader;
-use crate::wal::log::Queued;
 use crate::wal::metrics::Meter;
 use crate::wal::{CommitTarget, FrontState, Lsn, LsnRange};
 
@@ -64,9 +64,16 @@ struct Placed {
     lsn: LsnRange,
     base_offset: i64,
     last_offset: i64,
-    /// Where the batch is in the payload.
-    batch: Range<usize>,
+    batch: Batch,
     target: Arc<dyn CommitTarget>,
+}
+
+/// What its target gets.
+enum Batch {
+    /// A part of the payload.
+    In(Range<usize>),
+    /// Bytes of its own: those in the payload are sealed.
+    Own(Bytes),
 }
 
 enum Step {
@@ -113,10 +120,12 @@ impl Engine {
 
     /// Begins the next slot.
     fn cut(&mut self) {
-        let work = self.shared.queue.lock().next_work(self.writer.next_slot());
+        let slot = self.writer.next_slot();
+        let work = self.shared.queue.lock().next_work(slot);
         let begun = match work {
             Some(Work::Put(group)) => {
-                let (object, flying) = assemble(group);
+                let key = keys::slot(Family::Wal, self.writer.log(), slot);
+                let (object, flying) = assemble(group, &key);
                 self.in_flight.push_back(flying);
                 self.writer.begin(SlotKind::Data, vec![object])
             }
@@ -193,7 +202,10 @@ impl Shared {
                 tokio::task::yield_now().await;
             }
             let Placed { lsn, base_offset, last_offset, batch, target } = placed;
-            let batch = object.slice(batch);
+            let batch = match batch {
+                Batch::In(range) => object.slice(range),
+                Batch::Own(batch) => batch,
+            };
             alive = alive && self.call(|| target.committed(lsn, base_offset, last_offset, batch));
             if !alive {
                 self.call(|| target.failed(base_offset));
@@ -233,26 +245,38 @@ impl Drop for PoisonOnPanic {
     }
 }
 
-/// Turns a group of entries into the payload of a slot: the one copy on the produce path.
-fn assemble(group: Group) -> (Bytes, InFlight) {
+/// Turns a group of entries into the payload of a slot: the one copy on the produce path, of batches
+/// that are not sealed.
+fn assemble(group: Group, slot: &Key) -> (Bytes, InFlight) {
     let framed_bytes = usize::try_from(group.framed_bytes).expect("an object is at most 32 MiB");
     let mut payload = BytesMut::zeroed(HEADER_BYTES + framed_bytes);
     let (header, mut rest) = payload.split_at_mut(HEADER_BYTES);
     group.header.encode(header);
     let mut at = HEADER_BYTES;
     let mut entries = Vec::with_capacity(group.entries.len());
-    for Queued { lsn, entry } in group.entries {
-        let (framed, after) = rest.split_at_mut(FRAME_BYTES + entry.batch.len());
+    for queued in group.entries {
+        let framed_bytes = usize::try_from(queued.framed_bytes()).expect("part of the object");
+        let Queued { lsn, entry, key } = queued;
+        let (framed, after) = rest.split_at_mut(framed_bytes);
+        let stored = framed_bytes - FRAME_BYTES;
         let header = EntryHeader {
-            batch_bytes: u32::try_from(entry.batch.len()).expect("a batch is at most 32 MiB"),
+            batch_bytes: u32::try_from(stored).expect("a batch is at most 32 MiB"),
             partition: entry.partition,
             leader_epoch: entry.leader_epoch,
             base_offset: entry.base_offset,
             last_offset: entry.last_offset,
         };
-        format::encode_entry(&header, &entry.batch, framed);
-        let batch = at + FRAME_BYTES..at + framed.len();
-        at = batch.end;
+        let batch = match key {
+            None => {
+                format::encode_entry(&header, &entry.batch, framed);
+                Batch::In(at + FRAME_BYTES..at + framed_bytes)
+            }
+            Some(key) => {
+                let plain = format::encode_sealed_entry(&header, &entry.batch, &key, slot, framed);
+                Batch::Own(plain)
+            }
+        };
+        at += framed_bytes;
         let (base_offset, last_offset, target) =
             (entry.base_offset, entry.last_offset, entry.target);
         entries.push(Placed { lsn, base_offset, last_offset, batch, target });

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use segment::seal::{DataKey, SEAL_OVERHEAD};
+
 use super::format::{FRAME_BYTES, HEADER_BYTES, PayloadHeader};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::wal::life::Life;
-use crate::wal::log::{BATCH_BYTES_MIN, Queued};
+use crate::wal::log::BATCH_BYTES_MIN;
 use crate::wal::room;
 use crate::wal::{Entry, FrontError, FrontState, FrontUsage, Lsn, LsnRange};
 
@@ -35,6 +37,14 @@ pub(super) struct Queue {
     end_begun: bool,
 }
 
+/// An accepted entry with its place.
+pub(super) struct Queued {
+    pub(super) lsn: LsnRange,
+    pub(super) entry: Entry,
+    /// What its batch is sealed with, if it is.
+    pub(super) key: Option<Arc<DataKey>>,
+}
+
 /// When the next slot should be begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
@@ -44,6 +54,13 @@ pub(super) enum Due {
     InTime,
     /// An object is full, or the log ends.
     Now,
+}
+
+impl Queued {
+    /// Bytes the entry takes in a payload.
+    pub(super) fn framed_bytes(&self) -> u64 {
+        self.lsn.end.0 - self.lsn.start.0
+    }
 }
 
 /// What goes into the next slot.
@@ -77,20 +94,25 @@ impl Queue {
         }
     }
 
-    /// Takes an entry, or says why not.
-    pub(super) fn admit(&mut self, entry: Entry) -> Result<LsnRange, FrontError> {
+    /// Takes an entry, whose batch will be sealed with `key`, or says why not.
+    pub(super) fn admit(
+        &mut self,
+        entry: Entry,
+        key: Option<Arc<DataKey>>,
+    ) -> Result<LsnRange, FrontError> {
         self.life.check_open()?;
         let bytes = entry.batch.len();
         if !(BATCH_BYTES_MIN..=BATCH_BYTES_MAX).contains(&bytes) {
             let (bytes_min, bytes_max) = (BATCH_BYTES_MIN, BATCH_BYTES_MAX);
             return Err(FrontError::BatchSize { bytes, bytes_min, bytes_max });
         }
-        let framed_bytes = (FRAME_BYTES + bytes) as u64;
+        let seal_bytes = if key.is_some() { SEAL_OVERHEAD } else { 0 };
+        let framed_bytes = (FRAME_BYTES + bytes + seal_bytes) as u64;
         self.check_room(framed_bytes, entry.internal)?;
         let lsn = LsnRange { start: self.end, end: Lsn(self.end.0 + framed_bytes) };
         self.end = lsn.end;
         self.queued_bytes += framed_bytes;
-        self.entries.push_back(Queued { lsn, entry });
+        self.entries.push_back(Queued { lsn, entry, key });
         Ok(lsn)
     }
 
@@ -133,6 +155,7 @@ impl Queue {
             trimmed: self.trimmed,
             needed_slot: self.slots.front().expect("pushed above").0,
             entries: u32::try_from(count).expect("an entry has more than one byte"),
+            sealed: entries.iter().any(|queued| queued.key.is_some()),
         };
         Some(Work::Put(Group { entries, header, framed_bytes }))
     }

@@ -16,7 +16,7 @@ use segment::seqlog::{
     EndOutcome, EndReason, EndRecord, ReadError, SeqLogReader, SlotKind, Tail, try_end,
 };
 use segment::store::Op;
-use segment::{Family, LogId, Store, StoreError, keys};
+use segment::{Family, Keyring, LogId, Store, StoreError, keys};
 
 use super::format::{self, HEADER_BYTES, PayloadHeader};
 use crate::limits::FOOTERS_IN_FLIGHT;
@@ -28,6 +28,7 @@ const SLOTS_READ_AHEAD: usize = 4;
 /// See the module.
 pub(crate) struct SealedObject {
     reader: SeqLogReader,
+    keyring: Keyring,
     log: LogId,
     start: Lsn,
     end: Lsn,
@@ -56,7 +57,8 @@ impl SealedObject {
     pub(crate) async fn open(store: &Store, log: LogId) -> Result<Self, RecoverError> {
         let reader = SeqLogReader::new(store.clone(), Family::Wal, log);
         let end_slot = end_log(store, &reader, log).await?;
-        let mut sealed = Self { reader, log, start: Lsn(0), end: Lsn(0), slots: Vec::new() };
+        let (keyring, slots) = (store.keyring().clone(), Vec::new());
+        let mut sealed = Self { reader, keyring, log, start: Lsn(0), end: Lsn(0), slots };
         // Without entries there is nothing before END, or OPEN alone.
         let Some(last_slot) = end_slot.checked_sub(1) else { return Ok(sealed) };
         let Some(last) = place_of(&sealed.reader, log, last_slot).await? else {
@@ -95,11 +97,13 @@ impl SealedObject {
         let decoded = slot.and_then(|slot| format::decode(slot.payload));
         let whole = decoded.filter(|(header, entries)| {
             header.first == place.first
-                && entries.last().is_none_or(|entry| entry.lsn.end == place.end)
+                && entries.last().is_none_or(|entry| entry.lsn().end == place.end)
         });
         let (_, entries) =
             whole.ok_or_else(|| damaged(self.log, place.slot, "its entries are damaged"))?;
-        Ok(entries)
+        let key = keys::slot(Family::Wal, &self.log, place.slot);
+        let opened = entries.into_iter().map(|entry| entry.open(&key, &self.keyring));
+        Ok(opened.collect::<Result<_, _>>()?)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is particular to the object front: windows, slots in flight, a store that fails, and the end
 //! that others place. Time is paused, so each test says exactly when what happens.
 
+mod encrypted;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -38,11 +38,15 @@ pub(super) fn batch((_, base, count, epoch): Records) -> Bytes {
 }
 
 pub(super) fn segment(records: &[Records], lsn: std::ops::Range<u64>) -> (Vec<Bytes>, Footer) {
+    object(records).finish_plain(lsn)
+}
+
+fn object(records: &[Records]) -> ObjectBuilder {
     let mut object = ObjectBuilder::new();
     for &records in records {
         object.add(partition(records.0), batch(records)).unwrap();
     }
-    object.finish(lsn)
+    object
 }
 
 /// A data log as its node writes it: every segment covers 100 LSNs.
@@ -71,7 +75,8 @@ impl Log {
         records: &[Records],
         lsn: std::ops::Range<u64>,
     ) -> u64 {
-        let (payload, footer) = segment(records, lsn);
+        let key = slot(*self.writer.log(), self.writer.next_slot());
+        let (payload, footer) = object(records).finish(lsn, &key, self.store.keyring()).unwrap();
         let slot = self.writer.append(SlotKind::Data, payload).await.unwrap();
         self.index.add_segment(slot, &footer);
         slot
@@ -118,7 +123,7 @@ pub(super) async fn compacted(store: &Store) -> Key {
     let mut object = ObjectBuilder::new();
     object.add(partition(3), batch((3, 0, 4, 1))).unwrap();
     object.add_covering(partition(3), 4, batch((3, 6, 4, 1))).unwrap();
-    let (payload, footer) = object.finish(0..0);
+    let (payload, footer) = object.finish_plain(0..0);
     let object: Vec<Bytes> =
         std::iter::once(Bytes::from_static(&[0; HEADER_LEN])).chain(payload).collect();
     let size = footer.entries.iter().map(|entry| u64::from(entry.byte_len)).sum();

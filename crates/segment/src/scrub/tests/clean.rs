@@ -4,17 +4,19 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::bucket::{
-    A, B, Log, bucket, commit, edit_manifest, log, partition, put_orphan, put_slot, segment, slot,
-    standard,
+    A, B, Log, bucket, commit, edit, edit_manifest, log, partition, put_orphan, put_slot, segment,
+    slot, standard,
 };
 use super::{finding, findings, report};
 use crate::keys::{self, Family, Key};
 use crate::manifest::{Manifest, ManifestStore};
+use crate::object::BlockError;
 use crate::scrub::ledger::Ledger;
 use crate::scrub::report::Tally;
 use crate::scrub::source::Source;
 use crate::scrub::{Counts, Defect, Depth, Note, ScrubOptions, ScrubReport, look_again, scrub};
-use crate::seqlog::{CloseRecord, EndRecord, SlotKind, place_end};
+use crate::seal::{DataKey, KeyId, OpenError};
+use crate::seqlog::{CloseRecord, EndRecord, HEADER_LEN, SlotKind, place_end};
 use crate::store::{Store, StoreConfig};
 
 #[tokio::test]
@@ -64,6 +66,32 @@ async fn a_directory_is_scrubbed_as_memory_is() {
     assert!(on_disk.is_clean());
 }
 
+/// Of sealed blocks all but the records is checked without their key, and the records with it.
+#[tokio::test]
+async fn a_sealed_bucket_is_scrubbed_with_and_without_its_keys() {
+    let (store, tenant) = (Store::memory("test"), partition(0).tenant);
+    let key = |byte| DataKey::new(KeyId(1), [byte; 32]);
+    store.keyring().put(tenant, key(7));
+    store.keyring().set_current(tenant, Some(KeyId(1)));
+    standard(&store).await;
+    let with = report(&store, Depth::Full).await;
+    store.keyring().forget(tenant);
+    let without = report(&store, Depth::Full).await;
+    assert!(with.is_clean() && without.is_clean(), "{with:?} {without:?}");
+    assert_eq!(with.counts, without.counts);
+    // Another key under that number opens nothing, and the scrub says so.
+    store.keyring().put(tenant, key(8));
+    let forged = BlockError::Sealed(OpenError::Forged(KeyId(1)));
+    let expected = Defect::Block { at: HEADER_LEN as u64, error: forged };
+    let found = report(&store, Depth::Full).await.findings;
+    assert!(found.iter().any(|finding| finding.defect == expected), "{found:?}");
+    // Damage of what is sealed is found by whoever has no key.
+    store.keyring().forget(tenant);
+    edit(&store, &slot(A, 2), |object| object[HEADER_LEN + 120] ^= 4).await;
+    let damaged = Defect::Block { at: HEADER_LEN as u64, error: BlockError::Crc };
+    assert_eq!(findings(&store).await, [finding(slot(A, 2), partition(0), damaged)]);
+}
+
 #[tokio::test]
 async fn one_read_at_a_time_is_enough() {
     let options = ScrubOptions { parallel: 1, ..ScrubOptions::default() };
@@ -90,7 +118,7 @@ async fn large_segments_are_read_in_pieces() {
         let batch = protocol::batch::BatchBuilder::new().at(offset, 1);
         object.add(partition(0), batch.record(1, None, Some(&large)).build()).unwrap();
     }
-    put_slot(&store, A, 2, SlotKind::Data, object.finish(100..200).0).await;
+    put_slot(&store, A, 2, SlotKind::Data, object.finish_plain(100..200).0).await;
     commit(&store, &Manifest::create(partition(0), 1, A, 1), None).await;
     let report = report(&store, Depth::Full).await;
     assert!(report.is_clean(), "{report:?}");

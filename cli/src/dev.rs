@@ -17,13 +17,15 @@ use hop::Role;
 use metadata::MetadataStore;
 use segment::{Store, StoreConfig};
 use serde::Deserialize;
+use tenant_keys::KeyWrapper;
 use tokio::time::Instant;
 
 use crate::background::{Background, Elsewhere};
 use crate::config;
 use crate::files::{Http, Log, Metadata};
 use crate::startup::{
-    Membership, Process, join, open_metadata, open_store, start_compactor, wait_for_partitions,
+    Membership, Process, join, load_keys, open_metadata, open_store, start_compactor,
+    wait_for_partitions,
 };
 
 /// Groups of a single node need no spreading; fewer internal partitions open faster.
@@ -51,6 +53,9 @@ pub(crate) struct DevArguments {
     /// nobody needs is deleted.
     #[arg(long, value_name = "FILE")]
     compactor: Option<PathBuf>,
+    /// A file of key-encryption keys, for tenants whose records are to be encrypted.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// What to log, as a level or filter.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -67,7 +72,9 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     let metadata = open_metadata(&folder.metadata()).await?;
     let store = open_store(&folder.store(), "control").await?;
 
-    let member = start_control(&process, metadata, &store).await?;
+    let encryption = tenant_keys::EncryptionConfig { key_file: arguments.key_file.clone() };
+    let member = start_control(&process, metadata, &store, encryption.wrapper()).await?;
+    load_keys(&process, &member, &store, &encryption).await?;
     let node = start_node(&process, &member, &store, &arguments, &folder).await?;
     let background = Background::start().context("cannot start the background runtime")?;
     start_reader(&process, &member, &store, &background).await?;
@@ -126,6 +133,7 @@ async fn start_control(
     process: &Process,
     metadata: Arc<dyn MetadataStore>,
     store: &Store,
+    keeper: Arc<dyn KeyWrapper>,
 ) -> Result<Membership> {
     let config = control::Config {
         listen: loopback(),
@@ -149,6 +157,7 @@ async fn start_control(
         view: member.view.clone(),
         store: store.clone(),
         peers: member.peers.clone(),
+        keeper,
     };
     let control = control::start(config, deps, process.roles.clone()).await?;
     member.peers.register_local(&control.advertised, control.handler);

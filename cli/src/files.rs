@@ -87,6 +87,8 @@ pub(crate) struct StorageNodeFile {
     pub(crate) http: Http,
     #[serde(default)]
     pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) encryption: tenant_keys::EncryptionConfig,
     pub(crate) storage_node: storage_node::Config,
 }
 
@@ -100,6 +102,8 @@ pub(crate) struct ColdReaderFile {
     pub(crate) http: Http,
     #[serde(default)]
     pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) encryption: tenant_keys::EncryptionConfig,
     pub(crate) cold_reader: cold_reader::Config,
 }
 
@@ -114,6 +118,8 @@ pub(crate) struct CompactorFile {
     #[serde(default)]
     pub(crate) log: Log,
     #[serde(default)]
+    pub(crate) encryption: tenant_keys::EncryptionConfig,
+    #[serde(default)]
     pub(crate) compactor: compactor::Config,
 }
 
@@ -127,6 +133,8 @@ pub(crate) struct ControlFile {
     pub(crate) http: Http,
     #[serde(default)]
     pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) encryption: tenant_keys::EncryptionConfig,
     pub(crate) control: control::Config,
 }
 

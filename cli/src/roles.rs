@@ -6,7 +6,7 @@ use hop::Role;
 use crate::background::Background;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
 use crate::startup::{
-    Process, join, open_metadata, open_store, start_compactor, wait_for_partitions,
+    Process, join, load_keys, open_metadata, open_store, start_compactor, wait_for_partitions,
 };
 
 /// `thermocline gateway`.
@@ -36,6 +36,7 @@ pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
     let store = open_store(&file.store, "storage-node").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::StorageNode, &process.plumbing).await?;
+    load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     let deps = storage_node::Deps {
         clock: process.clock.clone(),
@@ -58,6 +59,7 @@ pub(crate) async fn cold_reader(file: ColdReaderFile) -> Result<()> {
     let store = open_store(&file.store, "cold-reader").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
+    load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     let deps = cold_reader::Deps {
         net: member.peers.net().clone(),
@@ -77,6 +79,7 @@ pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
     let store = open_store(&file.store, "compactor").await?;
     let metadata = open_metadata(&file.metadata).await?;
     let member = join(metadata, Role::Compactor, &process.plumbing).await?;
+    load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     start_compactor(&process, &member, &store, file.compactor)?;
     gate.open();
@@ -103,6 +106,7 @@ pub(crate) async fn control(file: ControlFile) -> Result<()> {
         view: member.view,
         store,
         peers: member.peers,
+        keeper: file.encryption.wrapper(),
     };
     let _control = control::start(file.control, deps, process.roles.clone()).await?;
     gate.open();

@@ -1,17 +1,26 @@
 //! `thermocline scrub`: reads a whole bucket and reports what breaks a promise (S1 to S3).
 //!
-//! It needs the object store only, writes nothing, and may run beside a live cluster.
+//! It needs the object store only, writes nothing, and may run beside a live cluster. Of blocks that are
+//! sealed it checks all but their records, unless the file has a metadata store and keys as well.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
+use metadata::ClusterView;
+use process::Drain;
 use segment::Store;
 use segment::scrub::{Depth, ScrubOptions, ScrubReport, scrub};
 use serde::Deserialize;
 
 use crate::config;
+use crate::files::Metadata;
+use crate::startup::open_metadata;
+
+/// How long the metadata store is given to end its watch.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Which bucket, and how thoroughly.
 #[derive(Debug, Args)]
@@ -24,16 +33,38 @@ pub(crate) struct ScrubArguments {
     quick: bool,
 }
 
-/// The one table scrub reads; the others belong to the role whose file it is.
+/// The tables that scrub reads; the others belong to the role whose file it is.
 #[derive(Debug, Deserialize)]
 struct StoreFile {
     store: segment::StoreConfig,
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    encryption: tenant_keys::EncryptionConfig,
+}
+
+impl StoreFile {
+    /// Unwraps the keys that the metadata store has, if the file says how.
+    async fn load_keys(&self, store: &Store) -> Result<()> {
+        let (Some(metadata), Some(_)) = (&self.metadata, &self.encryption.key_file) else {
+            return Ok(());
+        };
+        let drain = Drain::new();
+        let view = ClusterView::start(open_metadata(metadata).await?, &drain).await?;
+        if !tenant_keys::load(&view, &*self.encryption.wrapper(), store.keyring()).await {
+            bail!(
+                "not all keys of tenants can be unwrapped; without `key_file` sealed records are left out"
+            );
+        }
+        drain.finish(CLOSING).await;
+        Ok(())
+    }
 }
 
 /// Prints the report; the exit code is 0 only for a clean bucket.
 pub(crate) async fn run(arguments: ScrubArguments) -> Result<ExitCode> {
     let file: StoreFile = config::load(&arguments.config)?;
     let store = Store::open(&file.store, "scrub")?;
+    file.load_keys(&store).await?;
     let depth = if arguments.quick { Depth::Quick } else { Depth::Full };
     let report = scrub(&store, ScrubOptions { depth, ..ScrubOptions::default() }).await?;
     print(&report);

@@ -18,6 +18,7 @@ use metadata::model::{ClusterRecord, Record as _, StandbyRecord};
 use segment::{LogId, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tenant_keys::EncryptionConfig;
 
 use crate::config;
 use crate::files::Metadata;
@@ -70,6 +71,8 @@ pub(crate) enum StandbyCommand {
 struct SiteFile {
     metadata: Metadata,
     store: segment::StoreConfig,
+    #[serde(default)]
+    encryption: EncryptionConfig,
     control: control::Config,
 }
 
@@ -96,11 +99,13 @@ impl Site {
         let standby = file.control.standby.context(
             "control.standby.site is not set: a takeover is recorded under the name of its site",
         )?;
-        Ok(Self {
-            name: standby.site,
-            metadata: open_metadata(&file.metadata).await?,
-            store: open_store(&file.store, "standby").await?,
-        })
+        let store = open_store(&file.store, "standby").await?;
+        // Logs of the other site may hold sealed records, which are sealed anew where they are put.
+        // Without their key those logs are not ended, and the promotion says which key it lacks.
+        let keys = control::wrapped_keys(&store).await?;
+        tenant_keys::load_of(&keys, &*file.encryption.wrapper(), store.keyring()).await;
+        let metadata = open_metadata(&file.metadata).await?;
+        Ok(Self { name: standby.site, metadata, store })
     }
 
     fn promotion(&self, accept_loss: bool) -> Promotion {

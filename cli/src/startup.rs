@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use hop::{ClusterSecret, Peers, Role};
 use metadata::{ClusterView, MetadataStore, Over, keys::Key};
 use process::{Clock, Drain, admin};
+use tenant_keys::KeyFile;
 use tokio::net::TcpListener;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -188,6 +189,25 @@ pub(crate) async fn open_store(
     let store = segment::Store::open(config, role)?;
     segment::probe(&store, segment::ProbeSize::Quick).await?;
     Ok(store)
+}
+
+/// Puts the keys of tenants into the store's keyring, and keeps them like the settings say.
+///
+/// A key that does not unwrap is logged and counted, and no reason not to start: everybody else's
+/// records need the process.
+pub(crate) async fn load_keys(
+    process: &Process,
+    member: &Membership,
+    store: &segment::Store,
+    config: &tenant_keys::EncryptionConfig,
+) -> Result<()> {
+    if let Some(path) = &config.key_file {
+        KeyFile::new(path.clone()).check()?;
+    }
+    let (keeper, keyring) = (config.wrapper(), store.keyring().clone());
+    tenant_keys::load(&member.view, &*keeper, &keyring).await;
+    tenant_keys::follow(member.view.clone(), keeper, keyring, &process.plumbing);
+    Ok(())
 }
 
 /// Starts a compactor, which needs to know from control's log which topics are gone.

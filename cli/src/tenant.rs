@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use hop::internal::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
 use hop::{HopHeader, Role};
 use metadata::model::Record;
 use metadata::settings::SettingKind;
+use metadata::settings::key::TenantKeys;
 use metadata::settings::tenant::{DEFAULT_NAME, Tenant};
 use process::Drain;
 use protocol::ErrorCode;
@@ -45,13 +46,43 @@ enum TenantCommand {
     Create(Hosts),
     /// Give a tenant other host names than it has.
     SetHosts(Hosts),
-    /// Delete a tenant that has no topics and no settings left.
+    /// Seal a tenant's records in the object store from now on, or no longer.
+    SetEncryption {
+        /// The tenant's name.
+        name: String,
+        /// Whether its new records are sealed.
+        encryption: Encryption,
+    },
+    /// Give an encrypted tenant another data key, and wrap its keys with the key-encryption key that
+    /// comes first in control's file.
+    RotateKey {
+        /// The tenant's name.
+        name: String,
+    },
+    /// Delete a tenant that has no topics and no settings left, and its keys with it: what may be
+    /// left of its sealed records cannot be read by anybody from then on.
     Delete {
         /// The tenant's name.
         name: String,
     },
-    /// Name all tenants, with their numbers and host names.
+    /// Name all tenants, with their numbers, host names, and the keys of those that are encrypted.
     List,
+}
+
+/// Whether a tenant's new records are sealed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Encryption {
+    On,
+    Off,
+}
+
+impl Encryption {
+    fn change(self) -> TenantChange {
+        match self {
+            Self::On => TenantChange::EncryptionOn,
+            Self::Off => TenantChange::EncryptionOff,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +109,10 @@ pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
     let (name, change, hosts) = match arguments.command {
         TenantCommand::Create(Hosts { name, host }) => (name, TenantChange::Create, host),
         TenantCommand::SetHosts(Hosts { name, host }) => (name, TenantChange::SetHosts, host),
+        TenantCommand::SetEncryption { name, encryption } => {
+            (name, encryption.change(), Vec::new())
+        }
+        TenantCommand::RotateKey { name } => (name, TenantChange::RotateKey, Vec::new()),
         TenantCommand::Delete { name } => (name, TenantChange::Delete, Vec::new()),
         TenantCommand::List => {
             for line in list(&member).await? {
@@ -95,6 +130,9 @@ pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
     let done = match change {
         TenantChange::Create => "created",
         TenantChange::Delete => "deleted",
+        TenantChange::EncryptionOn => "is encrypted",
+        TenantChange::EncryptionOff => "is not encrypted any more",
+        TenantChange::RotateKey => "has another key",
         TenantChange::SetHosts | TenantChange::Unspecified => "changed",
     };
     println!("tenant `{name}` {done}, number {}", answer.tenant);
@@ -112,15 +150,20 @@ async fn member(config: &Path, drain: &Drain) -> Result<Membership> {
 async fn list(member: &Membership) -> Result<Vec<String>> {
     member.view.refresh().await?;
     let settings = member.view.settings(TenantId::DEFAULT, SettingKind::Tenant);
+    let key = |tenant| {
+        let keys = TenantKeys::new(&member.view.settings(tenant, SettingKind::Key));
+        keys.current.map_or_else(String::new, |current| format!(" encrypted, key {current}"))
+    };
     let mut lines = Vec::new();
     if !settings.entries.contains_key(DEFAULT_NAME) {
-        lines.push(format!("{DEFAULT_NAME} {}", TenantId::DEFAULT));
+        lines.push(format!("{DEFAULT_NAME} {}{}", TenantId::DEFAULT, key(TenantId::DEFAULT)));
     }
     for (name, value) in &settings.entries {
         let tenant = Tenant::decode(value).with_context(|| format!("tenant `{name}`"))?;
         if !tenant.is_deleted {
             let hosts = tenant.hosts.iter().map(|host| format!(" {host}"));
-            lines.push(format!("{name} {}{}", tenant.id, hosts.collect::<String>()));
+            let (id, hosts) = (tenant.id, hosts.collect::<String>());
+            lines.push(format!("{name} {id}{hosts}{}", key(id)));
         }
     }
     Ok(lines)

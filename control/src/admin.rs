@@ -11,6 +11,7 @@ pub(crate) mod change_tenant;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_topics;
+pub(crate) mod encryption;
 pub(crate) mod placement;
 pub(crate) mod producer_ids;
 

@@ -154,16 +154,21 @@ impl Catalogue {
         self.topics.values()
     }
 
-    /// Whether a tenant has no topic and no setting.
+    /// Whether a tenant has no topic and no setting but its keys, which go with it.
     pub(crate) fn is_empty_of(&self, tenant: TenantId) -> bool {
         let has_topics = self.topics.values().any(|topic| topic.tenant == tenant);
-        let kinds = SettingKind::ALL.into_iter();
+        let kinds = SettingKind::ALL.into_iter().filter(|kind| *kind != SettingKind::Key);
         !has_topics && kinds.map(|kind| self.settings(tenant, kind)).all(|of| of.entries.is_empty())
     }
 
     /// A tenant's settings of one kind, to plan changes against.
     pub(crate) fn settings(&self, tenant: TenantId, kind: SettingKind) -> Arc<Settings> {
         self.settings.of(tenant, kind)
+    }
+
+    /// All tenants' settings of one kind, in no order.
+    pub(crate) fn settings_of_all(&self, kind: SettingKind) -> Vec<(TenantId, Arc<Settings>)> {
+        self.settings.of_all(kind)
     }
 
     /// Every tenant's settings.

@@ -40,6 +40,7 @@ mod admin;
 mod catalogue;
 mod deleted_topics;
 mod meta_log;
+mod wrapped_keys;
 
 mod assign;
 mod balance;
@@ -69,3 +70,4 @@ pub use standby::{
     AtRisk, DemoteError, Demoted, Ender, PromoteError, Promoted, Promotion, Prospect, Risk,
     StandbyConfig, StandbyError, Step, demote, stand_by,
 };
+pub use wrapped_keys::wrapped_keys;

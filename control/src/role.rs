@@ -6,6 +6,7 @@ use hop::{ClusterSecret, Peers};
 use metadata::{ClusterView, MetadataStore, model::LeaderRecord};
 use process::{Clock, Drain};
 use segment::Store;
+use tenant_keys::KeyWrapper;
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
@@ -36,6 +37,8 @@ pub struct Deps {
     pub store: Store,
     /// The nodes.
     pub peers: Peers,
+    /// Makes and wraps data keys of tenants.
+    pub keeper: Arc<dyn KeyWrapper>,
 }
 
 /// A running control process.
@@ -147,6 +150,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
         opening: Opening { view: deps.view.clone(), peers: deps.peers },
         view: deps.view,
         store: deps.store.for_role("control"),
+        keeper: deps.keeper,
         drain: drain.clone(),
     };
     let control_id = &parts.config.control_id;

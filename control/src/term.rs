@@ -30,6 +30,7 @@ use protocol::{
     ids::{TenantId, TopicId},
 };
 use segment::Store;
+use tenant_keys::KeyWrapper;
 use tokio::{
     sync::mpsc,
     time::{Instant, interval_at, sleep_until},
@@ -61,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) view: ClusterView,
     pub(crate) store: Store,
     pub(crate) opening: Opening,
+    pub(crate) keeper: Arc<dyn KeyWrapper>,
     pub(crate) drain: Drain,
 }
 

@@ -282,6 +282,15 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs an operator's command with control's configuration; what it printed.
+    pub fn operate(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(thermocline_binary());
+        let output = command.args(args).arg("--config").arg(&self.control.config).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{args:?}: {error}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Begins an operator's command (`thermocline drain 3`) with control's configuration; it prints
     /// JSON.
     pub fn begin_admin(&self, args: &[&str]) -> Result<Child> {

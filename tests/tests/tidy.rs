@@ -26,7 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("storage-node", &["protocol", "process", "hop", "metadata", "segment", "coordinator"]),
     ("cold-reader", &["protocol", "process", "hop", "metadata", "segment"]),
     ("compactor", &["protocol", "process", "hop", "metadata", "segment"]),
-    ("control", &["protocol", "process", "hop", "metadata", "segment", "quota"]),
+    ("tenant-keys", &["protocol", "process", "metadata", "segment"]),
+    ("control", &["protocol", "process", "hop", "metadata", "segment", "quota", "tenant-keys"]),
     (
         "thermocline",
         &[
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hop",
             "metadata",
             "segment",
+            "tenant-keys",
         ],
     ),
     // Black-box tests: the metadata store is only asked who owns what, and the hop is spoken as a
@@ -59,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hop",
             "metadata",
             "segment",
+            "tenant-keys",
         ],
     ),
     ("thermocline-bench", &["thermocline-tests"]),

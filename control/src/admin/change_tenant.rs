@@ -16,7 +16,7 @@ use metadata::{
 };
 use protocol::{ErrorCode, ids::TenantId};
 
-use super::Refusal;
+use super::{Refusal, encryption};
 use crate::catalogue::Catalogue;
 
 /// What to do and what to answer.
@@ -34,15 +34,22 @@ pub(crate) fn plan(catalogue: &Catalogue, request: &ChangeTenantRequest) -> Plan
         TenantChange::Create => present.create(&request.name, &request.hosts),
         TenantChange::SetHosts => present.set_hosts(&request.name, &request.hosts),
         TenantChange::Delete => present.delete(catalogue, &request.name),
-        TenantChange::Unspecified => Err(invalid("The request does not say what to do.")),
+        TenantChange::EncryptionOn
+        | TenantChange::EncryptionOff
+        | TenantChange::RotateKey
+        | TenantChange::Unspecified => Err(invalid("The request does not say what to do.")),
     });
     match planned {
         Ok((id, changes)) => {
-            let changes = changes
+            let records = changes
                 .into_iter()
                 .map(|(name, tenant)| (key(name), tenant.map(|tenant: Tenant| tenant.encode())));
+            let mut changes: Vec<_> = records.collect();
+            if request.change() == TenantChange::Delete {
+                changes.extend(encryption::removal(catalogue, id));
+            }
             let response = ChangeTenantResponse { tenant: id.0, ..ChangeTenantResponse::default() };
-            Plan { changes: changes.collect(), response }
+            Plan { changes, response }
         }
         Err(refusal) => Plan { changes: Vec::new(), response: refuse(&refusal) },
     }

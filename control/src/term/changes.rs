@@ -15,7 +15,7 @@ use super::{Ended, Term};
 use crate::{
     admin::{
         Refusal, alter_client_quotas, alter_configs, alter_credentials, change_tenant,
-        create_partitions, create_topics, delete_topics,
+        create_partitions, create_topics, delete_topics, encryption,
         producer_ids::{self, Reservation},
     },
     command::{self, By, Command},
@@ -268,7 +268,11 @@ impl Term {
             unreachable!("dispatched by API")
         };
         let change_tenant::Plan { changes, mut response } =
-            change_tenant::plan(&self.catalogue, request);
+            if encryption::is_about_keys(request.change()) {
+                encryption::plan(&self.catalogue, &*self.parts.keeper, request).await
+            } else {
+                change_tenant::plan(&self.catalogue, request)
+            };
         let mut then = Ok(());
         if !changes.is_empty() {
             command.begun();

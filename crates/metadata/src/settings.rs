@@ -1,5 +1,5 @@
 //! Settings: what a tenant has set besides its topics. Access control lists, credentials, quotas,
-//! the configs of groups, and the tenants themselves; and what operators have set for the cluster.
+//! the configs of groups, the tenants themselves and their keys; and what operators have set for the cluster.
 //!
 //! A setting is a key and a value that only its own kind understands. Control commits changes of
 //! them to the metadata log and copies them to the metadata store, where every process watches
@@ -8,6 +8,7 @@
 pub mod acl;
 pub mod credential;
 pub mod group;
+pub mod key;
 pub mod placement;
 pub mod quota;
 pub mod tenant;
@@ -38,6 +39,8 @@ pub enum SettingKind {
     Group,
     /// A tenant.
     Tenant,
+    /// Data keys of the tenant, wrapped.
+    Key,
     /// Where partitions may be: of nodes and partitions, under the system's own tenant.
     Placement,
 }
@@ -78,8 +81,15 @@ pub struct AllSettings {
 
 impl SettingKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Acl, Self::Credential, Self::Quota, Self::Group, Self::Tenant, Self::Placement];
+    pub const ALL: [Self; 7] = [
+        Self::Acl,
+        Self::Credential,
+        Self::Quota,
+        Self::Group,
+        Self::Tenant,
+        Self::Key,
+        Self::Placement,
+    ];
 
     /// Its spelling in keys.
     pub fn name(self) -> &'static str {
@@ -89,6 +99,7 @@ impl SettingKind {
             Self::Quota => "quota",
             Self::Group => "group",
             Self::Tenant => "tenant",
+            Self::Key => "key",
             Self::Placement => "placement",
         }
     }

@@ -14,6 +14,7 @@ mod compacted;
 mod consumer_groups;
 mod deleting;
 mod dev;
+mod encryption;
 mod etcd;
 mod harness;
 mod hostile;

@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("object_store_", "Every role: the object store"),
     ("process_", "Every role: the process"),
     ("metadata_", "Every role: the metadata store"),
+    ("tenant_keys", "Roles with a store: keys of encrypted tenants"),
 ];
 
 /// What is told of a metric.

@@ -99,6 +99,7 @@ impl<M: MetadataStore> Cluster<M> {
             view: self.view.clone(),
             store: self.store.clone(),
             peers: self.peers.clone(),
+            keeper: Arc::new(tenant_keys::NoWrapper),
         };
         let control = start(config, deps, drain.clone()).await.unwrap();
         Process { control, drain }

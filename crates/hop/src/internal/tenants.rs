@@ -1,6 +1,6 @@
 //! What operators ask of control about tenants.
 
-/// Makes a tenant, changes its host names, or deletes it.
+/// Makes a tenant, changes its host names or keys, or deletes it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ChangeTenantRequest {
     /// The tenant's name.
@@ -40,4 +40,10 @@ pub enum TenantChange {
     SetHosts = 2,
     /// It goes. It must have nothing left.
     Delete = 3,
+    /// Its records are sealed in the object store from then on.
+    EncryptionOn = 4,
+    /// New records are not sealed any more.
+    EncryptionOff = 5,
+    /// Another key seals from then on.
+    RotateKey = 6,
 }

@@ -48,6 +48,7 @@ async fn control(place: &Place, number: i32) -> Result<()> {
         view: member.view,
         store,
         peers: member.peers,
+        keeper: Arc::new(tenant_keys::NoWrapper),
     };
     control::run(config, deps, drain).await?;
     Ok(())

@@ -62,6 +62,8 @@ pub(crate) struct Client {
     pub(crate) tenant: TenantId,
     /// The tenant's host name that it came by.
     pub(crate) tenant_host: Option<String>,
+    /// How often clients had been sent to another gateway set when it came.
+    pub(crate) departures: u64,
     /// Whom its certificate names, if that is how the listener's clients are named.
     pub(crate) principal: Option<StrBytes>,
 }
@@ -203,6 +205,7 @@ impl Client {
             listener,
             tenant: TenantId::DEFAULT,
             tenant_host: None,
+            departures: 0,
             principal: None,
         }
     }

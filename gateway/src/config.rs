@@ -25,6 +25,14 @@ pub struct Config {
     /// The id under which clients know this gateway. Must be unique among the cluster's gateways
     /// and stay the same over restarts; never negative.
     pub broker_id: i32,
+    /// The gateway set it is in, as control's `gateway_sets` names it. Clients are shown the gateways of
+    /// one set. Default: none, which is every set.
+    #[serde(default)]
+    pub set: String,
+    /// The broker id that clients know it by, if that is another. The gateways of each set have the
+    /// same, so that clients find the brokers they know in every set. Default: `broker_id`.
+    #[serde(default)]
+    pub slot: Option<i32>,
     /// Where clients connect. Default: one, in plain text on `127.0.0.1:9092`.
     #[serde(default = "default_listeners")]
     pub listeners: Vec<ListenerConfig>,
@@ -146,6 +154,8 @@ impl Config {
     pub fn new(broker_id: i32) -> Self {
         Self {
             broker_id,
+            set: String::new(),
+            slot: None,
             listeners: default_listeners(),
             zone: String::new(),
             auto_create_topics: true,
@@ -165,6 +175,7 @@ impl Config {
         self.check_listeners()?;
         self.authorisation.check()?;
         require(self.broker_id >= 0, "broker_id", "must not be negative")?;
+        require(self.slot.is_none_or(|slot| slot >= 0), "slot", "must not be negative")?;
         require(self.lease >= Duration::from_secs(2), "lease", "must be at least 2s")?;
         require(self.produce_hold <= PRODUCE_HOLD_MAX, "produce_hold", "must be at most 5s")?;
         require(limits.connections > 0, "limits.connections", "must be at least 1")?;

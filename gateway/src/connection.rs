@@ -137,8 +137,14 @@ async fn serve(
     let reader = Reader::new(core, read_half, client, stranger, shared.clone());
     let writer = Writer::new(write_half, limits.write_timeout, core.background.clone(), shared);
     let mut writing = pin!(writer.run(pending));
+    let ending = async {
+        tokio::select! {
+            () = core.drain.draining() => {}
+            () = core.departure.of(client) => {}
+        }
+    };
     tokio::select! {
-        ended = reader.run(pending_sender, core.drain.draining()) => match ended? {
+        ended = reader.run(pending_sender, ending) => match ended? {
             Ended::ByClient => Ok(()),
             Ended::ByDrain => finish(writing, core.config.drain_timeout).await,
         },

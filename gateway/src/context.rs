@@ -1,8 +1,8 @@
 //! What routes work with: the process's shared parts, and who asks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hop::{Call, HopError, HopHeader};
@@ -19,6 +19,7 @@ use crate::call::{Client, Identity};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::connection::RequestMemory;
+use crate::departure::Departure;
 use crate::grants::Grants;
 use crate::limits::READER_TIMEOUT;
 use crate::quota::{Quotas, Toll};
@@ -65,7 +66,7 @@ pub(crate) struct Core {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) traces: AtomicU64,
     /// Clients are to begin again at their bootstrap servers (KIP-1102).
-    pub(crate) rebootstrap: AtomicBool,
+    pub(crate) departure: Departure,
 }
 
 impl std::fmt::Debug for Core {
@@ -109,16 +110,36 @@ pub(crate) fn is_live((node, _): &Owner) -> bool {
 // === impl Core ===
 
 impl Core {
-    /// The gateways that have a listener of the name this client came by, by id. Always with this one, if it has it:
-    /// whoever asks has reached it, whatever became of its registration.
+    /// The gateways that have a listener of the name this client came by, by id: those of the active
+    /// set, or of this one's while none of that is up. Never nobody: clients would have nowhere to go.
     fn brokers(&self, client: &Client) -> Vec<Broker> {
-        let mut gateways = self.view.gateways();
-        let ours = self.advertised.broker_id;
-        match gateways.binary_search_by_key(&ours, |gateway| gateway.broker_id) {
-            Ok(at) => gateways[at] = self.advertised.clone(),
-            Err(at) => gateways.insert(at, self.advertised.clone()),
+        let gateways = self.view.gateways();
+        let active = self.view.active_set();
+        let shown = active.map(|active| self.brokers_of(&active.set, gateways.clone(), client));
+        match shown {
+            Some(shown) if !shown.is_empty() => shown,
+            _ => self.brokers_of(&self.advertised.set, gateways, client),
         }
-        gateways.into_iter().filter_map(|gateway| Broker::new(gateway, client)).collect()
+    }
+
+    /// Those of one set, and of none. With this one, if it belongs there: whoever asks has reached it,
+    /// whatever became of its registration.
+    fn brokers_of(&self, set: &str, all: Vec<GatewayRecord>, client: &Client) -> Vec<Broker> {
+        let belongs = |gateway: &GatewayRecord| gateway.set == set || gateway.set.is_empty();
+        let ours = belongs(&self.advertised).then(|| self.advertised.clone());
+        // Two that claim the same slot are one to clients.
+        let brokers: BTreeMap<BrokerId, GatewayRecord> = all
+            .into_iter()
+            .filter(belongs)
+            .chain(ours)
+            .map(|gateway| (gateway.slot, gateway))
+            .collect();
+        brokers.into_values().filter_map(|gateway| Broker::new(gateway, client)).collect()
+    }
+
+    /// This gateway's id, as clients know it.
+    pub(crate) fn own_id(&self) -> BrokerId {
+        self.advertised.slot
     }
 
     /// The owner of a partition and the epoch of its assignment. `None` also while its incarnation
@@ -148,7 +169,7 @@ impl Broker {
         if let Some(host) = &client.tenant_host {
             endpoint = endpoint.for_tenant(host);
         }
-        Some(Self { broker_id: gateway.broker_id, endpoint, zone: gateway.zone })
+        Some(Self { broker_id: gateway.slot, endpoint, zone: gateway.zone })
     }
 }
 

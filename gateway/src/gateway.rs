@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use hop::Peers;
 use metadata::model::{Endpoint, GatewayRecord};
@@ -26,6 +26,7 @@ use crate::background::Background;
 use crate::config::{Config, ConfigError, ListenerConfig};
 use crate::connection::RequestMemory;
 use crate::context::Core;
+use crate::departure::{self, Departure};
 use crate::layers::connection_limits::ConnectionLimitsLayer;
 use crate::layers::tls::Door;
 use crate::limits::HANDSHAKES_PER_PROCESSOR;
@@ -104,10 +105,11 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let lease = config.lease;
     let store = Arc::clone(&deps.metadata);
     let core = Arc::new(core(config, deps, advertised.clone(), drain.clone())?);
-    let broker_id = advertised.broker_id;
+    let broker_id = advertised.slot;
     // Clients that connect early wait in the accept queue, not in vain.
     let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));
+    drop(drain.spawn("gateway set", departure::follow(Arc::clone(&core))));
     let strangers = Strangers::new(&core.config.limits);
     drop(drain.spawn("gateway strangers", Arc::clone(&strangers).watch(drain.clone())));
     let quotas = Arc::clone(&core.quotas);
@@ -172,10 +174,10 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
 
 impl Handle {
     /// From now on clients that ask for metadata are told to begin again at their bootstrap servers
-    /// (KIP-1102), where another cluster has taken this one's place. Clients that do not know how go on
-    /// being served.
+    /// (KIP-1102), where another cluster has taken this one's place, and those that are connected are
+    /// disconnected. Clients that do not know how go on being served.
     pub fn rebootstrap_clients(&self) {
-        self.core.rebootstrap.store(true, Ordering::Relaxed);
+        self.core.departure.for_good();
     }
 
     /// Waits until the gateway accepts no more.
@@ -226,7 +228,7 @@ fn core(
         usage: Usage::default(),
         producer_ids: ProducerIds::default(),
         traces: AtomicU64::new(seed),
-        rebootstrap: AtomicBool::new(false),
+        departure: Departure::default(),
         // Lane 0 is for requests that no client asked for.
         lanes: AtomicU64::new(1),
         directory: Directory::new(deps.view.clone()),
@@ -245,6 +247,8 @@ fn advertised(config: &Config, bound: &[SocketAddr]) -> GatewayRecord {
     };
     GatewayRecord {
         broker_id: BrokerId(config.broker_id),
+        set: config.set.clone(),
+        slot: BrokerId(config.slot.unwrap_or(config.broker_id)),
         endpoints: config.listeners.iter().zip(bound).map(endpoint).collect(),
         zone: config.zone.clone(),
         address: String::new(),
@@ -268,17 +272,23 @@ fn endpoint(listener: &ListenerConfig, bound: SocketAddr) -> Endpoint {
 impl Core {
     /// A gateway's parts around an empty cluster.
     pub(crate) async fn for_tests() -> Arc<Self> {
+        Self::for_tests_in("").await.0
+    }
+
+    /// The same, in a gateway set; with what it has its metadata from.
+    pub(crate) async fn for_tests_in(set: &str) -> (Arc<Self>, Arc<dyn MetadataStore>) {
         let drain = Drain::new();
         let store: Arc<dyn MetadataStore> = Arc::new(metadata::MemoryStore::new());
         let view = ClusterView::start(Arc::clone(&store), &drain).await.unwrap();
         let secret = hop::ClusterSecret::new(&[0; 32]);
         let peers = Peers::new(hop::Role::Gateway, secret, drain.clone());
-        let config = Config::new(1);
+        let config = Config { set: set.to_owned(), ..Config::new(1) };
         let bound = SocketAddr::from(([127, 0, 0, 1], 9092));
         let advertised = advertised(&config, &[bound]);
         let background = Runtime::current();
-        let deps = Deps { clock: Clock::manual(0), metadata: store, view, peers, background };
-        Arc::new(core(config, deps, advertised, drain).unwrap())
+        let metadata = Arc::clone(&store);
+        let deps = Deps { clock: Clock::manual(0), metadata, view, peers, background };
+        (Arc::new(core(config, deps, advertised, drain).unwrap()), store)
     }
 }
 

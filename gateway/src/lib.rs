@@ -16,6 +16,7 @@ mod limits;
 mod metrics;
 mod usage;
 
+mod departure;
 mod gateway;
 mod quota;
 mod registration;

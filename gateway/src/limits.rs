@@ -238,6 +238,13 @@ pub(crate) const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two readings that unknown keys cause: clients can make up as many as they like.
 pub(crate) const JWKS_REFETCH_PAUSE: Duration = Duration::from_secs(10);
 
+/// Clients that are sent to another gateway set go within this time: some thousand a second arrive
+/// there at most.
+pub(crate) const DEPARTURE_SPREAD: Duration = Duration::from_secs(5);
+
+/// How often clients that came back are sent away again: what they remember of DNS ends some time.
+pub(crate) const DEPARTURE_INTERVAL: Duration = Duration::from_secs(60);
+
 const _: () = assert!(JWKS_TIMEOUT.as_millis() < TURN_TIMEOUT.as_millis());
 const _: () = assert!(PRODUCE_TIMEOUT.0.as_millis() < PRODUCE_TIMEOUT.1.as_millis());
 const _: () = assert!(ADMIN_TIMEOUT.0.as_millis() < ADMIN_TIMEOUT.1.as_millis());

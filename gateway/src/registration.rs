@@ -147,6 +147,8 @@ mod tests {
     fn record(port: u16) -> GatewayRecord {
         GatewayRecord {
             broker_id: BrokerId(3),
+            set: String::new(),
+            slot: BrokerId(3),
             endpoints: [(
                 "A".to_owned(),
                 Endpoint { host: "a".to_owned(), port, tenant_host: String::new() },

@@ -4,6 +4,7 @@
 //! c/leader                     the control leader            leased
 //! c/cluster                    identity and secret of the cluster
 //! c/standby                    a standby's control is up         leased
+//! c/set                        the gateway set that the clients' name stands for
 //! n/{node}                     a storage node's incarnation
 //! nl/{node}                    the node's process is up      leased
 //! np/{node}                    the node renewed its promise (R4)
@@ -13,6 +14,7 @@
 //! p/{topic}/{index}            which node should own a partition, and from which epoch
 //! pid/next                     first producer id not handed out yet
 //! s/{kind}/{tenant}/{name}     a setting of a tenant: see `settings`
+//! v/{name}                     what a vantage point finds    leased
 //! ```
 //!
 //! Topic ids are 32 hexadecimal digits. Persisted, keep stable.
@@ -28,6 +30,9 @@ pub const PARTITIONS: &str = "p/";
 /// Prefix of every storage node.
 pub const NODES: &str = "n/";
 
+/// Prefix of every vantage point: their findings are read where they are weighed, and in no view.
+pub const VANTAGE_POINTS: &str = "v/";
+
 /// A key, parsed. `Display` builds its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -37,6 +42,8 @@ pub enum Key {
     Cluster,
     /// [`crate::model::StandbyRecord`].
     Standby,
+    /// [`crate::gateway_sets::ActiveSet`].
+    ActiveSet,
     /// [`crate::model::NodeRecord`].
     Node(NodeId),
     /// [`crate::model::NodeLiveRecord`]. Present while the node's process is up: a hint (R5).
@@ -63,6 +70,7 @@ impl Key {
             "c/leader" => return Some(Self::Leader),
             "c/cluster" => return Some(Self::Cluster),
             "c/standby" => return Some(Self::Standby),
+            "c/set" => return Some(Self::ActiveSet),
             "pid/next" => return Some(Self::ProducerIds),
             _ => {}
         }
@@ -94,6 +102,7 @@ impl fmt::Display for Key {
             Self::Leader => f.write_str("c/leader"),
             Self::Cluster => f.write_str("c/cluster"),
             Self::Standby => f.write_str("c/standby"),
+            Self::ActiveSet => f.write_str("c/set"),
             Self::Node(node) => write!(f, "n/{node}"),
             Self::NodeLive(node) => write!(f, "nl/{node}"),
             Self::NodePromise(node) => write!(f, "np/{node}"),
@@ -115,6 +124,11 @@ impl From<Key> for String {
 /// Prefix of one topic's assignments.
 pub fn partitions_of(topic: TopicId) -> String {
     format!("{PARTITIONS}{topic}/")
+}
+
+/// The key of a vantage point's [`crate::gateway_sets::Findings`].
+pub fn vantage_point(name: &str) -> String {
+    format!("{VANTAGE_POINTS}{name}")
 }
 
 /// Prefix of one tenant's topics.
@@ -140,6 +154,7 @@ mod tests {
             Just(Key::Leader),
             Just(Key::Cluster),
             Just(Key::Standby),
+            Just(Key::ActiveSet),
             Just(Key::ProducerIds),
             any::<i32>().prop_map(|id| Key::Node(NodeId(id))),
             any::<i32>().prop_map(|id| Key::NodeLive(NodeId(id))),

@@ -9,11 +9,12 @@
 //! ```
 //!
 //! The modules, from the outside in: [`view`] is what most of the system uses; [`keys`],
-//! [`model`], [`settings`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
+//! [`model`], [`settings`], [`gateway_sets`] and [`topic_config`] say what is stored; [`store`] and [`txn`] are the seam to the
 //! stores, of which there are three: [`EtcdStore`], [`RedbStore`] and [`MemoryStore`].
 
 #![forbid(unsafe_code)]
 
+pub mod gateway_sets;
 pub mod keys;
 pub mod limits;
 pub mod model;

@@ -142,8 +142,13 @@ pub struct Endpoint {
 /// A gateway, as clients reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayRecord {
-    /// Its broker id.
+    /// Its broker id: the only one of its kind in the cluster.
     pub broker_id: BrokerId,
+    /// The gateway set it is in; empty where there are none.
+    pub set: String,
+    /// The broker id that clients know it by. Gateways of different sets have the same, so that
+    /// clients find the brokers they know in whichever set serves them.
+    pub slot: BrokerId,
     /// Where clients connect, by the name of the listener: who came by one of a name is told of the
     /// others of that name.
     pub endpoints: BTreeMap<String, Endpoint>,

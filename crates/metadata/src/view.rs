@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use self::{refresh::Barrier, state::State};
 use crate::{
+    gateway_sets::ActiveSet,
     keys::Key,
     limits::REBUILT_INTERVAL,
     model::{
@@ -202,6 +203,11 @@ impl ClusterView {
     /// The gateways, by broker id.
     pub fn gateways(&self) -> Vec<GatewayRecord> {
         self.inner.state.read().gateways.values().cloned().collect()
+    }
+
+    /// The gateway set that the clients' name stands for; `None` where nobody switches sets.
+    pub fn active_set(&self) -> Option<Arc<ActiveSet>> {
+        self.inner.state.read().active_set.clone()
     }
 
     /// The cold readers, by id.

@@ -69,7 +69,8 @@ impl<S> Tls<S> {
         let host = format!("/{}", peer.ip().to_canonical()).into();
         let listener = Arc::clone(&self.door.config);
         let Found { tenant, host: tenant_host } = found;
-        Arc::new(Client { lane, host, listener, tenant, tenant_host, principal })
+        let departures = self.core.departure.count();
+        Arc::new(Client { lane, host, listener, tenant, tenant_host, departures, principal })
     }
 }
 

@@ -57,7 +57,7 @@ fn questions(
 ) -> Vec<(TopicName, i32)> {
     let gateways = context.gateways();
     let shown = Shown { gateways: &gateways };
-    let own = context.core.advertised.broker_id;
+    let own = context.core.own_id();
     let is_ours = |topic: &Topic, index: i32| {
         let leads = shown.leader(topic, index).is_some_and(|leader| leader.broker_id == own);
         leads && (0..topic.partitions()).contains(&index)

@@ -9,7 +9,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use metadata::Topic;
 use metadata::settings::acl::AclOperation;
@@ -39,7 +38,7 @@ const REBOOTSTRAP_FROM: i16 = 13;
 const NOT_ASKED: i32 = i32::MIN;
 
 pub(super) async fn handle(context: Context, request: MetadataRequest) -> MetadataResponse {
-    if context.version >= REBOOTSTRAP_FROM && context.core.rebootstrap.load(Ordering::Relaxed) {
+    if context.version >= REBOOTSTRAP_FROM && context.core.departure.concerns(&context.client) {
         let code = ErrorCode::RebootstrapRequired.code();
         return MetadataResponse::default().with_error_code(code);
     }

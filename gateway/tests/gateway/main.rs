@@ -25,6 +25,7 @@ mod produce;
 mod quotas;
 mod recompressing;
 mod sasl;
+mod sets;
 mod takeover;
 mod tenants;
 mod times;

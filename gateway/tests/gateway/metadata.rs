@@ -190,6 +190,8 @@ async fn clients_can_be_told_to_begin_again() {
     let all = || MetadataRequest::default().with_topics(None);
     assert_eq!(client.call(13, all()).await.error_code, 0);
     gateway.handle.rebootstrap_clients();
+    // Those that were connected are being disconnected.
+    let mut client = gateway.client().await;
     let answer = client.call(13, all()).await;
     assert_eq!(answer.error_code, ErrorCode::RebootstrapRequired.code());
     assert!(answer.brokers.is_empty() && answer.topics.is_empty());

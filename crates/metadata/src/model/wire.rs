@@ -170,16 +170,23 @@ record! {
         #[prost(string, tag = "4")] zone: String,
         #[prost(string, tag = "5")] address: String,
         #[prost(btree_map = "string, message", tag = "6")] endpoints: BTreeMap<String, WireEndpoint>,
+        #[prost(string, tag = "7")] set: String,
+        // None: as the broker id.
+        #[prost(int32, optional, tag = "8")] slot: Option<i32>,
     }
     to: |record| WireGateway {
         broker_id: record.broker_id.0,
         zone: record.zone.clone(),
         address: record.address.clone(),
         endpoints: record.endpoints.iter().map(|(name, at)| (name.clone(), at.into())).collect(),
+        set: record.set.clone(),
+        slot: (record.slot != record.broker_id).then_some(record.slot.0),
     };
     from: |wire| Ok(Self {
         broker_id: BrokerId(wire.broker_id),
+        slot: BrokerId(wire.slot.unwrap_or(wire.broker_id)),
         endpoints: endpoints(wire.endpoints)?,
+        set: wire.set,
         zone: wire.zone,
         address: wire.address,
     });

@@ -14,7 +14,8 @@ use protocol::ids::{BrokerId, NodeId, PartitionId, ReaderId, TenantId, TopicId};
 
 use super::Topic;
 use crate::{
-    keys::Key,
+    gateway_sets::ActiveSet,
+    keys::{Key, VANTAGE_POINTS},
     model::{
         Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeLiveRecord, NodeRecord,
         ReaderRecord, Record, TopicRecord,
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) revision: i64,
     pub(super) cluster: Option<Arc<ClusterRecord>>,
     pub(super) leader: Option<LeaderRecord>,
+    pub(super) active_set: Option<Arc<ActiveSet>>,
     pub(super) nodes: HashMap<NodeId, Arc<NodeRecord>>,
     pub(super) live_nodes: HashMap<NodeId, NodeLiveRecord>,
     pub(super) gateways: BTreeMap<BrokerId, GatewayRecord>,
@@ -110,6 +112,7 @@ impl State {
         match Key::parse(&entry.key) {
             Some(Key::Leader) => read(entry, |record| self.leader = Some(record)),
             Some(Key::Cluster) => read(entry, |record| self.cluster = Some(Arc::new(record))),
+            Some(Key::ActiveSet) => read(entry, |record| self.active_set = Some(Arc::new(record))),
             Some(Key::Node(node)) => {
                 read(entry, |record| drop(self.nodes.insert(node, Arc::new(record))));
             }
@@ -129,6 +132,7 @@ impl State {
                 read(entry, |assignment| self.assign(topic, index, Some(assignment)));
             }
             Some(Key::Standby | Key::ProducerIds | Key::NodePromise(_)) => {}
+            None if entry.key.starts_with(VANTAGE_POINTS) => {}
             None => match SettingKey::parse(&entry.key) {
                 Some(key) => self.settings.set(&key, Some(entry.value.clone())),
                 None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),
@@ -140,6 +144,7 @@ impl State {
         match Key::parse(key) {
             Some(Key::Leader) => self.leader = None,
             Some(Key::Cluster) => self.cluster = None,
+            Some(Key::ActiveSet) => self.active_set = None,
             Some(Key::Node(node)) => drop(self.nodes.remove(&node)),
             Some(Key::NodeLive(node)) => drop(self.live_nodes.remove(&node)),
             Some(Key::Gateway(broker)) => drop(self.gateways.remove(&broker)),

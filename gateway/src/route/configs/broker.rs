@@ -28,7 +28,7 @@ pub(super) fn configs(context: &Context, detail: Detail) -> Vec<DescribeConfigsR
 
 /// Only this gateway's own: clients send what is about a broker to that broker.
 pub(super) fn check_id(context: &Context, name: &str) -> Result<(), (ErrorCode, String)> {
-    let own = context.core.config.broker_id;
+    let own = context.core.own_id().0;
     let text = match name.parse::<i32>() {
         Ok(id) if id == own => return Ok(()),
         Ok(id) => {
@@ -45,17 +45,18 @@ fn of_gateway(context: &Context) -> Vec<Fact> {
     // The client's own only: others may be other tenants'.
     let name = context.client.listener.name();
     let gateways = context.gateways();
-    let own = gateways.iter().find(|gateway| gateway.broker_id.0 == config.broker_id);
+    let own_id = context.core.own_id();
+    let own = gateways.iter().find(|gateway| gateway.broker_id == own_id);
     let listener = own.map(|own| format!("{name}://{}", own.endpoint)).unwrap_or_default();
     let facts = [
         ("advertised.listeners", List, listener),
         ("auto.create.topics.enable", Boolean, config.auto_create_topics.to_string()),
-        ("broker.id", Int, config.broker_id.to_string()),
+        ("broker.id", Int, own_id.to_string()),
         ("broker.rack", Text, config.zone.clone()),
         ("connections.max.idle.ms", Long, limits.idle_timeout.as_millis().to_string()),
         ("max.connections", Int, limits.connections.to_string()),
         ("max.incremental.fetch.session.cache.slots", Int, config.fetch.sessions.to_string()),
-        ("node.id", Int, config.broker_id.to_string()),
+        ("node.id", Int, own_id.to_string()),
         ("socket.request.max.bytes", Int, limits.request_size.as_u64().to_string()),
     ];
     let fact =

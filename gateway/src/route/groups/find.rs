@@ -32,7 +32,7 @@ pub(in crate::route) fn handle(
 /// Whether clients are told to come here for this group or transactional id.
 pub(in crate::route) fn is_here(context: &Context, group: &str) -> bool {
     let gateway = gateway_of(context, group);
-    gateway.is_some_and(|found| found.broker_id == context.core.advertised.broker_id)
+    gateway.is_some_and(|found| found.broker_id == context.core.own_id())
 }
 
 fn find(context: &Context, key_type: i8, key: StrBytes) -> Coordinator {

@@ -49,6 +49,8 @@ fn every_record_reads_back() {
         });
     }
     reads_back(GatewayRecord {
+        set: "standby".to_owned(),
+        slot: BrokerId(3),
         broker_id: BrokerId(0),
         endpoints: [
             (

@@ -5,13 +5,15 @@
 
 mod client;
 mod drain;
+mod sets;
 mod show;
 mod table;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use control::api::model::{
-    MoveRequest, MovesInfo, NodeInfo, Partitions, PinInfo, Status, TopicInfo, WeightRequest,
+    GatewaySets, MoveRequest, MovesInfo, NodeInfo, Partitions, PinInfo, Status, TopicInfo,
+    WeightRequest,
 };
 use serde::Serialize;
 
@@ -32,6 +34,12 @@ pub(crate) enum AdminCommand {
     Moves(Show),
     /// Partitions that are kept on a node.
     Pins(Show),
+    /// The gateway sets: which one clients are sent to, and what vantage points find of each.
+    GatewaySets(Show),
+    /// Send clients to another gateway set, and bar the present one until `failback`.
+    Failover(sets::Failover),
+    /// Send clients back to the preferred gateway set; all is well again.
+    Failback(sets::Failback),
     /// Empty a node: its partitions go to others, and nothing new comes. Waits until it is empty.
     Drain(Drain),
     /// Let a drained node take its share again.
@@ -135,6 +143,9 @@ impl AdminCommand {
             Self::Topics(show) => show.get::<Vec<TopicInfo>>("topics", |it| show::topics(it)).await,
             Self::Moves(show) => show.get::<MovesInfo>("moves", show::moves).await,
             Self::Pins(show) => show.get::<Vec<PinInfo>>("pins", |it| show::pins(it)).await,
+            Self::GatewaySets(show) => show.get::<GatewaySets>("gateway-sets", sets::table).await,
+            Self::Failover(failover) => failover.run().await,
+            Self::Failback(failback) => failback.run().await,
             Self::Partitions(asked) => {
                 let path = asked.path();
                 asked.show.get::<Partitions>(&path, show::partitions).await
@@ -239,6 +250,9 @@ mod tests {
             "move orders 7 --to 3 --config c.toml",
             "pin orders 7 --to 3 --tenant 2 --config c.toml",
             "unpin orders 7 --config c.toml",
+            "gateway-sets --config c.toml",
+            "failover --config c.toml --to standby --force --dry-run",
+            "failback --config c.toml --dry-run --json",
             "moves --admin 127.0.0.1:9705 --token abc",
         ] {
             assert!(read(line).is_ok(), "{line}: {:?}", read(line));

@@ -138,6 +138,24 @@ pub(crate) struct ControlFile {
     pub(crate) control: control::Config,
 }
 
+/// `thermocline vantage --config FILE`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VantageFile {
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) log: Log,
+    pub(crate) vantage: control::dns::VantageConfig,
+}
+
+impl RoleFile for VantageFile {
+    fn check(&self) -> Result<()> {
+        Ok(self.vantage.check()?)
+    }
+}
+
 impl RoleFile for GatewayFile {
     fn check(&self) -> Result<()> {
         Ok(self.gateway.check()?)

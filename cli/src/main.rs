@@ -18,6 +18,7 @@ mod standby;
 mod startup;
 mod tenant;
 mod user;
+mod vantage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Compactor(RoleArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
+    /// Look at gateway sets from where clients are, and do nothing else.
+    Vantage(RoleArguments),
     /// Try what a role's configuration asks of the machine and its surroundings.
     Doctor(doctor::DoctorArguments),
     /// Limit a tenant as a whole; its users and clients are limited by Kafka's tools.
@@ -116,6 +119,7 @@ impl Command {
                 Self::ColdReader(role) => role.run(roles::cold_reader).await?,
                 Self::Compactor(role) => role.run(roles::compactor).await?,
                 Self::Control(role) => role.run(roles::control).await?,
+                Self::Vantage(role) => role.run(vantage::run).await?,
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Quota(arguments) => quota::run(arguments).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,

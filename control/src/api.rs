@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! http ──token──► routes ──┬─ read:  answers, from the view, the load reports and the board
-//!                          └─ write: a command to the term, or an order to balance
+//!                          └─ write: a command to the term, or an order to balance or for a switch
 //! ```
 //!
 //! It listens inside the cluster's network only, and takes nobody without the cluster's token. Any
@@ -13,6 +13,7 @@ mod answers;
 mod http;
 pub mod model;
 mod routes;
+mod sets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     balance::{board::Board, orders::Desk},
+    dns,
     load::Loads,
     server::Gate,
 };
@@ -52,6 +54,8 @@ pub(crate) struct Api {
     pub(crate) desk: Desk,
     pub(crate) loads: Loads,
     pub(crate) board: Board,
+    pub(crate) switches: dns::Desk,
+    pub(crate) sets: dns::Board,
     /// What is said about a node is read, changed and written: one after the other.
     pub(crate) writes: Mutex<()>,
 }

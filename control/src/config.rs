@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    api::AdminConfig, balance::BalanceConfig, failover::FailoverConfig, front_choice::FrontChoice,
-    standby::StandbyConfig,
+    api::AdminConfig, balance::BalanceConfig, dns::GatewaySetsConfig, failover::FailoverConfig,
+    front_choice::FrontChoice, standby::StandbyConfig,
 };
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
@@ -65,6 +65,9 @@ pub struct Config {
     /// Set on a site that stands by for the cluster in its bucket, or is to do so some day.
     #[serde(default)]
     pub standby: Option<StandbyConfig>,
+    /// Which gateways the clients' name stands for.
+    #[serde(default)]
+    pub gateway_sets: GatewaySetsConfig,
     /// The API of `thermocline nodes`, `drain` and their like.
     #[serde(default)]
     pub admin: AdminConfig,
@@ -88,6 +91,7 @@ impl Config {
             failover: FailoverConfig::default(),
             balance: BalanceConfig::default(),
             standby: None,
+            gateway_sets: GatewaySetsConfig::default(),
             admin: AdminConfig::default(),
         }
     }
@@ -118,7 +122,8 @@ impl Config {
         }
         self.standby.as_ref().map_or(Ok(()), StandbyConfig::check)?;
         self.failover.check()?;
-        self.balance.check()
+        self.balance.check()?;
+        self.gateway_sets.check()
     }
 }
 

@@ -13,6 +13,7 @@
 //! `assign` and [`placement`] choose nodes, `opening` tells them. Around a term: `election` says
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
 //! partitions from nodes that are gone, and `balance` evens nodes out by what `load` hears of them.
+//! [`dns`] moves the clients' name between gateway sets.
 //! [`api`] is where operators ask and are obeyed. [`bootstrap()`] comes before all of it, and
 //! [`rebuild()`] before that when the metadata store was lost. A second cluster on the same bucket waits
 //! in [`stand_by()`] until a [`Promotion`].
@@ -21,6 +22,7 @@
 
 pub mod api;
 mod config;
+pub mod dns;
 pub mod placement;
 
 mod bootstrap;

@@ -187,6 +187,43 @@ pub(crate) const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Partitions of one answer: a few MiB of JSON.
 pub(crate) const PARTITIONS_SHOWN_MAX: usize = 10_000;
 
+/// Gateway sets: a site or a zone each.
+pub(crate) const GATEWAY_SETS_MAX: usize = 16;
+
+/// Vantage points below which nobody is believed (R55).
+pub(crate) const VANTAGE_POINTS_MIN: usize = 3;
+
+/// How often it is looked whether the active gateway set is to be left.
+pub(crate) const SWITCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often DNS is compared with what it should say, when nothing changes here.
+pub(crate) const DNS_RECHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a name server, or a webhook, is waited for.
+pub(crate) const DNS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Seconds by which our clock and the name server's may differ: RFC 8945 (10) recommends 300.
+pub(crate) const TSIG_FUDGE: u16 = 300;
+
+/// A webhook's answer is one line of JSON.
+pub(crate) const WEBHOOK_ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// Switches that operators ask for and that wait: operators are few.
+pub(crate) const SWITCHES_QUEUED_MAX: usize = 8;
+
+/// The shortest lease of what a vantage point says, which a metadata store that is slow for a
+/// moment must not end.
+pub(crate) const FINDINGS_LEASE_MIN: Duration = Duration::from_secs(10);
+
+/// Bytes that a vantage point says about one set: a line.
+pub(crate) const PROBLEM_BYTES_MAX: usize = 300;
+
+/// An answer to a probe: one partition with one record, or a topic that was created.
+pub(crate) const PROBE_ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// How long probes' records are kept.
+pub(crate) const PROBE_RETENTION: Duration = Duration::from_secs(3_600);
+
 const _: () = assert!(OPS_PER_TXN + 8 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(2 * ASSIGNMENTS_PER_TXN + 2 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(3 * MOVES_PER_TXN < metadata::limits::TXN_OPS_MAX);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use metadata::gateway_sets::ActiveSet;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::dns::ShownSet;
 
 const LEADER: &str = "control_leader";
 const TOPICS: &str = "control_topics";
@@ -19,6 +22,14 @@ const MOVES_PLANNED: &str = "control_moves_planned";
 const MOVES_UNDER_WAY: &str = "control_moves_under_way";
 const IMBALANCE: &str = "control_load_max_over_mean";
 const MOVE_SECONDS: &str = "control_move_seconds";
+const SET_ACTIVE: &str = "control_gateway_set_active";
+const SET_SERVES: &str = "control_gateway_set_votes_serve";
+const SET_FAILS: &str = "control_gateway_set_votes_fail";
+const SET_GENERATION: &str = "control_gateway_set_generation";
+const SET_SWITCHES: &str = "control_gateway_set_switches_total";
+const SET_STUCK: &str = "control_gateway_set_stuck";
+const VANTAGE_POINTS: &str = "control_vantage_points";
+const DNS_PROBLEM: &str = "control_dns_problem";
 const FAILOVER_SECONDS: &str = "control_failover_seconds";
 const STANDBY: &str = "control_standby";
 const STANDBY_LAG_SECONDS: &str = "control_standby_lag_seconds";
@@ -48,6 +59,14 @@ pub(crate) fn describe() {
         STANDBY_LAG_SECONDS,
         "How old what the standby knows of the metadata log is; 0 unless it stands by"
     );
+    describe_gauge!(SET_ACTIVE, "1 for the gateway set that the clients' name stands for, else 0");
+    describe_gauge!(SET_SERVES, "Vantage points that produce and fetch through a gateway set");
+    describe_gauge!(SET_FAILS, "Vantage points that cannot");
+    describe_gauge!(SET_GENERATION, "Switches of the active gateway set so far, as in DNS");
+    describe_counter!(SET_SWITCHES, "Switches that this process decided, by cause");
+    describe_gauge!(SET_STUCK, "1 while the active gateway set fails and an operator must act");
+    describe_gauge!(VANTAGE_POINTS, "Vantage points that say what they find");
+    describe_gauge!(DNS_PROBLEM, "1 while DNS cannot be asked or changed");
     describe_counter!(TERMS, "Terms that this process began");
 }
 
@@ -107,4 +126,24 @@ pub(crate) fn moved(took: Duration) {
 
 pub(crate) fn failed_over(took: Duration) {
     histogram!(FAILOVER_SECONDS).record(took);
+}
+
+pub(crate) fn gateway_sets(active: &ActiveSet, sets: &[ShownSet], vantages: usize, stuck: bool) {
+    for set in sets {
+        let is_active = set.name == active.set;
+        gauge!(SET_ACTIVE, "set" => set.name.clone()).set(if is_active { 1.0 } else { 0.0 });
+        gauge!(SET_SERVES, "set" => set.name.clone()).set(set.votes.serves as f64);
+        gauge!(SET_FAILS, "set" => set.name.clone()).set(set.votes.fails as f64);
+    }
+    gauge!(SET_GENERATION).set(active.generation as f64);
+    gauge!(VANTAGE_POINTS).set(vantages as f64);
+    gauge!(SET_STUCK).set(if stuck { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn switched(cause: &'static str) {
+    counter!(SET_SWITCHES, "cause" => cause).increment(1);
+}
+
+pub(crate) fn dns_problem(is_there: bool) {
+    gauge!(DNS_PROBLEM).set(if is_there { 1.0 } else { 0.0 });
 }

@@ -13,6 +13,7 @@ use crate::{
     api::Api,
     balance::{self, Balancer, board::Board, orders::Desk},
     config::{Config, ConfigError},
+    dns::{self, DnsProvider},
     election::{Candidate, Leadership},
     failover::{self, Failover},
     guard::{Guard, GuardError},
@@ -78,6 +79,9 @@ pub enum RoleError {
         /// The operating system's words.
         cause: std::io::Error,
     },
+    /// The way to DNS cannot be used.
+    #[error(transparent)]
+    Dns(#[from] dns::DnsError),
     /// [`crate::bootstrap()`] did not run.
     #[error("the cluster has no identity yet")]
     NoCluster,
@@ -90,6 +94,8 @@ struct Shared {
     desk: Desk,
     loads: Loads,
     board: Board,
+    switches: dns::Desk,
+    sets: dns::Board,
 }
 
 // === impl Shared ===
@@ -103,6 +109,8 @@ impl Shared {
             desk: self.desk.clone(),
             loads: self.loads.clone(),
             board: self.board.clone(),
+            switches: self.switches.clone(),
+            sets: self.sets.clone(),
             writes: tokio::sync::Mutex::default(),
         }
     }
@@ -131,6 +139,13 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let serve = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
     drain.spawn("control server", serve);
 
+    let provider = dns::provider(&config.gateway_sets, deps.peers.net(), &deps.clock)?;
+    if provider.is_some() {
+        let vantage = dns::of_control(&config.control_id, &config.gateway_sets);
+        let (net, clock) = (deps.peers.net().clone(), deps.clock.clone());
+        let watch = dns::watch(vantage, Arc::clone(&deps.metadata), net, clock, drain.clone());
+        drain.spawn("control vantage point", watch);
+    }
     let candidate = Candidate {
         metadata: Arc::clone(&deps.metadata),
         view: deps.view.clone(),
@@ -155,7 +170,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     };
     let control_id = &parts.config.control_id;
     tracing::info!(control_id, %address, advertised, admin, "control serves");
-    drain.spawn("control", stand(candidate, parts, shared));
+    drain.spawn("control", stand(candidate, parts, provider, shared));
     Ok(Control {
         address,
         advertised,
@@ -173,7 +188,12 @@ pub async fn run(config: Config, deps: Deps, drain: Drain) -> Result<(), RoleErr
 }
 
 /// Stands for election, leads, and stands again.
-async fn stand(mut candidate: Candidate, parts: Parts, shared: Shared) {
+async fn stand(
+    mut candidate: Candidate,
+    parts: Parts,
+    provider: Option<Arc<dyn DnsProvider>>,
+    shared: Shared,
+) {
     let drain = parts.drain.clone();
     while !drain.is_draining() {
         let leadership = tokio::select! {
@@ -182,10 +202,14 @@ async fn stand(mut candidate: Candidate, parts: Parts, shared: Shared) {
         };
         metrics::leads(true);
         watch_nodes(&leadership, &parts, &shared);
+        if let Some(provider) = &provider {
+            watch_sets(&leadership, &parts, provider, &shared);
+        }
         shared.gate.divide(leadership.term);
         let led = lead(&leadership, &parts, &shared.gate).await;
         shared.gate.divide_no_more();
         shared.desk.close();
+        shared.switches.close();
         metrics::leads(false);
         leadership.resign(&*parts.metadata).await;
         if let Err(error) = led {
@@ -217,6 +241,24 @@ fn watch_nodes(leadership: &Leadership, parts: &Parts, shared: &Shared) {
     while_leading(leadership, parts, "control loads", loads);
     while_leading(leadership, parts, "control failover", failover.run());
     while_leading(leadership, parts, "control balance", balancer.run());
+}
+
+/// The same for the gateway sets.
+fn watch_sets(
+    leadership: &Leadership,
+    parts: &Parts,
+    provider: &Arc<dyn DnsProvider>,
+    shared: &Shared,
+) {
+    let switcher = dns::Switcher::new(dns::Parts {
+        config: parts.config.gateway_sets.clone(),
+        guard: Guard::new(Arc::clone(&parts.metadata), leadership.term),
+        clock: parts.clock.clone(),
+        provider: Arc::clone(provider),
+        board: shared.sets.clone(),
+        orders: shared.switches.open(),
+    });
+    while_leading(leadership, parts, "control gateway sets", switcher.run());
 }
 
 fn while_leading(

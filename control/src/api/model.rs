@@ -203,6 +203,82 @@ pub struct WeightRequest {
     pub weight: u32,
 }
 
+/// `GET /v1/gateway-sets`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySets {
+    /// What the clients' name stands for.
+    pub active: ActiveSetInfo,
+    /// What the last look came to.
+    pub standing: String,
+    /// What is wrong with DNS, if anything is.
+    pub dns_problem: Option<String>,
+    /// The preferred one first.
+    pub sets: Vec<GatewaySetInfo>,
+}
+
+/// The active gateway set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveSetInfo {
+    /// Its name.
+    pub set: String,
+    /// Counts the switches; the same number stands in DNS.
+    pub generation: u64,
+    /// Whether DNS says so too.
+    pub applied: bool,
+    /// `found`, `automatic`, `failover` or `failback`.
+    pub cause: String,
+    /// Since when, in Unix milliseconds.
+    pub since_ms: i64,
+}
+
+/// One gateway set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySetInfo {
+    /// Its name.
+    pub set: String,
+    /// Whether clients are sent there.
+    pub is_active: bool,
+    /// Whether it was left because it failed: nobody goes back but an operator.
+    pub is_barred: bool,
+    /// `serves`, `fails` or `disputed`.
+    pub verdict: String,
+    /// Its gateways that are registered.
+    pub gateways: usize,
+    /// Vantage points that produce and fetch through it.
+    pub serves: usize,
+    /// Vantage points that cannot.
+    pub fails: usize,
+    /// Vantage points that there should be; two thirds of them decide.
+    pub of: usize,
+    /// What each vantage point that cannot says.
+    pub problems: BTreeMap<String, String>,
+}
+
+/// `POST /v1/gateway-sets/switch`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwitchRequest {
+    /// Where to; none for the next set that serves, or with `back` the preferred one.
+    pub to: Option<String>,
+    /// Whether all is well again: no set is barred any more.
+    pub back: bool,
+    /// Also to a set that vantage points do not see serve.
+    pub force: bool,
+    /// Only answer what would be done.
+    pub dry_run: bool,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchInfo {
+    /// The set that is left.
+    pub from: String,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// What follows. DNS does within seconds.
+    pub next: ActiveSetInfo,
+}
+
 /// The answer with any status but 200.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

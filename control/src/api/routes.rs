@@ -21,6 +21,7 @@ use super::{
     Api, answers,
     http::Answer,
     model::{MoveRequest, PinInfo, Problem, WeightRequest},
+    sets,
 };
 use crate::{
     balance::{orders::Refused, survey},
@@ -57,6 +58,8 @@ pub(super) async fn answer(
         ("POST", ["nodes", id, "undrain" | "uncordon"]) => set_duty(api, id, Duty::Active).await,
         ("PUT", ["nodes", id, "weight"]) => set_weight(api, id, body).await,
         ("PUT", ["pins"]) => set_pin(api, body).await,
+        ("GET", ["gateway-sets"]) => Ok(sets::show(api)),
+        ("POST", ["gateway-sets", "switch"]) => sets::switch(api, body).await,
         ("POST", ["partitions", "move"]) => move_partition(api, body).await,
         _ => return no_such_path(path),
     };
@@ -175,7 +178,7 @@ async fn commit(api: &Api, name: PlacementName, value: Option<bytes::Bytes>) -> 
     Err(Answer::problem(status, command::message(code)))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body)
         .map_err(|error| Answer::problem(StatusCode::BAD_REQUEST, format!("body: {error}")))
 }

@@ -17,6 +17,7 @@ const ROLES: &[(&str, &str)] = &[
     ("cold-reader", "ColdReaderFile"),
     ("compactor", "CompactorFile"),
     ("control", "ControlFile"),
+    ("vantage", "VantageFile"),
 ];
 
 /// What a configuration type is made of.
@@ -121,7 +122,8 @@ fn plain(type_name: &str) -> &'static str {
         "Duration" => "duration",
         "ByteSize" => "size",
         "PathBuf" => "path",
-        "SocketAddr" => "address",
+        "SocketAddr" | "IpAddr" => "address",
+        "BTreeMap" => "table",
         "bool" => "`true` or `false`",
         "String" | "Secret" | "Url" | "Mechanism" | "Algorithm" => "text",
         "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "f64" | "f32" => {

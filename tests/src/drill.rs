@@ -5,7 +5,10 @@
 //! `rebuild`: etcd dies under load and its data is gone. `thermocline rebuild --from-bucket` fills an
 //! empty one, every process notices that and ends, a supervisor starts it again, and every topic,
 //! partition, record and committed offset must be there.
+//!
+//! [`dns()`]: every gateway that the clients' name stands for dies.
 
+mod dns;
 mod loss;
 mod standby;
 
@@ -24,6 +27,7 @@ use crate::clients::{python, run_python};
 use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::process::Process;
 
+pub use self::dns::dns;
 pub use self::loss::loss;
 pub use self::standby::standby;
 

@@ -15,6 +15,7 @@ pub mod drill;
 pub mod groups;
 pub mod identities;
 pub mod kafka_proxy;
+pub mod netns;
 pub mod process;
 pub mod raw;
 pub mod registry;

@@ -32,6 +32,8 @@ enum Drill {
     Rebuild,
     /// Of two sites on one bucket each is lost whole once; with disks, one is, and its disks with it.
     Standby,
+    /// The clients' name goes to another gateway set, in network namespaces, by a real BIND.
+    Dns,
 }
 
 impl Drill {
@@ -39,6 +41,7 @@ impl Drill {
         match self {
             Self::Rebuild => "rebuild",
             Self::Standby => "standby",
+            Self::Dns => "dns",
         }
     }
 }
@@ -56,6 +59,7 @@ fn main() -> Result<ExitCode> {
             FrontKind::Object => drill::standby(dir.path(), size(10), mib_per_second),
             front => drill::loss(dir.path(), front, size(10)),
         },
+        Drill::Dns => drill::dns(dir.path()),
     };
     let outcome = match drilled {
         Ok(outcome) => outcome,

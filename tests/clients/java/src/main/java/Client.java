@@ -46,6 +46,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
  *   describe  BOOTSTRAP                           cluster id and broker count
  *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
+ *   beat      BOOTSTRAP TOPIC LOG               see Beat
  *   transactions BOOTSTRAP IN OUT COUNT         see Transactions
  *   set_user  BOOTSTRAP USER PASSWORD             see Login
  *   login     BOOTSTRAP MECHANISM USER PASSWORD SECONDS   see Login
@@ -67,6 +68,7 @@ public final class Client {
             case "describe" -> describe(args[1]);
             case "admin" -> AdminQuestions.ask(args[1]);
             case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
+            case "beat" -> Beat.run(args[1], args[2], Path.of(args[3]));
             case "transactions" -> Transactions.run(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "set_user" -> Login.set(args[1], args[2], args[3]);
             case "login" -> Login.in(args[1], args[2], args[3], args[4], Integer.parseInt(args[5]));

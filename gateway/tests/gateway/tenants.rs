@@ -1,6 +1,4 @@
-//! Tenants: found by host name or by listener, and nothing of one is seen by another.
-
-mod isolation;
+//! Tenants: found by host name or by listener.
 
 use gateway::{ListenerConfig, UnknownHost};
 use metadata::Txn;

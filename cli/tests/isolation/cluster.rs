@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hop::internal::{ChangeTenantRequest, TenantChange};
-use hop::{ClusterSecret, HopHeader, Peers, Role};
+use hop::{Call, ClusterSecret, HopHeader, Peers, Role};
 use metadata::{ClusterView, MemoryStore, MetadataStore};
 use process::{Clock, Drain};
 use protocol::ids::TenantId;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     /// Where the clients of each tenant connect, in the order in which they were named.
     pub(crate) addresses: Vec<SocketAddr>,
-    drain: Drain,
+    plumbing: Plumbing,
     _gateway: gateway::Handle,
 }
 
@@ -47,12 +47,20 @@ impl Cluster {
             plumbing.create_tenant(tenant).await;
         }
         let gateway = plumbing.start_gateway(listeners).await;
-        Self { addresses: gateway.addresses.clone(), drain: plumbing.drain, _gateway: gateway }
+        Self { addresses: gateway.addresses.clone(), plumbing, _gateway: gateway }
+    }
+
+    /// Asks the storage node as a gateway does, in the name of a tenant.
+    pub(crate) async fn ask_node<M: Call>(&self, tenant: TenantId, message: M) -> M::Answer {
+        let Plumbing { view, peers, .. } = &self.plumbing;
+        let address = view.nodes()[0].address.clone();
+        let header = HopHeader::internal(tenant, PATIENCE);
+        peers.peer(&address).ask(header, message).await.unwrap()
     }
 
     /// Ends all roles.
     pub(crate) async fn end(self) {
-        self.drain.finish(PATIENCE).await;
+        self.plumbing.drain.finish(PATIENCE).await;
     }
 }
 

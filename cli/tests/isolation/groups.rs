@@ -20,7 +20,7 @@ use protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse, DeleteGroupsRequest, DescribeGroupsRequest, HeartbeatRequest,
     JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, SyncGroupRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
 };
 
 use crate::names::Names;
@@ -164,7 +164,8 @@ pub(crate) async fn offsets(world: &mut World) {
             .with_member_epoch(-1)
             .with_topics(topics.clone())
     });
-    world.ask(9, OffsetFetchRequest::default().with_groups(groups.to_vec())).await;
+    let request = OffsetFetchRequest::default().with_groups(groups.to_vec());
+    world.ask_veiled(9, request, sort_fetched).await;
 }
 
 pub(crate) async fn delete_offsets(world: &mut World) {
@@ -246,5 +247,12 @@ fn sort_described(answer: &mut ConsumerGroupDescribeResponse, _: &mut Names) {
         for assignment in [&mut member.assignment, &mut member.target_assignment] {
             assignment.topic_partitions.sort_by(|one, other| one.topic_name.cmp(&other.topic_name));
         }
+    }
+}
+
+/// The same.
+fn sort_fetched(answer: &mut OffsetFetchResponse, _: &mut Names) {
+    for group in &mut answer.groups {
+        group.topics.sort_by(|one, other| one.name.cmp(&other.name));
     }
 }

@@ -11,6 +11,8 @@
 //!
 //! `ISOLATION_CALLS` sets the number of calls (CI: 5,000).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cluster;
 mod dice;
 mod groups;
@@ -19,6 +21,7 @@ mod records;
 mod settings;
 mod topics;
 mod transactions;
+mod trespass;
 mod wire;
 mod world;
 

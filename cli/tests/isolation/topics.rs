@@ -44,6 +44,18 @@ pub(crate) async fn create(world: &mut World) {
     }
 }
 
+/// A topic of one partition.
+pub(crate) async fn create_plain(world: &mut World, topic: &'static str) {
+    let wanted = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(1)
+        .with_replication_factor(-1);
+    let request =
+        CreateTopicsRequest::default().with_timeout_ms(TIMEOUT_MS).with_topics(vec![wanted]);
+    let id = world.ask(7, request).await.topics[0].topic_id;
+    world.own.lock().topics.insert(topic, id);
+}
+
 /// Now and then: most of the time there should be something to write to.
 pub(crate) async fn delete(world: &mut World) {
     let topic = world.topic();

@@ -142,8 +142,8 @@ pub(crate) enum Disconnect {
     /// No TLS with this client.
     #[error(transparent)]
     Tls(#[from] TlsRefusal),
-    /// The listener's tenant is not there.
-    #[error("the listener's tenant does not exist")]
+    /// The listener's tenant is not there, or the client's is gone.
+    #[error("the tenant does not exist")]
     NoTenant,
     /// Frame borders are lost.
     #[error(transparent)]

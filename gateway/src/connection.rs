@@ -143,12 +143,15 @@ async fn serve(
             () = core.departure.of(client) => {}
         }
     };
+    let end = core.directory.end_of(client.tenant);
     tokio::select! {
         ended = reader.run(pending_sender, ending) => match ended? {
             Ended::ByClient => Ok(()),
             Ended::ByDrain => finish(writing, core.config.drain_timeout).await,
         },
         written = &mut writing => written,
+        // What is under way is for nobody any more.
+        () = end.cancelled() => Err(Disconnect::NoTenant),
     }
 }
 

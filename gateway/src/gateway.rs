@@ -106,6 +106,9 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let store = Arc::clone(&deps.metadata);
     let core = Arc::new(core(config, deps, advertised.clone(), drain.clone())?);
     let broker_id = advertised.slot;
+    let of_tenants = (Arc::clone(&core), drain.clone());
+    let watch = async move { of_tenants.0.directory.watch(of_tenants.1).await };
+    drop(drain.spawn("gateway tenants", watch));
     // Clients that connect early wait in the accept queue, not in vain.
     let registration = Registration::take(store, advertised, lease).await?;
     drop(drain.spawn("gateway registration", registration.keep(drain.clone())));

@@ -1,15 +1,20 @@
 //! Whose client a connection is, before it has said anything about itself.
 //!
 //! Over TLS the host name that it asks for (SNI) says so, where a tenant has that name; else the
-//! listener's configuration does. A tenant that is not there, or no more, has no connections.
+//! listener's configuration does. A tenant that is not there has no connections, and those of one
+//! that is deleted end as soon as this gateway's view shows it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use metadata::ClusterView;
 use metadata::settings::SettingKind;
 use metadata::settings::tenant::{DEFAULT_NAME, Tenants};
+use parking_lot::Mutex;
+use process::Drain;
 use protocol::ids::TenantId;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{ListenerConfig, UnknownHost};
 
@@ -17,6 +22,8 @@ use crate::config::{ListenerConfig, UnknownHost};
 pub(crate) struct Directory {
     view: ClusterView,
     made: ArcSwap<Tenants>,
+    /// The ends of the tenants that have had connections here.
+    ends: Mutex<HashMap<TenantId, CancellationToken>>,
 }
 
 /// The tenant of a connection, and how it was found.
@@ -31,7 +38,7 @@ pub(crate) struct Found {
 
 impl Directory {
     pub(crate) fn new(view: ClusterView) -> Self {
-        Self { view, made: ArcSwap::from_pointee(Tenants::default()) }
+        Self { view, made: ArcSwap::from_pointee(Tenants::default()), ends: Mutex::default() }
     }
 
     /// The tenant of a client that came by `listener` and asked for `host`; `None` if it is to be
@@ -47,6 +54,41 @@ impl Directory {
         }
         let name = listener.tenant.as_deref().unwrap_or(DEFAULT_NAME);
         Some(Found { tenant: tenants.named(name)?, host: None })
+    }
+
+    /// Is cancelled when the tenant is gone.
+    pub(crate) fn end_of(&self, tenant: TenantId) -> CancellationToken {
+        let end = self.ends.lock().entry(tenant).or_default().clone();
+        // Looked at only once it is noted: a change that comes now finds it.
+        if self.tenants().lack(tenant) {
+            end.cancel();
+        }
+        end
+    }
+
+    /// Ends what belongs to tenants that are gone, until the drain begins.
+    pub(crate) async fn watch(&self, drain: Drain) {
+        let mut changed = self.view.changed();
+        let draining = drain.draining();
+        let mut draining = std::pin::pin!(draining);
+        let mut looked_at = None;
+        loop {
+            let tenants = self.tenants();
+            if looked_at.replace(tenants.revision()) != Some(tenants.revision()) {
+                // Ids are never used again: an end is one for ever.
+                self.ends.lock().retain(|tenant, end| {
+                    let is_gone = tenants.lack(*tenant);
+                    if is_gone {
+                        end.cancel();
+                    }
+                    !is_gone
+                });
+            }
+            tokio::select! {
+                () = &mut draining => return,
+                changed = changed.changed() => if changed.is_err() { return },
+            }
+        }
     }
 
     fn tenants(&self) -> Arc<Tenants> {

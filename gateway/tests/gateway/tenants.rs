@@ -11,7 +11,7 @@ use rcgen::SanType;
 
 use crate::support::{Authority, Client, Cluster, Gateway, TlsClient, eventually};
 
-const ACME: TenantId = TenantId(2);
+pub(crate) const ACME: TenantId = TenantId(2);
 
 /// Gives a tenant its record.
 pub(crate) async fn put_tenant(cluster: &Cluster, name: &str, id: TenantId, hosts: &[&str]) {
@@ -20,6 +20,16 @@ pub(crate) async fn put_tenant(cluster: &Cluster, name: &str, id: TenantId, host
     let tenant = Tenant { id, hosts, is_deleted: false };
     let txn = Txn::new().put(key, tenant.encode());
     assert!(cluster.store.txn(txn).await.unwrap().is_committed());
+}
+
+/// A listener for the clients of a tenant.
+pub(crate) fn listener(tenant: &str) -> ListenerConfig {
+    ListenerConfig {
+        name: Some(tenant.to_owned()),
+        bind: "127.0.0.1:0".to_owned(),
+        tenant: Some(tenant.to_owned()),
+        ..ListenerConfig::default()
+    }
 }
 
 /// A gateway whose certificate is that of all hosts.
@@ -100,12 +110,6 @@ async fn a_listener_is_the_tenants_that_it_names() {
     cluster.topic("orders", &[1]).await;
     cluster.control.put_topic(ACME, "payments", &[1]).await;
     put_tenant(&cluster, "acme", ACME, &[]).await;
-    let listener = |name: &str| ListenerConfig {
-        name: Some(name.to_owned()),
-        bind: "127.0.0.1:0".to_owned(),
-        tenant: Some(name.to_owned()),
-        ..ListenerConfig::default()
-    };
     let listeners = ["default", "acme", "nobody"].map(listener).to_vec();
     let gateway = cluster.gateway_with(1, |config| config.listeners = listeners).await;
     eventually("the tenant is known", || knows_tenants(&gateway)).await;
@@ -116,4 +120,42 @@ async fn a_listener_is_the_tenants_that_it_names() {
     let mut client = Client::connect(gateway.addresses[2]).await;
     client.send(12, &MetadataRequest::default().with_topics(None)).await;
     client.closed().await;
+}
+
+/// Deletes a tenant as control does: with its record.
+async fn delete_tenant(cluster: &Cluster, name: &str) {
+    let key = SettingKey::new(TenantId::DEFAULT, SettingKind::Tenant, name);
+    assert!(cluster.store.txn(Txn::new().delete(key)).await.unwrap().is_committed());
+}
+
+#[tokio::test]
+async fn the_connections_of_a_deleted_tenant_end_on_every_gateway() {
+    let cluster = Cluster::start().await;
+    put_tenant(&cluster, "acme", ACME, &[]).await;
+    put_tenant(&cluster, "other", TenantId(3), &[]).await;
+    let names = ["default", "acme", "other"];
+    let mut gateways = Vec::new();
+    for broker_id in [1, 2] {
+        let listeners = names.map(listener).to_vec();
+        gateways.push(cluster.gateway_with(broker_id, |config| config.listeners = listeners).await);
+    }
+    let mut clients = Vec::new();
+    for gateway in &gateways {
+        eventually("the tenants are known", || knows_tenants(gateway)).await;
+        for address in &gateway.addresses {
+            let mut client = Client::connect(*address).await;
+            everything(&mut client).await;
+            clients.push(client);
+        }
+    }
+    delete_tenant(&cluster, "acme").await;
+    for (at, client) in clients.iter_mut().enumerate() {
+        match at % names.len() {
+            1 => client.closed().await,
+            _ => drop(everything(client).await),
+        }
+    }
+    let mut late = Client::connect(gateways[0].addresses[1]).await;
+    late.send(12, &MetadataRequest::default().with_topics(None)).await;
+    late.closed().await;
 }

@@ -3,7 +3,7 @@
 //! All of them stand among the settings of [`TenantId::DEFAULT`], by name. That tenant itself is
 //! always there, whether it has a setting or not; with one it can have host names too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use prost::Message;
@@ -43,6 +43,9 @@ pub struct Tenants {
     revision: Option<u64>,
     by_name: HashMap<String, TenantId>,
     by_host: HashMap<String, TenantId>,
+    ids: HashSet<TenantId>,
+    /// Whether there are records that cannot be read: any tenant may be one of them.
+    has_unreadable: bool,
 }
 
 // === impl Tenants ===
@@ -52,14 +55,19 @@ impl Tenants {
     pub fn new(settings: &Settings) -> Self {
         let mut tenants = Self { revision: Some(settings.revision), ..Self::default() };
         tenants.by_name.insert(DEFAULT_NAME.to_owned(), TenantId::DEFAULT);
+        tenants.ids.insert(TenantId::DEFAULT);
         for (name, value) in &settings.entries {
             match Tenant::decode(value) {
                 Ok(tenant) if tenant.is_deleted => {}
                 Ok(tenant) => {
                     tenants.by_name.insert(name.clone(), tenant.id);
+                    tenants.ids.insert(tenant.id);
                     tenants.by_host.extend(tenant.hosts.into_iter().map(|host| (host, tenant.id)));
                 }
-                Err(error) => tracing::error!(tenant = name, %error, "tenant cannot be read"),
+                Err(error) => {
+                    tenants.has_unreadable = true;
+                    tracing::error!(tenant = name, %error, "tenant cannot be read");
+                }
             }
         }
         tenants
@@ -70,9 +78,19 @@ impl Tenants {
         self.revision == Some(settings.revision)
     }
 
+    /// The revision of those settings.
+    pub fn revision(&self) -> Option<u64> {
+        self.revision
+    }
+
     /// The tenant of this name.
     pub fn named(&self, name: &str) -> Option<TenantId> {
         self.by_name.get(name).copied()
+    }
+
+    /// Whether there is, surely, no tenant of this id.
+    pub fn lack(&self, id: TenantId) -> bool {
+        !self.has_unreadable && !self.ids.contains(&id)
     }
 
     /// Whose this host name is, and which of the tenant's it is or is one label below.
@@ -146,10 +164,23 @@ mod tests {
         }
         assert_eq!(tenants.named("acme"), Some(TenantId(2)));
         assert_eq!(tenants.named("gone"), None);
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|id| tenants.lack(TenantId(id))),
+            [false, false, false, true, true]
+        );
         assert!(tenants.is_of(&Settings { revision: 3, ..Settings::default() }));
         assert!(
             !tenants.is_of(&Settings::default()) && !Tenants::default().is_of(&Settings::default())
         );
+    }
+
+    #[test]
+    fn nobody_is_missing_for_sure_while_a_record_cannot_be_read() {
+        let mut settings = settings(&[("acme", 2, &[], false)]);
+        settings.entries.insert("newer".to_owned(), Bytes::from_static(b"?"));
+        let tenants = Tenants::new(&settings);
+        assert_eq!(tenants.named("newer"), None);
+        assert!(!tenants.lack(TenantId(3)));
     }
 
     #[test]

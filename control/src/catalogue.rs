@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metadata::model::TopicRecord;
+use metadata::settings::tenant::Tenants;
 use metadata::settings::{AllSettings, SettingKey, SettingKind, Settings};
 use protocol::ids::{TenantId, TopicId};
 
@@ -152,6 +153,11 @@ impl Catalogue {
     /// All topics of all tenants.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &TopicRecord> {
         self.topics.values()
+    }
+
+    /// Whether there is such a tenant. One whose record only a newer version can read counts as there.
+    pub(crate) fn has_tenant(&self, tenant: TenantId) -> bool {
+        !Tenants::new(&self.settings(TenantId::DEFAULT, SettingKind::Tenant)).lack(tenant)
     }
 
     /// Whether a tenant has no topic and no setting but its keys, which go with it.

@@ -61,6 +61,19 @@ impl Command {
         }
     }
 
+    /// Whether a tenant would have something afterwards that it had not.
+    pub(crate) fn gives_to_its_tenant(&self) -> bool {
+        matches!(
+            self.request,
+            Request::CreateTopics(_)
+                | Request::CreatePartitions(_)
+                | Request::IncrementalAlterConfigs(_)
+                | Request::AlterUserScramCredentials(_)
+                | Request::AlterClientQuotas(_)
+                | Request::CreateAcls(_)
+        )
+    }
+
     /// Answers with one error for everything that was asked.
     pub(crate) fn refuse(self, code: ErrorCode) {
         let response = refuse(&self.request, code);
@@ -142,6 +155,7 @@ pub(crate) fn message(code: ErrorCode) -> &'static str {
         ErrorCode::RequestTimedOut => {
             "The cluster's metadata could not be changed in time; the change may still happen."
         }
+        ErrorCode::ResourceNotFound => "There is no such tenant.",
         ErrorCode::ThrottlingQuotaExceeded => "Too many changes of the metadata are waiting.",
         _ => code.name(),
     }

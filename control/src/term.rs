@@ -218,6 +218,10 @@ impl Term {
             command.refuse(ErrorCode::RequestTimedOut);
             return Ok(());
         }
+        if command.gives_to_its_tenant() && !self.catalogue.has_tenant(command.tenant) {
+            command.refuse(ErrorCode::ResourceNotFound);
+            return Ok(());
+        }
         match command.request {
             Request::CreateTopics(_) => self.create_topics(command).await,
             Request::DeleteTopics(_) => self.delete_topics(command).await,

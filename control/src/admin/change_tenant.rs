@@ -113,7 +113,10 @@ impl Present {
             return Err(invalid("The default tenant cannot be deleted."));
         }
         if !catalogue.is_empty_of(id) {
-            let text = format!("Tenant `{name}` still has topics or settings; delete them first.");
+            let text = format!(
+                "Tenant `{name}` still has topics, users, access control entries or quotas; delete \
+                 them first. `thermocline tenant describe {name}` counts them."
+            );
             return Err(Refusal::new(ErrorCode::PolicyViolation, text));
         }
         let left =

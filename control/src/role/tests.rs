@@ -10,4 +10,5 @@ mod meddled;
 mod nodes;
 mod placement;
 mod taken_over;
+mod tenants;
 mod topics;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use metadata::settings::acl::{AclOperation, CLUSTER_NAME, EVERYBODY, ResourceType};
-use protocol::ids::TenantId;
 
 use super::compiled::{Authoriser, ByType};
 use super::patterns::{Masks, Patterns, bit};
@@ -59,7 +58,7 @@ impl Authority {
     pub(crate) fn new(
         authoriser: Arc<Authoriser>,
         rules: &Rules,
-        tenant: TenantId,
+        is_super: bool,
         principal: &str,
         host: &str,
     ) -> Self {
@@ -68,7 +67,7 @@ impl Authority {
             // A client that is called `User:*` has what everybody has.
             principals: [of(principal), of(EVERYBODY)],
             host: host.into(),
-            is_super: rules.is_super(tenant, principal),
+            is_super,
             everyone_if_none: rules.everyone_if_none,
             authoriser,
         }

@@ -1,17 +1,23 @@
 //! The authoriser against a reference that goes through every entry, and Kafka's own examples.
 
+use std::sync::Arc;
+
 use metadata::model::Record;
-use metadata::settings::Settings;
 use metadata::settings::acl::{
     AclBinding, AclOperation, EVERYBODY, PatternType, Permission, ResourceType, WILDCARD,
 };
+use metadata::settings::tenant::Tenant;
+use metadata::settings::{SettingKey, SettingKind, Settings};
+use metadata::{ClusterView, MemoryStore, MetadataStore, Txn};
+use process::Drain;
 use proptest::prelude::*;
 use proptest::sample::select;
 use protocol::ids::TenantId;
 
 use super::compiled::Authoriser;
 use super::*;
-use crate::config::AuthorisationConfig;
+use crate::call::Identity;
+use crate::config::{AuthorisationConfig, TenantSuperUsers};
 
 const ALICE: &str = "User:alice";
 const HOST: &str = "10.0.0.1";
@@ -28,7 +34,7 @@ fn rules(everyone_if_none: bool) -> Rules {
 
 fn authority(entries: &[AclBinding], everyone_if_none: bool) -> Authority {
     let authoriser = Authoriser::of(entries).into();
-    Authority::new(authoriser, &rules(everyone_if_none), TenantId::DEFAULT, ALICE, HOST)
+    Authority::new(authoriser, &rules(everyone_if_none), false, ALICE, HOST)
 }
 
 fn acl(permission: Permission, operation: AclOperation, pattern: &str) -> AclBinding {
@@ -184,19 +190,44 @@ fn denial_comes_first() {
     assert!(authority.allows(Describe, Resource::topic("secret-orders")));
 }
 
-#[test]
-fn super_users_may_do_anything_in_their_own_tenant_only() {
+/// Tenants are named as the operator knows them, and known by their ids.
+#[tokio::test]
+async fn super_users_may_do_anything_in_their_own_tenant_only() {
     let deny = acl(Permission::Deny, AclOperation::All, "*");
-    let authoriser = std::sync::Arc::new(Authoriser::of(&[deny]));
-    let of = |tenant, principal| {
-        let authoriser = std::sync::Arc::clone(&authoriser);
-        Authority::new(authoriser, &rules(false), tenant, principal, HOST)
+    let authoriser = Arc::new(Authoriser::of(&[deny]));
+    let store: Arc<dyn MetadataStore> = Arc::new(MemoryStore::new());
+    let mut txn = Txn::new();
+    for (name, id, is_deleted) in [("acme", 2, false), ("gone", 3, true)] {
+        let key = SettingKey::new(TenantId::DEFAULT, SettingKind::Tenant, name);
+        let tenant = Tenant { id: TenantId(id), hosts: Vec::new(), is_deleted };
+        txn = txn.put(key, tenant.encode());
+    }
+    assert!(store.txn(txn).await.unwrap().is_committed());
+    let view = ClusterView::start(store, &Drain::new()).await.unwrap();
+    let of = |tenant: &str, user: &str| TenantSuperUsers {
+        tenant: tenant.to_owned(),
+        super_users: vec![user.to_owned()],
+    };
+    let config = AuthorisationConfig {
+        enabled: true,
+        super_users: vec!["User:root".to_owned()],
+        tenants: vec![of("acme", "User:boss"), of("gone", "User:boss"), of("nobody", "User:boss")],
+        ..AuthorisationConfig::default()
+    };
+    let authorisers = Authorisers::new(Rules::of(&config).unwrap(), view);
+    let of = |tenant, principal: &'static str| {
+        let identity = Identity { tenant: TenantId(tenant), principal: principal.into() };
+        authorisers.authority(Arc::clone(&authoriser), &identity, HOST)
     };
     let (topic, read) = (Resource::topic("orders"), AclOperation::Read);
-    assert!(of(TenantId::DEFAULT, "User:root").allows(read, topic));
-    assert!(of(TenantId::DEFAULT, "User:root").allows_some(read, ResourceType::Group));
-    assert!(!of(TenantId(77), "User:root").allows(read, topic));
-    assert!(!of(TenantId::DEFAULT, ALICE).allows(read, topic));
+    assert!(of(1, "User:root").allows_some(read, ResourceType::Group));
+    let above = [(1, "User:root"), (2, "User:boss")];
+    for tenant in 1..=4 {
+        for user in ["User:root", "User:boss", ALICE] {
+            let allowed = of(tenant, user).allows(read, topic);
+            assert_eq!(allowed, above.contains(&(tenant, user)), "{user} of {tenant}");
+        }
+    }
 }
 
 #[test]
@@ -206,7 +237,7 @@ fn an_entry_that_cannot_be_read_closes_the_tenant() {
     settings.entries.insert(allow.setting_name(), allow.encode());
     let authority = |settings: &Settings| {
         let authoriser = Authoriser::compile(settings).into();
-        Authority::new(authoriser, &rules(true), TenantId::DEFAULT, ALICE, HOST)
+        Authority::new(authoriser, &rules(true), false, ALICE, HOST)
     };
     let allowed = |authority: Authority| {
         let cluster = authority.allows(AclOperation::Alter, Resource::CLUSTER);

@@ -28,8 +28,8 @@ pub struct AuthorisationConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSuperUsers {
-    /// The tenant's number.
-    pub tenant: u32,
+    /// The tenant's name.
+    pub tenant: String,
     /// Principals of the tenant that may do anything to what is the tenant's.
     pub super_users: Vec<String>,
 }

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use tower::{Layer, Service};
 
 use crate::audit::Audit;
-use crate::authoriser::{Authorisers, Authority};
-use crate::call::{Authorised, Call, Identity};
+use crate::authoriser::Authorisers;
+use crate::call::{Authorised, Call};
 use crate::grants::{Grants, Subject};
 #[cfg(test)]
 use crate::layers::Stages;
@@ -61,12 +61,10 @@ impl<S> Authorisation<S> {
             Arc::ptr_eq(&subject.identity, identity) && subject.authority.is_of(&authoriser)
         });
         let subject = known.cloned().unwrap_or_else(|| {
-            let Identity { tenant, principal } = &**identity;
             // As Java renders an address: entries name it without the host name before the slash.
             let host = call.client.host.trim_start_matches('/');
-            let rules = &authorisers.rules;
             Arc::new(Subject {
-                authority: Authority::new(authoriser, rules, *tenant, principal, host),
+                authority: authorisers.authority(authoriser, identity, host),
                 identity: Arc::clone(identity),
                 host: host.into(),
                 audit: self.source.audit.clone(),

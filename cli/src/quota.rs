@@ -4,6 +4,7 @@
 //! that Kafka does not have, and none that its clients may touch: control takes it from whoever has
 //! the cluster's secret, as this command has from the metadata store.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,16 +14,18 @@ use hop::{HopHeader, Role};
 use metadata::model::Record;
 use metadata::settings::SettingKind;
 use metadata::settings::quota::{EntityType, QuotaEntity, QuotaKey, QuotaRecord};
+use metadata::settings::tenant::DEFAULT_NAME;
 use process::Drain;
 use protocol::StrBytes;
 use protocol::ids::TenantId;
 use protocol::messages::AlterClientQuotasRequest;
 use protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::files::Metadata;
 use crate::startup::{Membership, join, open_metadata};
+use crate::tenant::number;
 
 /// How long control is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,9 +63,19 @@ struct Tenant {
     /// A TOML file with the `[metadata]` table; a role's own file does.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The tenant's number.
-    #[arg(long, value_name = "TENANT", default_value_t = TenantId::DEFAULT.0)]
-    tenant: u32,
+    /// The tenant's name.
+    #[arg(long, value_name = "TENANT", default_value = DEFAULT_NAME)]
+    tenant: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is limited, and to how much, by the names of quotas.
+#[derive(Debug, Serialize)]
+struct Shown {
+    entity: String,
+    values: BTreeMap<&'static str, f64>,
 }
 
 /// The table that is read; the others belong to the role whose file it is.
@@ -80,12 +93,12 @@ pub(crate) async fn run(arguments: QuotaArguments) -> Result<()> {
     let file: QuotaFile = config::load(&tenant.config)?;
     let drain = Drain::new();
     let member = join(open_metadata(&file.metadata).await?, Role::Gateway, &drain).await?;
-    let id = TenantId(tenant.tenant);
+    let id = number(&member, &tenant.tenant).await?;
     if !quotas.is_empty() {
         set(&member, id, &quotas).await?;
     }
     member.view.refresh().await.context("the metadata store does not answer")?;
-    show(&member, id);
+    show(&member, id, tenant.json)?;
     drain.finish(CLOSING).await;
     Ok(())
 }
@@ -121,16 +134,24 @@ async fn set(
 }
 
 #[expect(clippy::print_stdout, reason = "the quotas are this command's output")]
-fn show(member: &Membership, tenant: TenantId) {
+fn show(member: &Membership, tenant: TenantId, json: bool) -> Result<()> {
     let settings = member.view.settings(tenant, SettingKind::Quota);
+    let mut shown = Vec::new();
     for (name, value) in &settings.entries {
-        let Ok(record) = QuotaRecord::decode(value) else {
-            println!("{name} (of a newer version)");
-            continue;
-        };
-        let values = record.values.iter().map(|(key, value)| format!("{}={value}", key.name()));
-        println!("{name} {}", values.collect::<Vec<_>>().join(" "));
+        let record = QuotaRecord::decode(value)
+            .with_context(|| format!("quotas of `{name}`, perhaps of a newer version"))?;
+        let values = record.values.iter().map(|(key, value)| (key.name(), *value)).collect();
+        shown.push(Shown { entity: name.clone(), values });
     }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+        return Ok(());
+    }
+    for Shown { entity, values } in &shown {
+        let values = values.iter().map(|(key, value)| format!("{key}={value}"));
+        println!("{entity} {}", values.collect::<Vec<_>>().join(" "));
+    }
+    Ok(())
 }
 
 /// Reads `KEY=VALUE`.

@@ -1,7 +1,7 @@
 //! `thermocline tenant`: who shares the cluster, and the host names by which their clients come.
 //!
 //! Whoever may read a role's file, and so the metadata store, has the cluster's secret, with which
-//! control is asked over the hop.
+//! control is asked over the hop. What is done is told in words, or with `--json` for programs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use metadata::settings::tenant::{DEFAULT_NAME, Tenant};
 use process::Drain;
 use protocol::ErrorCode;
 use protocol::ids::TenantId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::config;
@@ -38,6 +38,9 @@ pub(crate) struct TenantArguments {
     /// A TOML file with the `[metadata]` table; a role's own file does.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,6 +70,11 @@ enum TenantCommand {
     },
     /// Name all tenants, with their numbers, host names, and the keys of those that are encrypted.
     List,
+    /// Show what a tenant has.
+    Describe {
+        /// The tenant's name.
+        name: String,
+    },
 }
 
 /// Whether a tenant's new records are sealed.
@@ -100,30 +108,94 @@ struct MetadataFile {
     metadata: Metadata,
 }
 
+/// A tenant as it is shown.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    number: u32,
+    hosts: Vec<String>,
+    /// That its new records are sealed with, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_key: Option<String>,
+}
+
+/// What was done to a tenant.
+#[derive(Debug, Serialize)]
+struct Changed {
+    name: String,
+    number: u32,
+    done: &'static str,
+}
+
+/// A tenant, and how much it has.
+#[derive(Debug, Serialize)]
+struct Described {
+    #[serde(flatten)]
+    tenant: Listed,
+    topics: usize,
+    partitions: i64,
+    credentials: usize,
+    access_control_entries: usize,
+    quotas: usize,
+    groups_with_configs: usize,
+}
+
 /// Does it, and says what was done.
-#[expect(clippy::print_stdout, reason = "what was done is this command's output")]
 pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
-    let config = arguments.config.context("`--config` is needed: a role's file")?;
+    let TenantArguments { command, config, json } = arguments;
+    let config = config.context("`--config` is needed: a role's file")?;
     let drain = Drain::new();
     let member = member(&config, &drain).await?;
-    let (name, change, hosts) = match arguments.command {
-        TenantCommand::Create(Hosts { name, host }) => (name, TenantChange::Create, host),
-        TenantCommand::SetHosts(Hosts { name, host }) => (name, TenantChange::SetHosts, host),
-        TenantCommand::SetEncryption { name, encryption } => {
-            (name, encryption.change(), Vec::new())
-        }
-        TenantCommand::RotateKey { name } => (name, TenantChange::RotateKey, Vec::new()),
-        TenantCommand::Delete { name } => (name, TenantChange::Delete, Vec::new()),
+    match command {
         TenantCommand::List => {
-            for line in list(&member).await? {
-                println!("{line}");
-            }
-            drain.finish(PATIENCE).await;
-            return Ok(());
+            let tenants = tenants(&member).await?;
+            let lines = tenants.iter().map(Listed::line).collect::<Vec<_>>();
+            say(json, &tenants, &lines.join("\n"))?;
         }
-    };
+        TenantCommand::Describe { name } => {
+            let tenant = find(tenants(&member).await?, &name)?;
+            let described = Described::of(&member, tenant);
+            say(json, &described, &described.lines())?;
+        }
+        TenantCommand::Create(Hosts { name, host }) => {
+            change(&member, json, name, TenantChange::Create, host).await?;
+        }
+        TenantCommand::SetHosts(Hosts { name, host }) => {
+            change(&member, json, name, TenantChange::SetHosts, host).await?;
+        }
+        TenantCommand::SetEncryption { name, encryption } => {
+            change(&member, json, name, encryption.change(), Vec::new()).await?;
+        }
+        TenantCommand::RotateKey { name } => {
+            change(&member, json, name, TenantChange::RotateKey, Vec::new()).await?;
+        }
+        TenantCommand::Delete { name } => {
+            change(&member, json, name, TenantChange::Delete, Vec::new()).await?;
+        }
+    }
+    drain.finish(PATIENCE).await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
+fn say(json: bool, value: &impl Serialize, words: &str) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(value)?);
+    } else {
+        println!("{words}");
+    }
+    Ok(())
+}
+
+async fn change(
+    member: &Membership,
+    json: bool,
+    name: String,
+    change: TenantChange,
+    hosts: Vec<String>,
+) -> Result<()> {
     let request = ChangeTenantRequest { name: name.clone(), change: change.into(), hosts };
-    let answer = ask_control(&member, request).await?;
+    let answer = ask_control(member, request).await?;
     if answer.error_code != 0 {
         bail!("tenant `{name}`: {}", answer.message);
     }
@@ -135,9 +207,8 @@ pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
         TenantChange::RotateKey => "has another key",
         TenantChange::SetHosts | TenantChange::Unspecified => "changed",
     };
-    println!("tenant `{name}` {done}, number {}", answer.tenant);
-    drain.finish(PATIENCE).await;
-    Ok(())
+    let words = format!("tenant `{name}` {done}, number {}", answer.tenant);
+    say(json, &Changed { name, number: answer.tenant, done }, &words)
 }
 
 /// Joins the cluster of this file's metadata store.
@@ -146,27 +217,83 @@ async fn member(config: &Path, drain: &Drain) -> Result<Membership> {
     join(open_metadata(&file.metadata).await?, Role::Operator, drain).await
 }
 
-/// A line per tenant.
-async fn list(member: &Membership) -> Result<Vec<String>> {
-    member.view.refresh().await?;
+/// The number of the tenant of this name.
+pub(crate) async fn number(member: &Membership, name: &str) -> Result<TenantId> {
+    Ok(TenantId(find(tenants(member).await?, name)?.number))
+}
+
+fn find(tenants: Vec<Listed>, name: &str) -> Result<Listed> {
+    let found = tenants.into_iter().find(|tenant| tenant.name == name);
+    found.with_context(|| {
+        format!("there is no tenant `{name}`; `thermocline tenant list` names those that are there")
+    })
+}
+
+/// All of them, as of now.
+async fn tenants(member: &Membership) -> Result<Vec<Listed>> {
+    member.view.refresh().await.context("the metadata store does not answer")?;
     let settings = member.view.settings(TenantId::DEFAULT, SettingKind::Tenant);
     let key = |tenant| {
         let keys = TenantKeys::new(&member.view.settings(tenant, SettingKind::Key));
-        keys.current.map_or_else(String::new, |current| format!(" encrypted, key {current}"))
+        keys.current.map(|current| current.to_string())
     };
-    let mut lines = Vec::new();
+    let mut tenants = Vec::new();
     if !settings.entries.contains_key(DEFAULT_NAME) {
-        lines.push(format!("{DEFAULT_NAME} {}{}", TenantId::DEFAULT, key(TenantId::DEFAULT)));
+        let (name, id) = (DEFAULT_NAME.to_owned(), TenantId::DEFAULT);
+        let (number, encryption_key) = (id.0, key(id));
+        tenants.push(Listed { name, number, hosts: Vec::new(), encryption_key });
     }
     for (name, value) in &settings.entries {
         let tenant = Tenant::decode(value).with_context(|| format!("tenant `{name}`"))?;
         if !tenant.is_deleted {
-            let hosts = tenant.hosts.iter().map(|host| format!(" {host}"));
-            let (id, hosts) = (tenant.id, hosts.collect::<String>());
-            lines.push(format!("{name} {id}{hosts}{}", key(id)));
+            let (name, number, encryption_key) = (name.clone(), tenant.id.0, key(tenant.id));
+            tenants.push(Listed { name, number, hosts: tenant.hosts, encryption_key });
         }
     }
-    Ok(lines)
+    Ok(tenants)
+}
+
+// === impl Listed ===
+
+impl Listed {
+    fn line(&self) -> String {
+        let hosts = self.hosts.iter().map(|host| format!(" {host}"));
+        let hosts = hosts.collect::<String>();
+        let key = self.encryption_key.as_ref().map(|key| format!(" encrypted, key {key}"));
+        format!("{} {}{hosts}{}", self.name, self.number, key.unwrap_or_default())
+    }
+}
+
+// === impl Described ===
+
+impl Described {
+    /// Of what the member's view shows.
+    fn of(member: &Membership, tenant: Listed) -> Self {
+        let id = TenantId(tenant.number);
+        let topics = member.view.topics(id);
+        let settings = |kind| member.view.settings(id, kind).entries.len();
+        Self {
+            topics: topics.len(),
+            partitions: topics.iter().map(|topic| i64::from(topic.partitions())).sum(),
+            credentials: settings(SettingKind::Credential),
+            access_control_entries: settings(SettingKind::Acl),
+            quotas: settings(SettingKind::Quota),
+            groups_with_configs: settings(SettingKind::Group),
+            tenant,
+        }
+    }
+
+    fn lines(&self) -> String {
+        let Self { tenant, topics, partitions, credentials, .. } = self;
+        format!(
+            "{}\ntopics {topics}\npartitions {partitions}\ncredentials {credentials}\n\
+             access control entries {}\nquotas {}\ngroups with configs {}",
+            tenant.line(),
+            self.access_control_entries,
+            self.quotas,
+            self.groups_with_configs,
+        )
+    }
 }
 
 /// Asks whoever leads, and the next one while it surely did nothing.

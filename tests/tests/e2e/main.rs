@@ -24,6 +24,7 @@ mod s3_faults;
 mod secured;
 mod shares;
 mod standby;
+mod tenants;
 mod times;
 mod transactions;
 mod transfers;

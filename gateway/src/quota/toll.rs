@@ -45,12 +45,15 @@ impl Toll {
         Self(sender.map(|sender| Arc::new(Request { sender, is_new, worked, mute })))
     }
 
-    /// Charges units of one key.
+    /// Charges units of one key; the connection is not read from before they are paid.
     pub(crate) fn charge(&self, key: QuotaKey, units: f64) {
         let Some(request) = self.0.as_ref().filter(|_| units > 0.0) else { return };
         for account in request.sender.accounts(key) {
             let ticket = account.charge(units);
-            request.mute.lock().add(account, ticket);
+            // For cold reads the next cold read waits, not the connection: what is hot goes on.
+            if key != QuotaKey::ColdReadByteRate {
+                request.mute.lock().add(account, ticket);
+            }
         }
     }
 

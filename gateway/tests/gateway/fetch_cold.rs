@@ -10,7 +10,7 @@ use crate::fetch::{at_once, fetch, fetched};
 use crate::support::{Cluster, PATIENCE, Seen, batch, eventually};
 
 /// A topic on both nodes: partition 0 cold below offset 2, partition 1 hot.
-async fn cold_and_hot(cluster: &Cluster) -> TopicId {
+pub(crate) async fn cold_and_hot(cluster: &Cluster) -> TopicId {
     let topic = cluster.topic("orders", &[1, 2]).await;
     for value in ["a", "b", "c"] {
         cluster.logs.append(Cluster::partition(topic, 0), &batch(&[value]));
@@ -20,11 +20,11 @@ async fn cold_and_hot(cluster: &Cluster) -> TopicId {
     topic
 }
 
-fn values(partitions: Vec<(i32, i16, Vec<String>)>) -> Vec<(i32, i16, String)> {
+pub(crate) fn values(partitions: Vec<(i32, i16, Vec<String>)>) -> Vec<(i32, i16, String)> {
     partitions.into_iter().map(|(index, code, values)| (index, code, values.concat())).collect()
 }
 
-fn expect(index: i32, records: &str) -> (i32, i16, String) {
+pub(crate) fn expect(index: i32, records: &str) -> (i32, i16, String) {
     (index, 0, records.to_owned())
 }
 

@@ -39,6 +39,11 @@ pub(super) async fn create_topics(
     context: Context,
     mut request: CreateTopicsRequest,
 ) -> CreateTopicsResponse {
+    say_strict(&context, CREATE_TOPICS_STRICT_FROM, &mut request.unknown_tagged_fields);
+    create(context, request).await
+}
+
+async fn create(context: Context, mut request: CreateTopicsRequest) -> CreateTopicsResponse {
     let refused = refuse_creations(&context.grants, &mut request.topics);
     let mut answer = match request.topics.is_empty() && !refused.is_empty() {
         true => CreateTopicsResponse::default(),
@@ -83,11 +88,7 @@ fn hide_configs(grants: &Grants, topic: &mut CreatableTopicResult) {
     }
 }
 
-async fn create_allowed(
-    context: &Context,
-    mut request: CreateTopicsRequest,
-) -> CreateTopicsResponse {
-    say_strict(context, CREATE_TOPICS_STRICT_FROM, &mut request.unknown_tagged_fields);
+async fn create_allowed(context: &Context, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let validate_only = request.validate_only;
     let timeout_ms = request.timeout_ms;
@@ -113,7 +114,8 @@ async fn create_allowed(
 }
 
 /// Creates topics as asking for their metadata does. What is wrong with each that is not there
-/// afterwards.
+/// afterwards. Their partitions count for the client's quota of changes, but none is refused for it:
+/// no version of Metadata knows that error (KIP-599).
 pub(super) async fn create_with_defaults(
     context: &Context,
     names: Vec<TopicName>,
@@ -127,7 +129,7 @@ pub(super) async fn create_with_defaults(
     let request = CreateTopicsRequest::default()
         .with_topics(topics.collect())
         .with_timeout_ms(i32::try_from(VIEW_PATIENCE.as_millis()).unwrap_or(i32::MAX));
-    let answer = create_topics(context.clone(), request).await;
+    let answer = create(context.clone(), request).await;
     let codes = answer.topics.into_iter().map(|topic| {
         let code = match ErrorCode::from_code(topic.error_code) {
             // Created by us or by somebody else a moment ago, or still being created: our view

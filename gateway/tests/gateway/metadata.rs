@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use protocol::ErrorCode;
 use protocol::ids::TopicId;
+use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::metadata_request::MetadataRequestTopic;
-use protocol::messages::{MetadataRequest, MetadataResponse};
+use protocol::messages::{CreateTopicsRequest, MetadataRequest, MetadataResponse};
 
 use crate::support::{Cluster, EPOCH, Gateway, eventually, id, name};
 
@@ -134,6 +135,13 @@ async fn asking_for_an_unknown_topic_creates_it_if_client_and_cluster_agree() {
     assert_eq!(topics(&created)["bad name"], ErrorCode::InvalidTopicException.code());
     assert_eq!(topics(&client.call(3, asking(&["older"])).await)["older"], 0, "until version 3");
     assert_eq!(cluster.control.created.load(Ordering::SeqCst), 2);
+    let strict = std::mem::take(&mut *cluster.control.strict.lock());
+    assert_eq!(strict, [false, false], "no version of Metadata may be refused for a quota");
+    for (version, expected) in [(5, false), (6, true)] {
+        let topic = CreatableTopic::default().with_name(name("by-hand")).with_num_partitions(1);
+        client.call(version, CreateTopicsRequest::default().with_topics(vec![topic])).await;
+        assert_eq!(cluster.control.strict.lock().pop(), Some(expected), "version {version}");
+    }
 
     let strict = cluster.gateway_with(2, |config| config.auto_create_topics = false).await;
     let refused = strict.client().await.call(12, asking(&["other"])).await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hop::internal::AllocateProducerIdsResponse;
-use hop::{Handler, HopRequest, Request, Response};
+use hop::{Handler, HopRequest, Request, Response, strict_quota};
 use metadata::keys::{self, Key};
 use metadata::model::{Assignment, Record, TopicRecord};
 use metadata::settings::acl::{
@@ -18,6 +18,7 @@ use metadata::settings::group::GroupRecord;
 use metadata::settings::quota::{QuotaEntity, QuotaKey, QuotaRecord};
 use metadata::settings::{SettingKey, SettingKind};
 use metadata::{MetadataStore, Txn};
+use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::ids::{NodeId, TenantId, TopicId};
 use protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
@@ -46,6 +47,8 @@ pub(crate) struct FakeControl {
     /// How many requests are refused with NOT_CONTROLLER first.
     pub(crate) refusals: AtomicUsize,
     pub(crate) created: AtomicUsize,
+    /// Whether each creation of topics might have been refused for a quota.
+    pub(crate) strict: Mutex<Vec<bool>>,
 }
 
 impl FakeControl {
@@ -55,6 +58,7 @@ impl FakeControl {
             next_producer_id: AtomicI64::new(0),
             refusals: AtomicUsize::new(0),
             created: AtomicUsize::new(0),
+            strict: Mutex::default(),
         })
     }
 
@@ -114,6 +118,7 @@ impl FakeControl {
     }
 
     async fn create(&self, tenant: TenantId, request: CreateTopicsRequest) -> CreateTopicsResponse {
+        self.strict.lock().push(strict_quota::get(&request.unknown_tagged_fields));
         let mut topics = Vec::new();
         for topic in request.topics {
             let answer = CreatableTopicResult::default()

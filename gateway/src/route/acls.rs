@@ -15,7 +15,7 @@ use protocol::messages::{
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::admin::ask_control;
+use super::admin::{ask_control, enforced};
 use crate::context::Context;
 use crate::errors;
 use crate::limits::ALTER_SETTINGS_TIMEOUT_MS;
@@ -102,9 +102,12 @@ pub(super) async fn create(context: Context, request: CreateAclsRequest) -> Crea
         Ok(answer) => answer,
         Err(error) => return all(error, None),
     };
-    // Committed and copied: once the view has caught up, it is enforced here.
-    drop(context.catalogue.refresh().await);
-    answer
+    // Committed and copied: once the view has caught up, it is enforced here. If it does not, the
+    // client has to know: asked again, entries that are there are no error.
+    match enforced(&context).await {
+        Ok(()) => answer,
+        Err(error) => all(error, None),
+    }
 }
 
 /// Answers DeleteAcls, once this gateway does not enforce what was deleted any more.
@@ -127,6 +130,8 @@ pub(super) async fn delete(context: Context, request: DeleteAclsRequest) -> Dele
         Ok(answer) => answer,
         Err(error) => return all(error, None),
     };
-    drop(context.catalogue.refresh().await);
-    answer
+    match enforced(&context).await {
+        Ok(()) => answer,
+        Err(error) => all(error, None),
+    }
 }

@@ -233,6 +233,15 @@ pub(super) async fn ask_control<M: Call + Clone>(
     })
 }
 
+/// Waits until this gateway enforces what control has committed. Whether it was done is certain; that
+/// it holds here is what the client asks for.
+pub(super) async fn enforced(context: &Context) -> Result<(), ErrorCode> {
+    context.core.view.refresh().await.map_err(|error| {
+        tracing::warn!(%error, "a change is made, and this gateway cannot see it yet");
+        ErrorCode::RequestTimedOut
+    })
+}
+
 /// Waits until the view shows a change that is committed already. It always will; if it takes too
 /// long the answer is true nevertheless.
 async fn shows(context: &Context, shown: impl Fn() -> bool) {

@@ -20,7 +20,7 @@ use protocol::messages::{
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::admin::ask_control;
+use super::admin::{ask_control, enforced};
 use crate::context::Context;
 use crate::errors;
 use crate::limits::ALTER_SETTINGS_TIMEOUT_MS;
@@ -40,9 +40,10 @@ pub(super) async fn alter(
         answer.results.iter().any(|user| user.error_code == ErrorCode::NotController.code())
     };
     let answer = ask_control(&context, ALTER_SETTINGS_TIMEOUT_MS, request, refused).await;
-    // Whoever asks this gateway next sees the change. Others hear of it in a moment.
-    drop(context.core.view.refresh().await);
-    answer.unwrap_or_else(|error| {
+    // Whoever asks this gateway next sees the change, and who was revoked is out. Other gateways hear
+    // of it in a moment.
+    let enforced = enforced(&context).await;
+    answer.and_then(|answer| enforced.map(|()| answer)).unwrap_or_else(|error| {
         let mut named = HashSet::new();
         let once = users.into_iter().filter(|user| named.insert(user.clone()));
         let failed = once.map(|user| {

@@ -8,6 +8,7 @@ mod group_coordinator;
 mod log;
 mod node;
 mod reader;
+mod store;
 mod tls;
 mod transaction_coordinator;
 
@@ -15,6 +16,7 @@ pub(crate) use self::client::{Client, frame, id, name, raw_frame, text};
 pub(crate) use self::cluster::{Cluster, EPOCH, Gateway};
 pub(crate) use self::log::{batch, batch_at, values};
 pub(crate) use self::node::Seen;
+pub(crate) use self::store::Reach;
 pub(crate) use self::tls::{Authority, Issued, TlsClient};
 
 /// Longest a test waits for anything: only a failing test ever waits that long.

@@ -1,5 +1,7 @@
 //! Changes of the lists hold at once, and what a client may not see is not there for it.
 
+use std::sync::Arc;
+
 use metadata::settings::acl::{AclBinding, AclOperation as Op, PatternType, Permission};
 use protocol::ErrorCode;
 use protocol::messages::create_acls_request::AclCreation;
@@ -14,7 +16,7 @@ use super::rows::{CLUSTER, GROUP, TOPIC};
 use super::{ANONYMOUS, allow, enforced};
 use crate::fetch::{at_once, fetch, fetched};
 use crate::produce::{outcome, produce};
-use crate::support::{Client, Cluster, name, text};
+use crate::support::{Client, Cluster, Reach, name, text};
 
 const DENIED: i16 = ErrorCode::TopicAuthorizationFailed as i16;
 
@@ -257,4 +259,29 @@ async fn who_creates_a_topic_need_not_see_its_configs() {
     cluster.set_acls(&gateway, &rights).await;
     let created = client.call(7, create("bills")).await.topics.remove(0);
     assert_eq!((created.topic_config_error_code, created.num_partitions), (0, 2));
+}
+
+#[tokio::test]
+async fn a_change_that_this_gateway_cannot_see_yet_is_no_success() {
+    let mut cluster = Cluster::start().await;
+    let reach = Reach::of(&cluster.store);
+    let store: Arc<Reach> = Arc::clone(&reach);
+    cluster.store = store;
+    let gateway = cluster
+        .gateway_with(1, |config| {
+            enforced(config);
+            config.authorisation.super_users = vec![ANONYMOUS.to_owned()];
+        })
+        .await;
+    let mut client = gateway.client().await;
+    let request = CreateAclsRequest::default().with_creations(vec![creation("orders", 3)]);
+    let filters = vec![matching("orders").1];
+    reach.set_away(true);
+    let in_doubt = ErrorCode::RequestTimedOut.code();
+    let created = client.call(3, request.clone()).await;
+    assert_eq!(created.results[0].error_code, in_doubt);
+    let deleted = DeleteAclsRequest::default().with_filters(filters);
+    assert_eq!(client.call(3, deleted).await.filter_results[0].error_code, in_doubt);
+    reach.set_away(false);
+    assert_eq!(client.call(3, request).await.results[0].error_code, 0, "and may be tried again");
 }

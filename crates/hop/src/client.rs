@@ -5,7 +5,7 @@ mod connection;
 mod lane;
 mod pending;
 
-pub(crate) use lane::{Identity, Lane};
+pub(crate) use lane::{Dialler, Lane};
 
 #[cfg(test)]
 mod tests;

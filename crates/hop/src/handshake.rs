@@ -9,12 +9,12 @@
 //!
 //! Each side's proof covers bytes the other side just made up, so a recorded handshake is
 //! worth nothing; the two labels keep one side's proof from being played back as the
-//! other's. The role is for logs: whoever knows the secret can claim any.
+//! other's. Whoever knows the secret can claim any role; over TLS it must be the certificate's.
 
 use aws_lc_rs::hmac;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::{limits::HANDSHAKE_TIMEOUT, secret::ClusterSecret};
+use crate::{Role, TlsRefusal, limits::HANDSHAKE_TIMEOUT, secret::ClusterSecret};
 
 /// Names the protocol and, in its last byte, its version.
 const MAGIC: [u8; 8] = *b"TCLNHOP\x01";
@@ -22,31 +22,13 @@ const MAGIC: [u8; 8] = *b"TCLNHOP\x01";
 const NONCE_BYTES: usize = 32;
 const PROOF_BYTES: usize = 32;
 
-/// What kind of process connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// A gateway.
-    Gateway = 1,
-    /// A storage node.
-    StorageNode = 2,
-    /// A cold reader.
-    ColdReader = 3,
-    /// Control.
-    Control = 4,
-    /// A compactor.
-    Compactor = 5,
-    /// Every role in one process.
-    Dev = 6,
-    /// A command of whoever operates the cluster.
-    Operator = 7,
-}
-
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    #[error("handshake did not end in time")]
+    #[error("handshake did not end in time; does the other end speak TLS, or this one alone?")]
     TimedOut,
+    #[error(transparent)]
+    Tls(#[from] TlsRefusal),
     #[error("handshake broke off: {0}")]
     Io(#[from] std::io::Error),
     #[error("peer does not speak this version of the hop")]
@@ -55,6 +37,8 @@ pub(crate) enum HandshakeError {
     Secret,
     #[error("peer has unknown role {0}")]
     Role(u8),
+    #[error("peer claims to be a {claimed} with the certificate of a {certified}")]
+    NotItsRole { claimed: Role, certified: Role },
 }
 
 impl HandshakeError {
@@ -62,8 +46,22 @@ impl HandshakeError {
     /// correct, or worse. A connection that merely breaks off is neither.
     pub(crate) fn is_foreign(&self) -> bool {
         match self {
-            Self::Version | Self::Secret | Self::Role(_) => true,
+            Self::Version | Self::Secret | Self::Role(_) | Self::NotItsRole { .. } => true,
+            Self::Tls(refusal) => refusal.is_foreign(),
             Self::TimedOut | Self::Io(_) => false,
+        }
+    }
+
+    /// As a metric's label.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::TimedOut | Self::Tls(TlsRefusal::TimedOut) => "slow",
+            Self::Io(_) => "io",
+            Self::Version => "version",
+            Self::Secret => "secret",
+            Self::Role(_) | Self::NotItsRole { .. } => "role",
+            Self::Tls(TlsRefusal::Stranger(_)) => "identity",
+            Self::Tls(TlsRefusal::Failed(_)) => "tls",
         }
     }
 }
@@ -90,6 +88,7 @@ where
         let proof = client_proof(secret, &theirs, &ours, role as u8);
         let hello = [&[role as u8], &ours[..], proof.as_ref()].concat();
         stream.write_all(&hello).await?;
+        stream.flush().await?;
 
         let mut proof = [0; PROOF_BYTES];
         stream.read_exact(&mut proof).await?;
@@ -98,10 +97,12 @@ where
     .await
 }
 
-/// The server's part, on a fresh connection.
+/// The server's part, on a fresh connection; the client's role, which must be the one that its
+/// certificate gives it, if there is one.
 pub(crate) async fn accept<S>(
     stream: &mut S,
     secret: &ClusterSecret,
+    certified: Option<Role>,
 ) -> Result<Role, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -109,6 +110,7 @@ where
     in_time(async {
         let ours = nonce();
         stream.write_all(&[&MAGIC[..], &ours[..]].concat()).await?;
+        stream.flush().await?;
 
         let mut role = [0; 1];
         stream.read_exact(&mut role).await?;
@@ -117,10 +119,15 @@ where
         let mut proof = [0; PROOF_BYTES];
         stream.read_exact(&mut proof).await?;
         verify(secret, &client_message(&ours, &theirs, role[0]), &proof)?;
+        let claimed = Role::from_wire(role[0]).ok_or(HandshakeError::Role(role[0]))?;
+        if let Some(certified) = certified.filter(|certified| *certified != claimed) {
+            return Err(HandshakeError::NotItsRole { claimed, certified });
+        }
 
         let proof = hmac::sign(secret.key(), &server_message(&theirs, &ours));
         stream.write_all(proof.as_ref()).await?;
-        Role::parse(role[0])
+        stream.flush().await?;
+        Ok(claimed)
     })
     .await
 }
@@ -156,21 +163,6 @@ fn verify(secret: &ClusterSecret, message: &[u8], proof: &[u8]) -> Result<(), Ha
     hmac::verify(secret.key(), message, proof).map_err(|_| HandshakeError::Secret)
 }
 
-impl Role {
-    fn parse(role: u8) -> Result<Self, HandshakeError> {
-        Ok(match role {
-            1 => Self::Gateway,
-            2 => Self::StorageNode,
-            3 => Self::ColdReader,
-            4 => Self::Control,
-            5 => Self::Compactor,
-            6 => Self::Dev,
-            7 => Self::Operator,
-            role => return Err(HandshakeError::Role(role)),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{DuplexStream, duplex};
@@ -184,7 +176,7 @@ mod tests {
         let (mut near, mut far) = duplex(1024);
         // Each end is dropped when its side is done, as a refused connection is.
         tokio::join!(async move { connect(&mut near, &client, Role::Gateway).await }, async move {
-            accept(&mut far, &server).await
+            accept(&mut far, &server, None).await
         },)
     }
 
@@ -201,6 +193,22 @@ mod tests {
         let (ours, theirs) = (ClusterSecret::new(b"ours"), ClusterSecret::new(b"theirs"));
         let (client, server) = shake(ours, theirs).await;
         assert!(matches!(server, Err(HandshakeError::Secret)), "{server:?}");
+        assert!(matches!(client, Err(HandshakeError::Io(_))), "{client:?}");
+    }
+
+    #[tokio::test]
+    async fn a_role_that_the_certificate_does_not_give_is_refused() {
+        let secret = ClusterSecret::new(b"shared");
+        let (mut near, mut far) = duplex(1024);
+        let gateway = Some(Role::Gateway);
+        let (client, server) =
+            tokio::join!(async { connect(&mut near, &secret, Role::Control).await }, async {
+                let refused = accept(&mut far, &secret, gateway).await;
+                drop(far);
+                refused
+            },);
+        let told = server.unwrap_err().to_string();
+        assert_eq!(told, "peer claims to be a control with the certificate of a gateway");
         assert!(matches!(client, Err(HandshakeError::Io(_))), "{client:?}");
     }
 
@@ -222,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_left_in_time() {
         let (mut near, _far): (DuplexStream, DuplexStream) = duplex(1024);
-        let silent = accept(&mut near, &ClusterSecret::new(b"shared")).await;
+        let silent = accept(&mut near, &ClusterSecret::new(b"shared"), None).await;
         assert!(matches!(silent, Err(HandshakeError::TimedOut)), "{silent:?}");
     }
 

@@ -12,6 +12,9 @@
 //!
 //! Requests of one lane reach the handler in the order they were called (R45); answers come
 //! back as they are ready. Where both ends share a process, the call is a function call.
+//!
+//! Who connects proves to know the cluster's secret, and over TLS to have one of its certificates
+//! ([`ClusterTls`]); its role says what it may ask (R57).
 #![forbid(unsafe_code)]
 
 mod request;
@@ -30,6 +33,12 @@ mod peers;
 
 mod client;
 
+mod access;
+mod credentials;
+mod identity;
+mod role;
+mod tls;
+
 mod caller;
 mod frame;
 mod handshake;
@@ -43,9 +52,12 @@ pub mod limits;
 mod metrics;
 
 pub use api::{Api, Call, Request, Response};
+pub use credentials::Credentials;
 pub use error::HopError;
-pub use handshake::Role;
+pub use identity::{Identity, IdentityError};
 pub use peers::{Peer, Peers};
 pub use request::{Handler, HopHeader, HopRequest, client_name};
+pub use role::Role;
 pub use secret::ClusterSecret;
 pub use server::serve;
+pub use tls::{ClusterTls, Secured, TlsError, TlsRefusal};

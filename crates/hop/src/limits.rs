@@ -31,8 +31,12 @@ pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 /// Connecting, handshake excluded. Within one data centre it takes a millisecond or fails.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The whole handshake, on either side.
+/// The whole handshake, on either side; the one of TLS before it has as long again.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Sessions of TLS that either end keeps, to be resumed without signatures: twice the connections
+/// of a hundred gateways, about a kilobyte each. They are lost with the process and its files.
+pub const TLS_SESSIONS_MAX: usize = 1024;
 
 /// After a failed connect calls are refused at once for this long, doubling ...
 pub const BACKOFF_MIN: Duration = Duration::from_millis(50);

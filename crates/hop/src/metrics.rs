@@ -15,8 +15,21 @@ const HANDLE_SECONDS: &str = "hop_handle_seconds";
 /// Requests that the handler took and did not answer.
 const HANDLE_FAILURES_TOTAL: &str = "hop_handle_failures_total";
 
+/// Connections and requests that this process did not take.
+const REFUSALS_TOTAL: &str = "hop_refusals_total";
+/// The end of the process's own certificate for other processes.
+const CERTIFICATE_EXPIRY: &str = "hop_certificate_expiry_seconds";
+/// Looks at certificates that had changed.
+const CERTIFICATE_RELOADS_TOTAL: &str = "hop_certificate_reloads_total";
+
 /// Tells the recorder what the metrics mean.
 fn describe() {
+    metrics::describe_counter!(
+        REFUSALS_TOTAL,
+        Unit::Count,
+        "Connections of peers that were not let in (reason slow, io, tls, identity, secret, role, \
+         version), and requests that the peer's role may not ask (request)"
+    );
     metrics::describe_histogram!(
         CALL_SECONDS,
         Unit::Seconds,
@@ -37,6 +50,27 @@ fn describe() {
         Unit::Count,
         "Requests of peers that failed inside, by api"
     );
+}
+
+/// A process that has certificates.
+pub(crate) fn certificate(expires_s: i64) {
+    metrics::describe_gauge!(
+        CERTIFICATE_EXPIRY,
+        Unit::Seconds,
+        "Unix time at which the certificate for other processes of the cluster ends"
+    );
+    metrics::gauge!(CERTIFICATE_EXPIRY).set(expires_s as f64);
+}
+
+/// They changed, and are used or not.
+pub(crate) fn certificates_reloaded(is_used: bool) {
+    metrics::describe_counter!(
+        CERTIFICATE_RELOADS_TOTAL,
+        Unit::Count,
+        "Changes of the certificates for other processes, by result (used, refused)"
+    );
+    let result = if is_used { "used" } else { "refused" };
+    metrics::counter!(CERTIFICATE_RELOADS_TOTAL, "result" => result).increment(1);
 }
 
 /// Counts of the calling end.
@@ -74,6 +108,11 @@ impl ServerMetrics {
             seconds: per_api(|api| metrics::histogram!(HANDLE_SECONDS, "api" => api.name())),
             failures: per_api(|api| metrics::counter!(HANDLE_FAILURES_TOTAL, "api" => api.name())),
         }
+    }
+
+    /// Refusals are rare: theirs are looked up.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        metrics::counter!(REFUSALS_TOTAL, "reason" => reason).increment(1);
     }
 
     pub(crate) fn answered(&self, api: Api, took: Duration, well: bool) {

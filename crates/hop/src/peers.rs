@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    ClusterSecret, Role,
+    Credentials, Role,
     api::{Api, Call, Response},
-    client::{Identity, Lane},
+    client::{Dialler, Lane},
     error::HopError,
     limits::CONNECTIONS_PER_PEER,
     metrics::ClientMetrics,
@@ -31,7 +31,7 @@ pub struct Peers {
 }
 
 struct Shared {
-    identity: Identity,
+    dialler: Dialler,
     metrics: Arc<ClientMetrics>,
     entries: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
 }
@@ -65,20 +65,25 @@ enum Sent {
 impl Peers {
     /// Peers that this process will call as `role`. When `drain` begins, connections close
     /// as soon as nothing is under way on them.
-    pub fn new(role: Role, secret: ClusterSecret, drain: Drain) -> Self {
-        Self::on(Net::system(), role, secret, drain)
+    pub fn new(role: Role, credentials: impl Into<Credentials>, drain: Drain) -> Self {
+        Self::on(Net::system(), role, credentials, drain)
     }
 
     /// The same on another network.
-    pub fn on(net: Net, role: Role, secret: ClusterSecret, drain: Drain) -> Self {
-        let identity = Identity { net, role, secret, drain };
+    pub fn on(net: Net, role: Role, credentials: impl Into<Credentials>, drain: Drain) -> Self {
+        let dialler = Dialler { net, role, credentials: credentials.into(), drain };
         let metrics = Arc::new(ClientMetrics::new());
-        Self { shared: Arc::new(Shared { identity, metrics, entries: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { dialler, metrics, entries: Mutex::default() }) }
+    }
+
+    /// What this process proves with that it is a member, also where it serves.
+    pub fn credentials(&self) -> &Credentials {
+        &self.shared.dialler.credentials
     }
 
     /// The network they are on: where this process listens, too.
     pub fn net(&self) -> &Net {
-        &self.shared.identity.net
+        &self.shared.dialler.net
     }
 
     /// Answers calls to `address` by a function call from now on, also of peers handed out.
@@ -104,7 +109,7 @@ impl Peers {
         let address: Arc<str> = address.into();
         let entry = Arc::new(Entry {
             lanes: std::array::from_fn(|_| {
-                Arc::new(Lane::new(Arc::clone(&address), self.shared.identity.clone()))
+                Arc::new(Lane::new(Arc::clone(&address), self.shared.dialler.clone()))
             }),
             address: Arc::clone(&address),
             local: RwLock::default(),

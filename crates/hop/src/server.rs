@@ -13,7 +13,7 @@ use process::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    ClusterSecret, handshake, limits::SERVER_CONNECTIONS_MAX, metrics::ServerMetrics,
+    Credentials, handshake::HandshakeError, limits::SERVER_CONNECTIONS_MAX, metrics::ServerMetrics,
     request::Handler,
 };
 
@@ -25,10 +25,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(
     listener: impl Into<Listener>,
     handler: Arc<dyn Handler>,
-    secret: ClusterSecret,
+    credentials: impl Into<Credentials>,
     drain: Drain,
 ) {
-    let listener = listener.into();
+    let (listener, credentials) = (listener.into(), credentials.into());
     let slots = Arc::new(Semaphore::new(SERVER_CONNECTIONS_MAX));
     let metrics = Arc::new(ServerMetrics::new());
     let draining = drain.draining();
@@ -50,45 +50,57 @@ pub async fn serve(
             tracing::warn!(max = SERVER_CONNECTIONS_MAX, "hop connection refused: too many");
             continue;
         };
-        let serving = connection::Serving {
+        let door = Door {
             handler: Arc::clone(&handler),
+            credentials: credentials.clone(),
             metrics: Arc::clone(&metrics),
             drain: drain.clone(),
         };
-        let secret = secret.clone();
         drain.spawn("hop server connection", async move {
-            admit(stream, peer, serving, secret).await;
+            door.admit(stream, peer).await;
             drop(slot);
         });
     }
 }
 
-/// Serves the stream if its other end proves to be a member.
-async fn admit(
-    mut stream: Stream,
-    peer: SocketAddr,
-    serving: connection::Serving,
-    secret: ClusterSecret,
-) {
-    let draining = serving.drain.draining();
-    let shaken = tokio::select! {
-        () = draining => return,
-        shaken = handshake::accept(&mut stream, &secret) => shaken,
-    };
-    match shaken {
-        Ok(role) => {
-            tracing::debug!(%peer, ?role, "hop connection accepted");
-            let (read, write) = stream.into_inner();
-            match connection::serve(serving, read, write).await {
-                Ok(()) => tracing::debug!(%peer, ?role, "hop connection closed"),
-                Err(error) => tracing::info!(%peer, ?role, %error, "hop connection lost"),
-            }
+/// What a connection is let in with.
+struct Door {
+    handler: Arc<dyn Handler>,
+    credentials: Credentials,
+    metrics: Arc<ServerMetrics>,
+    drain: Drain,
+}
+
+impl Door {
+    /// Serves the stream if its other end proves to be a member.
+    async fn admit(self, stream: Stream, peer: SocketAddr) {
+        let draining = self.drain.draining();
+        let shaken = tokio::select! {
+            () = draining => return,
+            shaken = self.credentials.accept(stream) => shaken,
+        };
+        let (stream, role, name) = match shaken {
+            Ok(member) => member,
+            Err(error) => return self.refuse(peer, &error),
+        };
+        tracing::debug!(%peer, name, "hop connection accepted");
+        let (read, write) = stream.into_inner();
+        let Self { handler, metrics, drain, .. } = self;
+        let serving = connection::Serving { handler, metrics, drain, role };
+        match connection::serve(serving, read, write).await {
+            Ok(()) => tracing::debug!(%peer, name, "hop connection closed"),
+            Err(error) => tracing::info!(%peer, name, %error, "hop connection lost"),
         }
-        Err(error) if error.is_foreign() => {
+    }
+
+    fn refuse(&self, peer: SocketAddr, error: &HandshakeError) {
+        self.metrics.refused(error.label());
+        if error.is_foreign() {
             tracing::warn!(%peer, %error, "hop connection refused");
+        } else {
+            // A probe of the port, most likely.
+            tracing::debug!(%peer, %error, "hop connection refused");
         }
-        // A probe of the port, most likely.
-        Err(error) => tracing::debug!(%peer, %error, "hop connection refused"),
     }
 }
 

@@ -17,6 +17,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 pub use self::follow::follow;
@@ -149,6 +150,18 @@ fn expiry(path: &Path, chain: &[CertificateDer<'_>]) -> Result<i64, FilesError> 
         first = first.min(certificate.validity().not_after.timestamp());
     }
     Ok(first)
+}
+
+/// The URI among a certificate's alternative names, if there is one and no other: who the process is
+/// that has it, as in SPIFFE.
+pub fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a str> {
+    let names = certificate.subject_alternative_name().ok()??;
+    let mut uris = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::URI(uri) => Some(*uri),
+        _ => None,
+    });
+    let uri = uris.next()?;
+    uris.next().is_none().then_some(uri)
 }
 
 fn mark(contents: &impl Hash) -> u64 {

@@ -1,7 +1,7 @@
 //! Whom a client's certificate names.
 
+use process::tls::only_uri;
 use rustls::pki_types::CertificateDer;
-use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Rules, name};
@@ -42,22 +42,11 @@ pub(super) fn of(
             let subject = name::text(certificate.subject());
             rules.name(&subject).ok_or(PrincipalError::NoRule(subject))?
         }
-        PrincipalSource::SanUri => uri(&certificate)?,
+        PrincipalSource::SanUri => {
+            only_uri(&certificate).ok_or(PrincipalError::NotOneUri)?.to_owned()
+        }
     };
     Ok(format!("User:{name}"))
-}
-
-fn uri(certificate: &X509Certificate<'_>) -> Result<String, PrincipalError> {
-    let names = certificate.subject_alternative_name().map_err(|_| PrincipalError::Unreadable)?;
-    let names = names.iter().flat_map(|names| &names.value.general_names);
-    let mut uris = names.filter_map(|name| match name {
-        GeneralName::URI(uri) => Some(*uri),
-        _ => None,
-    });
-    match (uris.next(), uris.next()) {
-        (Some(uri), None) => Ok(uri.to_owned()),
-        _ => Err(PrincipalError::NotOneUri),
-    }
 }
 
 #[cfg(test)]

@@ -2,17 +2,11 @@
 
 use std::io;
 
-use process::{
-    Net,
-    net::{ReadHalf, WriteHalf},
-};
+use process::net::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-use crate::{
-    ClusterSecret, Role,
-    handshake::{self, HandshakeError},
-    limits::CONNECT_TIMEOUT,
-};
+use super::lane::Dialler;
+use crate::{Role, handshake::HandshakeError, limits::CONNECT_TIMEOUT};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -25,18 +19,25 @@ pub(super) enum ConnectError {
     Handshake(#[from] HandshakeError),
 }
 
+/// A connection to a member of the cluster.
+pub(super) struct Established {
+    pub(super) read: ReadHalf,
+    pub(super) write: WriteHalf,
+    /// The other end's, if it is certain.
+    pub(super) role: Option<Role>,
+}
+
 /// Connects to `address` as a member of the cluster.
 pub(super) async fn establish(
-    net: &Net,
+    dialler: &Dialler,
     address: &str,
-    secret: &ClusterSecret,
-    role: Role,
-) -> Result<(ReadHalf, WriteHalf), ConnectError> {
-    let connecting = net.connect(address);
-    let mut stream =
+) -> Result<Established, ConnectError> {
+    let connecting = dialler.net.connect(address);
+    let stream =
         timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| ConnectError::TimedOut)??;
-    handshake::connect(&mut stream, secret, role).await?;
-    Ok(stream.into_inner())
+    let (stream, role) = dialler.credentials.connect(stream, address, dialler.role).await?;
+    let (read, write) = stream.into_inner();
+    Ok(Established { read, write, role })
 }
 
 impl ConnectError {

@@ -18,11 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connect,
-    lane::{Identity, Lane, Outgoing, Tenure},
+    connect::Established,
+    lane::{Lane, Outgoing, Tenure},
     pending::{Mismatch, Pending},
 };
 use crate::{
-    api::Response,
+    Role,
+    api::{Api, Response},
     error::HopError,
     frame::{Frame, Head, Kind},
     limits::{FRAMES_PER_WRITE_MAX, PING_INTERVAL, SILENCE_MAX},
@@ -52,14 +54,13 @@ enum ConnectionError {
 
 /// Connects and serves the lane's queue until the connection ends, or it is given up.
 pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, tenure: Tenure) {
-    let Identity { net, role, secret, .. } = &lane.identity;
-    let connecting = connect::establish(net, &lane.address, secret, *role);
+    let connecting = connect::establish(&lane.dialler, &lane.address);
     let Some(connected) = tenure.given_up.run_until_cancelled(connecting).await else {
         return refuse(queue).await;
     };
     match connected {
-        Ok((read, write)) => {
-            converse(Arc::new(Shared::new(lane, tenure)), queue, read, write).await;
+        Ok(Established { read, write, role }) => {
+            converse(Arc::new(Shared::new(lane, tenure, role)), queue, read, write).await;
         }
         Err(error) => {
             let failures = lane.failed();
@@ -82,6 +83,8 @@ struct Shared {
     lane: Arc<Lane>,
     pending: Pending,
     tenure: Tenure,
+    /// What the peer is, if that is certain.
+    role: Option<Role>,
     /// Ends the connection; comes with the lane's giving it up.
     stop: CancellationToken,
     /// Ends the writing; comes with `stop`, or before it when the peer goes away.
@@ -91,11 +94,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(lane: Arc<Lane>, tenure: Tenure) -> Self {
+    fn new(lane: Arc<Lane>, tenure: Tenure, role: Option<Role>) -> Self {
         let stop = tenure.given_up.child_token();
         let stop_writing = stop.child_token();
         let retired = AtomicBool::new(false);
-        Self { lane, pending: Pending::default(), tenure, stop, stop_writing, retired }
+        let pending = Pending::default();
+        Self { lane, pending, tenure, role, stop, stop_writing, retired }
     }
 
     /// No more requests on this connection. The lane hears it first: a call that comes
@@ -112,6 +116,17 @@ impl Shared {
         self.stop.cancel();
     }
 
+    /// Whether the peer is one that answers this. Another process may have the address now that
+    /// somebody was told of long ago.
+    fn answers(&self, api: Api) -> bool {
+        let answers = self.role.is_none_or(|role| api.is_answered_by(role));
+        if !answers {
+            let (peer, role, api) = (&self.lane.address, self.role, api.name());
+            tracing::debug!(%peer, ?role, api, "peer is of a role that does not answer this");
+        }
+        answers
+    }
+
     fn why_stopped(&self) -> ConnectionError {
         let given_up = self.tenure.given_up.is_cancelled();
         if given_up { ConnectionError::GivenUp } else { ConnectionError::Write }
@@ -124,7 +139,7 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let writing = write_requests(Arc::clone(&shared), queue, write);
-    let writer = shared.lane.identity.drain.spawn("hop writer", writing);
+    let writer = shared.lane.dialler.drain.spawn("hop writer", writing);
     let mut heard = false;
     let ended = read_answers(&shared, FrameReader::new(read), &mut heard).await;
 
@@ -176,7 +191,7 @@ where
             }
             _ = pings.tick() => batch.frame(Head::bare(Kind::Ping, 0), &Default::default()),
         }
-        let byte_permits = number(&shared.pending, &mut taken, &mut batch);
+        let byte_permits = number(&shared, &mut taken, &mut batch);
         let written = tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
@@ -195,7 +210,7 @@ where
 /// Moves requests from the queue to those under way. They are there before the first byte
 /// is written, as an answer can be faster than the write's return.
 fn number(
-    pending: &Pending,
+    shared: &Shared,
     taken: &mut Vec<Outgoing>,
     batch: &mut FrameBatch,
 ) -> Vec<OwnedSemaphorePermit> {
@@ -205,7 +220,11 @@ fn number(
         let Outgoing { api, mut header, body, queued_at, reply, request_permit, byte_permit } =
             outgoing;
         header.deadline = header.deadline.saturating_sub(now - queued_at);
-        match pending.insert(api, header.tenant, reply, request_permit) {
+        if !shared.answers(api) {
+            let _ = reply.send(Err(HopError::Unreachable));
+            continue;
+        }
+        match shared.pending.insert(api, header.tenant, reply, request_permit) {
             Ok(head) => {
                 batch.request(head, &header, &body);
                 byte_permits.push(byte_permit);
@@ -228,7 +247,7 @@ async fn read_answers<R>(
 where
     R: AsyncRead + Unpin,
 {
-    let drain = &shared.lane.identity.drain;
+    let drain = &shared.lane.dialler.drain;
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {

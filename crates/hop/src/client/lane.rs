@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{connection, pending::Reply};
 use crate::{
-    ClusterSecret, Role,
+    Credentials, Role,
     api::{Api, Response},
     caller,
     error::HopError,
@@ -38,17 +38,17 @@ const BODY_BYTES_MAX: usize = FRAME_BYTES_MAX - HEAD_BYTES - caller::BLOCK_BYTES
 
 /// As whom this process connects, and until when.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub(crate) struct Dialler {
     pub(crate) net: Net,
     pub(crate) role: Role,
-    pub(crate) secret: ClusterSecret,
+    pub(crate) credentials: Credentials,
     pub(crate) drain: Drain,
 }
 
 /// A lane.
 pub(crate) struct Lane {
     pub(super) address: Arc<str>,
-    pub(super) identity: Identity,
+    pub(super) dialler: Dialler,
     state: Mutex<State>,
     /// Requests queued or under way.
     requests: Arc<Semaphore>,
@@ -89,10 +89,10 @@ pub(super) struct Outgoing {
 }
 
 impl Lane {
-    pub(crate) fn new(address: Arc<str>, identity: Identity) -> Self {
+    pub(crate) fn new(address: Arc<str>, dialler: Dialler) -> Self {
         Self {
             address,
-            identity,
+            dialler,
             state: Mutex::default(),
             requests: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
             bytes: Arc::new(Semaphore::new(REQUEST_BYTES_QUEUED_MAX)),
@@ -155,7 +155,7 @@ impl Lane {
         let number = state.newest.number + 1;
         state.newest = Tenure { number, given_up: CancellationToken::new() };
         let connection = connection::run(Arc::clone(self), outgoings, state.newest.clone());
-        self.identity.drain.spawn("hop connection", connection);
+        self.dialler.drain.spawn("hop connection", connection);
         Ok(())
     }
 

@@ -81,7 +81,7 @@ impl Stage {
     /// Accepts the next connection as a member.
     async fn connection(&self) -> Connection {
         let (mut stream, _) = self.listener.accept().await.unwrap();
-        handshake::accept(&mut stream, &self.secret).await.unwrap();
+        handshake::accept(&mut stream, &self.secret, None).await.unwrap();
         let (read, write) = stream.into_split();
         Connection { frames: FrameReader::new(read), stream: write }
     }

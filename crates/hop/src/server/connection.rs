@@ -16,6 +16,7 @@ use super::{
     responder::{self, Item},
 };
 use crate::{
+    Role,
     api::{Api, Request},
     caller::{self, CallerError},
     frame::{Frame, Kind},
@@ -34,6 +35,8 @@ pub(super) struct Serving {
     pub(super) handler: Arc<dyn Handler>,
     pub(super) metrics: Arc<ServerMetrics>,
     pub(super) drain: Drain,
+    /// What the peer is, and so what it may ask.
+    pub(super) role: Role,
 }
 
 /// Why a connection ended that was not meant to. It is the only thing that ends.
@@ -97,6 +100,8 @@ struct Taker {
     bytes: Arc<Semaphore>,
     /// Correlation of the request taken last.
     last: u64,
+    /// It is loud once.
+    has_asked_too_much: bool,
 }
 
 // === impl Taker ===
@@ -109,6 +114,7 @@ impl Taker {
             requests: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
             bytes: Arc::new(Semaphore::new(REQUEST_BYTES_TAKEN_MAX)),
             last: 0,
+            has_asked_too_much: false,
         }
     }
 
@@ -151,12 +157,28 @@ impl Taker {
             // A peer of another release: it is told, and the connection lives on.
             return Ok(Item::Refused(head));
         };
+        if !self.may_ask(api) {
+            return Ok(Item::Refused(head));
+        }
         if api.key() < FIRST_OWN_KEY {
             preflight::walk(api.key(), api.version(), &body)?;
         }
         let body = Request::decode(api, body)?;
         let request = HopRequest { header, body };
         Ok(Item::Call(Call::start(&*self.serving.handler, head, request, permits)))
+    }
+
+    /// Whether the peer has any business to ask this (R57).
+    fn may_ask(&mut self, api: Api) -> bool {
+        let role = self.serving.role;
+        let may_ask = api.may_be_asked_by(role);
+        if !may_ask {
+            self.serving.metrics.refused("request");
+            if !std::mem::replace(&mut self.has_asked_too_much, true) {
+                tracing::warn!(%role, api = api.name(), "peer asked what its role may not");
+            }
+        }
+        may_ask
     }
 
     async fn permits(&self, bytes: usize) -> Permits {

@@ -6,6 +6,8 @@
 //! each costs one read and no copy; a large frame after small ones is copied by at most a
 //! chunk.
 
+use std::io;
+
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -27,7 +29,7 @@ pub(crate) enum ReadError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     #[error("connection ended within a frame")]
     Truncated,
 }
@@ -71,7 +73,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads once; false at the end of the stream. Nothing is lost if the future is dropped.
     pub(crate) async fn fill(&mut self) -> Result<bool, ReadError> {
         let room = self.make_room()?;
-        let read = self.stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
+        let read = self.stream.read_buf(&mut (&mut self.buffer).limit(room)).await;
+        let read = match read {
+            // TLS whose other end went without a word. Frames say themselves when they are cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         match read {
             0 if self.buffer.is_empty() => Ok(false),
             0 => Err(ReadError::Truncated),

@@ -11,16 +11,17 @@ use tokio::{
 
 use super::*;
 use crate::{
-    ClusterSecret, HopHeader, Request, Role, api::Api, client::Identity, limits::FRAME_TIMEOUT,
+    ClusterSecret, HopHeader, Request, Role, api::Api, client::Dialler, limits::FRAME_TIMEOUT,
 };
 
 /// A connection with one request in its queue; gives its lane, the other end and the answer.
 fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, HopError>>) {
     let secret = ClusterSecret::new(b"shared");
     let drain = Drain::new();
-    let identity = Identity { net: Net::system(), role: Role::Gateway, secret, drain };
-    let drain = identity.drain.clone();
-    let lane = Arc::new(Lane::new("nowhere:1".into(), identity));
+    let (net, role, credentials) = (Net::system(), Role::Gateway, secret.into());
+    let dialler = Dialler { net, role, credentials, drain };
+    let drain = dialler.drain.clone();
+    let lane = Arc::new(Lane::new("nowhere:1".into(), dialler));
 
     let (queue, outgoings) = mpsc::channel(1);
     let (reply, answer) = oneshot::channel();
@@ -37,7 +38,7 @@ fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, H
     queue.try_send(outgoing).map_err(drop).unwrap();
 
     let (near, far) = duplex(64 * 1024);
-    let shared = Arc::new(Shared::new(Arc::clone(&lane), Tenure::default()));
+    let shared = Arc::new(Shared::new(Arc::clone(&lane), Tenure::default(), None));
     drain.spawn("hop connection", async move {
         let (read, write) = tokio::io::split(near);
         converse(shared, outgoings, read, write).await;

@@ -91,7 +91,7 @@ async fn a_peer_with_another_secret_is_not_talked_to() {
     let caller = Caller::of(address, ClusterSecret::new(b"another"));
     let answered = caller.heartbeat(1, 10);
     let (mut stream, _) = stage.listener.accept().await.unwrap();
-    assert!(crate::handshake::accept(&mut stream, &stage.secret).await.is_err());
+    assert!(crate::handshake::accept(&mut stream, &stage.secret, None).await.is_err());
     drop(stream);
     assert_eq!(answered.await, Err(HopError::Unreachable));
 }

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Drain, heartbeat};
 use crate::{
-    Api, Handler, HopHeader, HopRequest, Response,
+    Api, Handler, HopHeader, HopRequest, Response, Role,
     frame::{Frame, Head, Kind},
     limits::{FRAME_TIMEOUT, REQUESTS_IN_FLIGHT_MAX},
     metrics::ServerMetrics,
@@ -39,6 +39,7 @@ fn connected(sink: &Arc<Sink>) -> (DuplexStream, JoinHandle<Result<(), Connectio
         handler: Arc::clone(sink) as _,
         metrics: Arc::new(ServerMetrics::new()),
         drain: Drain::new(),
+        role: Role::Gateway,
     };
     let (near, far) = duplex(1024 * 1024);
     let (read, write) = tokio::io::split(near);

@@ -6,11 +6,13 @@
 //! * without keep-alives and timeouts a frozen server hangs a call for ever;
 //! * a list above 4 MiB fails, so lists are paged, all pages at one revision;
 //! * watches do not reconnect ([`watch`] does);
+//! * certificates are taken once ([`tls`] reads them again);
 //! * a transaction that got no answer may have been applied: [`MetadataError::Unknown`].
 
 mod endpoint;
 mod error;
 mod picker;
+mod tls;
 mod url;
 mod watch;
 
@@ -30,6 +32,7 @@ use crate::{
     txn::{Compare, Expected, Op, Txn, TxnOutcome},
 };
 
+pub use tls::EtcdTls;
 pub use url::EtcdUrlError;
 
 /// How often a list starts again because its revision was compacted between two pages.
@@ -53,8 +56,13 @@ impl EtcdStore {
     /// A store at `etcd://[user:password@]host:port[,host:port...][/prefix]`. Connects when first
     /// used.
     pub fn new(url: &str) -> Result<Self, EtcdUrlError> {
+        Self::over(url, None)
+    }
+
+    /// The same over TLS, if `tls` says how.
+    pub fn over(url: &str, tls: Option<EtcdTls>) -> Result<Self, EtcdUrlError> {
         let EtcdUrl { endpoints, credentials, prefix } = url.parse()?;
-        let endpoints = Endpoints::new(endpoints, credentials);
+        let endpoints = Endpoints::new(endpoints, credentials, tls);
         Ok(Self { inner: Arc::new(Inner { endpoints, root: format!("{prefix}/") }) })
     }
 

@@ -33,9 +33,9 @@ mod redb_store;
 #[cfg(test)]
 mod conformance;
 
-pub use etcd::{EtcdStore, EtcdUrlError};
+pub use etcd::{EtcdStore, EtcdTls, EtcdUrlError};
 pub use memory::MemoryStore;
-pub use open::{OpenError, open};
+pub use open::{OpenError, open, open_over};
 pub use redb_store::{RedbError, RedbStore};
 pub use store::{
     Entry, Event, LeaseId, Listing, MetadataError, MetadataStore, WatchBatch, WatchStream, Watched,

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    EtcdStore, MemoryStore, MetadataError, MetadataStore, RedbStore, etcd::EtcdUrlError,
+    EtcdStore, EtcdTls, MemoryStore, MetadataError, MetadataStore, RedbStore, etcd::EtcdUrlError,
     redb_store::RedbError,
 };
 
@@ -13,6 +13,9 @@ pub enum OpenError {
     /// A scheme that is none of ours.
     #[error("metadata URL must begin with `etcd://`, `redb://` or `memory:`")]
     Scheme,
+    /// Certificates for what is no connection.
+    #[error("TLS is for `etcd://` only")]
+    TlsWithoutNetwork,
     /// The etcd URL is malformed.
     #[error(transparent)]
     EtcdUrl(#[from] EtcdUrlError),
@@ -32,6 +35,17 @@ pub enum OpenError {
 /// Opens `etcd://host:port,host:port[/prefix]`, `redb:///path/to/file` or `memory:`, and makes
 /// sure that it answers.
 pub async fn open(url: &str) -> Result<Arc<dyn MetadataStore>, OpenError> {
+    open_over(url, None).await
+}
+
+/// [`open`], with etcd spoken to over TLS if `tls` says how.
+pub async fn open_over(
+    url: &str,
+    tls: Option<EtcdTls>,
+) -> Result<Arc<dyn MetadataStore>, OpenError> {
+    if tls.is_some() && !url.starts_with("etcd://") {
+        return Err(OpenError::TlsWithoutNetwork);
+    }
     if url == "memory:" {
         return Ok(Arc::new(MemoryStore::new()));
     }
@@ -43,7 +57,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn MetadataStore>, OpenError> {
     if !url.starts_with("etcd://") {
         return Err(OpenError::Scheme);
     }
-    let store = EtcdStore::new(url)?;
+    let store = EtcdStore::over(url, tls)?;
     store.check().await.map_err(OpenError::Etcd)?;
     Ok(Arc::new(store))
 }
@@ -76,6 +90,11 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let text = refused(&format!("etcd://{free}")).await;
         assert!(text.contains("no etcd endpoint can be used"), "{text}");
+        let tls = Some(EtcdTls::default());
+        assert!(matches!(open_over("memory:", tls).await, Err(OpenError::TlsWithoutNetwork)));
+        let tls = EtcdTls { ca: Some("/nowhere/ca.pem".into()), client: None };
+        let error = open_over(&format!("etcd://{free}"), Some(tls)).await.err().unwrap();
+        assert!(error.to_string().contains("cannot read `/nowhere/ca.pem`"), "{error}");
         let text = refused("redb:///proc/no/such/place.redb").await;
         assert!(text.contains("/proc/no/such/place.redb"), "{text}");
     }

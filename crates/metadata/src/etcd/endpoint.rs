@@ -1,13 +1,19 @@
 //! One client per endpoint, and the loops that try one after the other.
 
-use etcd_client::{Client, ConnectOptions, Error, Txn, TxnResponse};
-use parking_lot::Mutex;
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, timeout},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use super::{error::Failure, picker::Picker};
+use etcd_client::{Client, ConnectOptions, Error, Txn, TxnResponse};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::{
+    error::Failure,
+    picker::Picker,
+    tls::{EtcdTls, Pems},
+};
 use crate::limits::{ETCD_KEEP_ALIVE, ETCD_TIMEOUT};
 
 /// The endpoints of one etcd cluster.
@@ -15,20 +21,38 @@ pub(super) struct Endpoints {
     endpoints: Vec<Endpoint>,
     picker: Mutex<Picker>,
     credentials: Option<(String, String)>,
+    tls: Option<EtcdTls>,
 }
 
 struct Endpoint {
     address: String,
-    /// Made on first use: with credentials a client begins by asking for a token.
-    client: OnceCell<Client>,
+    /// Made on first use: with credentials a client begins by asking for a token. Held while one
+    /// is made.
+    connected: tokio::sync::Mutex<Option<Connected>>,
+    /// It failed: its certificates may be out of date.
+    failed: AtomicBool,
+}
+
+/// A client, and what it connects with.
+struct Connected {
+    client: Client,
+    pems: Option<Arc<Pems>>,
 }
 
 impl Endpoints {
-    pub(super) fn new(addresses: Vec<String>, credentials: Option<(String, String)>) -> Self {
+    pub(super) fn new(
+        addresses: Vec<String>,
+        credentials: Option<(String, String)>,
+        tls: Option<EtcdTls>,
+    ) -> Self {
         let first = usize::try_from(std::process::id()).unwrap_or(0);
         let picker = Mutex::new(Picker::new(addresses.len(), first));
-        let endpoint = |address| Endpoint { address, client: OnceCell::new() };
-        Self { endpoints: addresses.into_iter().map(endpoint).collect(), picker, credentials }
+        let endpoints = addresses.into_iter().map(|address| Endpoint {
+            address,
+            connected: tokio::sync::Mutex::default(),
+            failed: AtomicBool::new(false),
+        });
+        Self { endpoints: endpoints.collect(), picker, credentials, tls }
     }
 
     /// Makes a call that may be repeated, on one endpoint after the other until one answers.
@@ -69,7 +93,7 @@ impl Endpoints {
         let mut last = Failure::NotSent("no endpoint".to_owned());
         for endpoint in self.order() {
             match self.client(endpoint).await {
-                Ok(client) => return Ok((endpoint, client.clone())),
+                Ok(client) => return Ok((endpoint, client)),
                 Err(failure) => last = failure,
             }
         }
@@ -79,6 +103,7 @@ impl Endpoints {
     pub(super) fn failed(&self, endpoint: usize, why: &str) {
         let address = &self.endpoints[endpoint].address;
         tracing::debug!(address, error = why, "etcd endpoint failed");
+        self.endpoints[endpoint].failed.store(true, Ordering::Relaxed);
         self.picker.lock().failed(endpoint, Instant::now());
     }
 
@@ -104,7 +129,7 @@ impl Endpoints {
         F: Future<Output = Result<T, Error>>,
     {
         let asked = async {
-            let client = self.client(endpoint).await?.clone();
+            let client = self.client(endpoint).await?;
             call(client).await.map_err(Failure::from)
         };
         let answer = timeout(ETCD_TIMEOUT, asked)
@@ -117,27 +142,52 @@ impl Endpoints {
         answer
     }
 
-    async fn client(&self, endpoint: usize) -> Result<&Client, Failure> {
-        let Endpoint { address, client } = &self.endpoints[endpoint];
-        let connect = || Client::connect([address], Some(self.options()));
-        let connected = timeout(ETCD_TIMEOUT, client.get_or_try_init(connect)).await;
-        match connected {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => match Failure::from(error) {
-                Failure::NoAnswer(text) => Err(Failure::NotSent(format!("{address}: {text}"))),
-                other => Err(other),
-            },
-            Err(_) => Err(Failure::NotSent(format!("{address}: no answer in time"))),
-        }
+    async fn client(&self, endpoint: usize) -> Result<Client, Failure> {
+        let endpoint = &self.endpoints[endpoint];
+        let client = timeout(ETCD_TIMEOUT, self.connected(endpoint)).await;
+        client.unwrap_or_else(|_| {
+            Err(Failure::NotSent(format!("{}: no answer in time", endpoint.address)))
+        })
     }
 
-    fn options(&self) -> ConnectOptions {
-        let options = ConnectOptions::new()
+    /// The endpoint's client: the one that there is, unless its certificates have changed.
+    async fn connected(&self, endpoint: &Endpoint) -> Result<Client, Failure> {
+        let address = &endpoint.address;
+        let mut connected = endpoint.connected.lock().await;
+        let current = connected.as_ref();
+        if let Some(current) = current.filter(|_| !endpoint.failed.load(Ordering::Relaxed)) {
+            return Ok(current.client.clone());
+        }
+        let not_sent = |text| Failure::NotSent(format!("{address}: {text}"));
+        let pems = match &self.tls {
+            Some(tls) => Some(tls.read().await.map_err(not_sent)?),
+            None => None,
+        };
+        if let Some(current) = current.filter(|current| current.pems == pems) {
+            endpoint.failed.store(false, Ordering::Relaxed);
+            return Ok(current.client.clone());
+        }
+        let options = self.options(pems.as_deref());
+        let client = Client::connect([address], Some(options)).await;
+        let client = client.map_err(|error| match Failure::from(error) {
+            Failure::NoAnswer(text) => not_sent(text),
+            other => other,
+        })?;
+        endpoint.failed.store(false, Ordering::Relaxed);
+        *connected = Some(Connected { client: client.clone(), pems });
+        Ok(client)
+    }
+
+    fn options(&self, pems: Option<&Pems>) -> ConnectOptions {
+        let mut options = ConnectOptions::new()
             .with_keep_alive(ETCD_KEEP_ALIVE, ETCD_KEEP_ALIVE)
             .with_keep_alive_while_idle(true)
             .with_timeout(ETCD_TIMEOUT)
             .with_connect_timeout(ETCD_TIMEOUT)
             .with_require_leader(true);
+        if let Some(pems) = pems {
+            options = options.with_tls(pems.options());
+        }
         match &self.credentials {
             Some((user, password)) => {
                 options.with_user(user, password).with_auto_token_refresh(true)

@@ -1,6 +1,7 @@
 //! The etcd store against a real etcd, and against what goes wrong with one.
 
 mod server;
+mod tls;
 
 use self::server::Server;
 use super::*;

@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
-use etcd_client::Client;
+use etcd_client::{Client, ConnectOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::tls::Pki;
 
 /// Between choosing a port and etcd's binding it, somebody else may take it.
 const START_ATTEMPTS: u32 = 5;
@@ -19,6 +21,8 @@ pub(super) struct Server {
     child: Child,
     port: u16,
     directory: TempDir,
+    /// It takes nobody without a certificate, if there are any.
+    pki: Option<Pki>,
 }
 
 /// A port that nobody listens on, most likely also in a moment.
@@ -29,11 +33,16 @@ pub(super) fn free_port() -> u16 {
 impl Server {
     /// Starts etcd and waits until it answers.
     pub(super) async fn start() -> Self {
+        Self::start_over(None).await
+    }
+
+    /// The same over TLS, if there are certificates.
+    pub(super) async fn start_over(pki: Option<Pki>) -> Self {
         for _ in 0..START_ATTEMPTS {
             let directory = tempfile::tempdir().unwrap();
             let port = free_port();
-            let child = spawn(port, directory.path());
-            let mut server = Self { child, port, directory };
+            let child = spawn(port, directory.path(), pki.as_ref());
+            let mut server = Self { child, port, directory, pki: pki.clone() };
             if server.answers().await {
                 return server;
             }
@@ -49,7 +58,7 @@ impl Server {
 
     /// Starts it again on the same data and port.
     pub(super) async fn restart(&mut self) {
-        self.child = spawn(self.port, self.directory.path());
+        self.child = spawn(self.port, self.directory.path(), self.pki.as_ref());
         assert!(self.answers().await, "etcd does not start again");
     }
 
@@ -85,7 +94,11 @@ impl Server {
 
     /// A client beside the store, for what the store has no verb for.
     pub(super) async fn client(&self) -> Client {
-        Client::connect([format!("127.0.0.1:{}", self.port)], None).await.unwrap()
+        let mut options = ConnectOptions::new();
+        if let Some(pki) = &self.pki {
+            options = options.with_tls(pki.of_client().read().await.unwrap().options());
+        }
+        Client::connect([format!("127.0.0.1:{}", self.port)], Some(options)).await.unwrap()
     }
 
     fn pid(&self) -> Pid {
@@ -115,8 +128,9 @@ impl Drop for Server {
     }
 }
 
-fn spawn(port: u16, directory: &Path) -> Child {
-    let client = format!("http://127.0.0.1:{port}");
+fn spawn(port: u16, directory: &Path, pki: Option<&Pki>) -> Child {
+    let scheme = if pki.is_some() { "https" } else { "http" };
+    let client = format!("{scheme}://127.0.0.1:{port}");
     let peer = format!("http://127.0.0.1:{}", free_port());
     let spawned = Command::new("etcd")
         .arg("--data-dir")
@@ -125,6 +139,7 @@ fn spawn(port: u16, directory: &Path) -> Child {
         .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
         .args(["--initial-cluster", &format!("default={peer}")])
         .args(["--log-level", "error"])
+        .args(pki.map(Pki::arguments).unwrap_or_default())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::background::{Background, Elsewhere};
 use crate::config;
-use crate::files::{Http, Log, Metadata};
+use crate::files::{ClusterConfig, Http, Log, Metadata};
 use crate::startup::{
     Membership, Process, join, load_keys, open_metadata, open_store, start_compactor,
     wait_for_partitions,
@@ -116,7 +116,7 @@ impl Folder {
     }
 
     fn metadata(&self) -> Metadata {
-        Metadata { url: format!("redb://{}", self.0.join("metadata.redb").display()) }
+        Metadata { url: format!("redb://{}", self.0.join("metadata.redb").display()), tls: None }
     }
 
     fn store(&self) -> StoreConfig {
@@ -128,7 +128,7 @@ impl Folder {
     }
 }
 
-/// Founds the cluster on the first start, then joins it as its control.
+/// Founds the cluster on the first start, then joins it as all roles at once.
 async fn start_control(
     process: &Process,
     metadata: Arc<dyn MetadataStore>,
@@ -150,7 +150,7 @@ async fn start_control(
         }
         founded => founded?,
     };
-    let member = join(metadata, Role::Control, &process.plumbing).await?;
+    let member = join(metadata, Role::Dev, &ClusterConfig::default(), &process.plumbing).await?;
     let deps = control::Deps {
         clock: process.clock.clone(),
         metadata: Arc::clone(&member.metadata),
@@ -200,7 +200,7 @@ async fn start_reader(
     config.listen = loopback();
     config.memory = ByteSize::mib(64);
     let deps = cold_reader::Deps {
-        net: member.peers.net().clone(),
+        peers: member.peers.clone(),
         metadata: Arc::clone(&member.metadata),
         view: member.view.clone(),
         store: store.for_role("cold-reader"),

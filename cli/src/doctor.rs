@@ -4,6 +4,7 @@
 //! It may run beside a live cluster: what it writes is a few small objects below `probe/`, removed
 //! again, and a scratch file beside the write-ahead log.
 
+mod certificates;
 mod gateway;
 mod log_device;
 mod machine;
@@ -18,7 +19,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::config;
-use crate::files::Metadata;
+use crate::files::{ClusterConfig, Metadata};
 
 /// Whose surroundings, and how thoroughly.
 #[derive(Debug, Args)]
@@ -39,6 +40,8 @@ pub(crate) struct DoctorArguments {
 #[derive(Debug, Deserialize)]
 struct Surroundings {
     metadata: Option<Metadata>,
+    #[serde(default)]
+    cluster: ClusterConfig,
     store: Option<segment::StoreConfig>,
     gateway: Option<::gateway::Config>,
     storage_node: Option<storage_node::Config>,
@@ -75,6 +78,7 @@ pub(crate) async fn run(arguments: DoctorArguments) -> Result<ExitCode> {
     if let Some(metadata) = &file.metadata {
         findings.extend(metadata::examine(metadata).await);
     }
+    findings.extend(certificates::examine(&file.cluster, role, file.listen()).await);
     if let Some(store) = &file.store {
         findings.extend(store::examine(store, arguments.full).await);
     }
@@ -117,6 +121,14 @@ impl Surroundings {
                  [cold_reader], [compactor] and [control]"
             ),
         })
+    }
+
+    /// Where the role listens for other processes, if it does.
+    fn listen(&self) -> Option<String> {
+        let node = self.storage_node.as_ref().map(|node| node.listen.clone());
+        let reader = || self.cold_reader.as_ref().map(|reader| reader.listen.to_string());
+        let control = || self.control.as_ref().map(|control| control.listen.to_string());
+        node.or_else(reader).or_else(control)
     }
 
     /// Bytes of memory that the configuration lets the role take, about.

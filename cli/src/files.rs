@@ -1,8 +1,11 @@
 //! What a role's configuration file may contain: the shared tables and the role's own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use metadata::EtcdTls;
+use process::tls::Files;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +21,47 @@ pub(crate) trait RoleFile: DeserializeOwned {
 pub(crate) struct Metadata {
     /// `etcd://host:port,host:port` for a cluster, `redb:///path` for one process.
     pub(crate) url: String,
+    /// How etcd is spoken to over TLS. Default: it is not.
+    #[serde(default)]
+    pub(crate) tls: Option<MetadataTls>,
+}
+
+/// `[metadata.tls]`: certificates for connections to etcd. Read again when a connection fails.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetadataTls {
+    /// PEM file with the issuers of etcd's certificates. Default: whom the machine trusts.
+    #[serde(default)]
+    pub(crate) ca: Option<PathBuf>,
+    /// PEM file with the certificate that etcd is shown, if it asks for one.
+    #[serde(default)]
+    pub(crate) certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[serde(default)]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// `[cluster]`: how the processes of a cluster speak with each other.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClusterConfig {
+    /// Mutual TLS. Default: plain text, and the cluster's secret alone proves who is a member.
+    #[serde(default)]
+    pub(crate) tls: Option<ClusterTlsConfig>,
+}
+
+/// `[cluster.tls]`: certificates for connections between the processes of a cluster, all of which
+/// have them or none. Read again every 5 s and at SIGHUP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClusterTlsConfig {
+    /// PEM file with this process's certificate, for server and client, and those that lead to its
+    /// issuer. Its one URI is `spiffe://<cluster>/<role>` or `spiffe://<cluster>/<role>/<name>`.
+    pub(crate) certificate: PathBuf,
+    /// PEM file with the certificate's private key.
+    pub(crate) key: PathBuf,
+    /// PEM file with the issuers of the other processes' certificates.
+    pub(crate) ca: PathBuf,
 }
 
 /// `[http]`: the admin endpoint with `/metrics`, `/healthz` and `/readyz`.
@@ -49,6 +93,26 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl Metadata {
+    /// The files for etcd, if it is spoken to over TLS.
+    pub(crate) fn etcd_tls(&self) -> Result<Option<EtcdTls>> {
+        let Some(tls) = self.tls.clone() else { return Ok(None) };
+        let client = match (tls.certificate, tls.key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => bail!("metadata.tls: certificate and key belong together"),
+        };
+        Ok(Some(EtcdTls { ca: tls.ca, client }))
+    }
+}
+
+impl ClusterTlsConfig {
+    pub(crate) fn files(&self) -> Files {
+        let Self { certificate, key, ca } = self.clone();
+        Files { certificate, key, ca: Some(ca) }
+    }
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self { listen: http_listen() }
@@ -71,6 +135,8 @@ fn http_listen() -> SocketAddr {
 pub(crate) struct GatewayFile {
     pub(crate) metadata: Metadata,
     #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
+    #[serde(default)]
     pub(crate) http: Http,
     #[serde(default)]
     pub(crate) log: Log,
@@ -82,6 +148,8 @@ pub(crate) struct GatewayFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StorageNodeFile {
     pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
     pub(crate) store: segment::StoreConfig,
     #[serde(default)]
     pub(crate) http: Http,
@@ -97,6 +165,8 @@ pub(crate) struct StorageNodeFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ColdReaderFile {
     pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
     pub(crate) store: segment::StoreConfig,
     #[serde(default)]
     pub(crate) http: Http,
@@ -112,6 +182,8 @@ pub(crate) struct ColdReaderFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CompactorFile {
     pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
     pub(crate) store: segment::StoreConfig,
     #[serde(default)]
     pub(crate) http: Http,
@@ -128,6 +200,8 @@ pub(crate) struct CompactorFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ControlFile {
     pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) cluster: ClusterConfig,
     pub(crate) store: segment::StoreConfig,
     #[serde(default)]
     pub(crate) http: Http,

@@ -23,7 +23,7 @@ use protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpD
 use serde::{Deserialize, Serialize};
 
 use crate::config;
-use crate::files::Metadata;
+use crate::files::{ClusterConfig, Metadata};
 use crate::startup::{Membership, join, open_metadata};
 use crate::tenant::number;
 
@@ -82,6 +82,8 @@ struct Shown {
 #[derive(Debug, Deserialize)]
 struct QuotaFile {
     metadata: Metadata,
+    #[serde(default)]
+    cluster: ClusterConfig,
 }
 
 /// Does it, and says what holds now.
@@ -92,7 +94,8 @@ pub(crate) async fn run(arguments: QuotaArguments) -> Result<()> {
     };
     let file: QuotaFile = config::load(&tenant.config)?;
     let drain = Drain::new();
-    let member = join(open_metadata(&file.metadata).await?, Role::Gateway, &drain).await?;
+    let metadata = open_metadata(&file.metadata).await?;
+    let member = join(metadata, Role::Operator, &file.cluster, &drain).await?;
     let id = number(&member, &tenant.tenant).await?;
     if !quotas.is_empty() {
         set(&member, id, &quotas).await?;

@@ -7,6 +7,7 @@ use crate::background::Background;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
 use crate::startup::{
     Process, join, load_keys, open_metadata, open_store, start_compactor, wait_for_partitions,
+    warn_if_plain,
 };
 
 /// `thermocline gateway`.
@@ -14,7 +15,7 @@ pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
     let process = Process::start("gateway", &file.http, &file.log).await?;
     let gate = process.readiness.gate("gateway");
     let metadata = open_metadata(&file.metadata).await?;
-    let member = join(metadata, Role::Gateway, &process.plumbing).await?;
+    let member = join(metadata, Role::Gateway, &file.cluster, &process.plumbing).await?;
     let over = member.over();
     let background = Background::start().context("cannot start the background runtime")?;
     let deps = gateway::Deps {
@@ -33,9 +34,10 @@ pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
 pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
     let process = Process::start("storage-node", &file.http, &file.log).await?;
     let gate = process.readiness.gate("storage-node");
+    warn_if_plain(&file.cluster, "storage_node.listen", &file.storage_node.listen);
     let store = open_store(&file.store, "storage-node").await?;
     let metadata = open_metadata(&file.metadata).await?;
-    let member = join(metadata, Role::StorageNode, &process.plumbing).await?;
+    let member = join(metadata, Role::StorageNode, &file.cluster, &process.plumbing).await?;
     load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     let deps = storage_node::Deps {
@@ -56,13 +58,15 @@ pub(crate) async fn storage_node(file: StorageNodeFile) -> Result<()> {
 pub(crate) async fn cold_reader(file: ColdReaderFile) -> Result<()> {
     let process = Process::start("cold-reader", &file.http, &file.log).await?;
     let gate = process.readiness.gate("cold-reader");
+    let listen = file.cold_reader.listen.to_string();
+    warn_if_plain(&file.cluster, "cold_reader.listen", &listen);
     let store = open_store(&file.store, "cold-reader").await?;
     let metadata = open_metadata(&file.metadata).await?;
-    let member = join(metadata, Role::ColdReader, &process.plumbing).await?;
+    let member = join(metadata, Role::ColdReader, &file.cluster, &process.plumbing).await?;
     load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     let deps = cold_reader::Deps {
-        net: member.peers.net().clone(),
+        peers: member.peers,
         metadata: member.metadata,
         view: member.view,
         store,
@@ -78,7 +82,7 @@ pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
     let gate = process.readiness.gate("compactor");
     let store = open_store(&file.store, "compactor").await?;
     let metadata = open_metadata(&file.metadata).await?;
-    let member = join(metadata, Role::Compactor, &process.plumbing).await?;
+    let member = join(metadata, Role::Compactor, &file.cluster, &process.plumbing).await?;
     load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
     start_compactor(&process, &member, &store, file.compactor)?;
@@ -90,6 +94,7 @@ pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
 pub(crate) async fn control(file: ControlFile) -> Result<()> {
     let process = Process::start("control", &file.http, &file.log).await?;
     let gate = process.readiness.gate("control");
+    warn_if_plain(&file.cluster, "control.listen", &file.control.listen.to_string());
     let store = open_store(&file.store, "control").await?;
     let metadata = open_metadata(&file.metadata).await?;
     if let Some(standby) = &file.control.standby {
@@ -98,7 +103,7 @@ pub(crate) async fn control(file: ControlFile) -> Result<()> {
         promoted?;
     }
     control::bootstrap(&file.control, &process.clock, &*metadata, &store).await?;
-    let member = join(metadata, Role::Control, &process.plumbing).await?;
+    let member = join(metadata, Role::Control, &file.cluster, &process.plumbing).await?;
     let over = member.over();
     let deps = control::Deps {
         clock: process.clock.clone(),

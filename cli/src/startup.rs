@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::FutureExt as _;
-use hop::{ClusterSecret, Peers, Role};
+use hop::{ClusterSecret, ClusterTls, Credentials, Peers, Role};
 use metadata::{ClusterView, MetadataStore, Over, keys::Key};
 use process::{Clock, Drain, admin};
 use tenant_keys::KeyFile;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::files::{Http, Log, LogFormat, Metadata};
+use crate::files::{ClusterConfig, Http, Log, LogFormat, Metadata};
 
 /// How long a role waits for control to have founded the cluster.
 const FOUNDING_WAIT: Duration = Duration::from_secs(60);
@@ -145,7 +145,7 @@ impl Process {
 
 /// Opens the metadata store; an unreachable one is an error that names `metadata.url`.
 pub(crate) async fn open_metadata(section: &Metadata) -> Result<Arc<dyn MetadataStore>> {
-    metadata::open(&section.url)
+    metadata::open_over(&section.url, section.etcd_tls()?)
         .await
         .with_context(|| format!("metadata.url = \"{}\" cannot be used", section.url))
 }
@@ -159,8 +159,12 @@ const TAKEN_OVER: &str = "this cluster's bucket was taken over by another site a
 pub(crate) async fn join(
     store: Arc<dyn MetadataStore>,
     role: Role,
+    config: &ClusterConfig,
     plumbing: &Drain,
 ) -> Result<Membership> {
+    let tls = cluster_tls(config, role, plumbing).await?;
+    // A command acts as whoever its file is of: on control's machine, as control.
+    let role = tls.as_ref().map_or(role, |tls| tls.identity().role());
     let view = ClusterView::start(Arc::clone(&store), plumbing).await?;
     let cluster = loop {
         if let Some(cluster) = view.wait_for_cluster(FOUNDING_WAIT).await {
@@ -177,8 +181,42 @@ pub(crate) async fn join(
     if cluster.retired {
         bail!(TAKEN_OVER);
     }
-    let peers = Peers::new(role, ClusterSecret::new(&cluster.secret), plumbing.clone());
+    let credentials = Credentials::new(ClusterSecret::new(&cluster.secret), tls);
+    let peers = Peers::new(role, credentials, plumbing.clone());
     Ok(Membership { metadata: store, view, peers, generation: cluster.generation })
+}
+
+/// Loads the certificates for other processes, if there are any, and follows them. A role's must be
+/// of that role; a command takes what there is.
+pub(crate) async fn cluster_tls(
+    config: &ClusterConfig,
+    role: Role,
+    drain: &Drain,
+) -> Result<Option<ClusterTls>> {
+    let Some(tls) = &config.tls else { return Ok(None) };
+    let tls = ClusterTls::start(tls.files(), Clock::system(), drain).await;
+    let tls = tls.context("`[cluster.tls]`")?;
+    let identity = tls.identity();
+    if role != Role::Operator && identity.role() != role {
+        bail!("`[cluster.tls]`: the certificate is that of {identity}, and this is a {role}");
+    }
+    Ok(Some(tls))
+}
+
+/// Says so if records and secrets can be read on the way to this process.
+pub(crate) fn warn_if_plain(config: &ClusterConfig, key: &str, listen: &str) {
+    if config.tls.is_none() && !is_loopback(listen) {
+        tracing::warn!(
+            "{key} = \"{listen}\" is no loopback address, and the processes of this cluster speak \
+             plain text; set [cluster.tls] unless the network is trusted"
+        );
+    }
+}
+
+/// Whether `host:port` is of this machine alone.
+pub(crate) fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Opens the object store and proves that its conditional writes are atomic (R16).
@@ -287,4 +325,19 @@ async fn termination() -> Result<&'static str> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_from_what_others_reach() {
+        for listen in ["127.0.0.1:9702", "[::1]:9702", "localhost:9702", "127.8.8.8:0"] {
+            assert!(is_loopback(listen), "{listen}");
+        }
+        for listen in ["0.0.0.0:9702", "[::]:9702", "10.0.0.1:9702", "node-1:9702"] {
+            assert!(!is_loopback(listen), "{listen}");
+        }
+    }
 }

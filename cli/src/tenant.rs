@@ -1,7 +1,8 @@
 //! `thermocline tenant`: who shares the cluster, and the host names by which their clients come.
 //!
 //! Whoever may read a role's file, and so the metadata store, has the cluster's secret, with which
-//! control is asked over the hop. What is done is told in words, or with `--json` for programs.
+//! control is asked over the hop; over TLS, if the file's certificate is control's or an operator's.
+//! What is done is told in words, or with `--json` for programs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::config;
-use crate::files::Metadata;
+use crate::files::{ClusterConfig, Metadata};
 use crate::startup::{Membership, join, open_metadata};
 
 /// How long an answer is waited for, an election of a leader included.
@@ -102,10 +103,12 @@ struct Hosts {
     host: Vec<String>,
 }
 
-/// The one table of a role's file that this reads.
+/// The tables of a role's file that this reads.
 #[derive(Debug, Deserialize)]
 struct MetadataFile {
     metadata: Metadata,
+    #[serde(default)]
+    cluster: ClusterConfig,
 }
 
 /// A tenant as it is shown.
@@ -214,7 +217,7 @@ async fn change(
 /// Joins the cluster of this file's metadata store.
 async fn member(config: &Path, drain: &Drain) -> Result<Membership> {
     let file: MetadataFile = config::load(config)?;
-    join(open_metadata(&file.metadata).await?, Role::Operator, drain).await
+    join(open_metadata(&file.metadata).await?, Role::Operator, &file.cluster, drain).await
 }
 
 /// The number of the tenant of this name.

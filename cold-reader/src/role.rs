@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hop::ClusterSecret;
+use hop::Peers;
 use metadata::{ClusterView, MetadataStore};
-use process::{Drain, Net};
+use process::Drain;
 use protocol::ids::ReaderId;
 use segment::Store;
 
@@ -15,8 +15,8 @@ use crate::server::Server;
 
 /// What the role needs from its process.
 pub struct Deps {
-    /// Where the reader listens.
-    pub net: Net,
+    /// The network it listens on, and what it proves with that it is a member.
+    pub peers: Peers,
     /// Where the reader registers.
     pub metadata: Arc<dyn MetadataStore>,
     /// Holds the cluster's secret; the cluster must exist.
@@ -55,12 +55,12 @@ pub enum RoleError {
 pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Reader, RoleError> {
     let secret = deps.view.cluster().ok_or(RoleError::NoCluster)?.secret;
     let listen = |cause| RoleError::Listen { address: config.listen, cause };
-    let listener = deps.net.listen(&config.listen.to_string()).await.map_err(listen)?;
+    let listener = deps.peers.net().listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let handler: Arc<dyn hop::Handler> =
         Arc::new(Server::new(&config, secret, deps.store, drain.clone()));
-    let serve =
-        hop::serve(listener, Arc::clone(&handler), ClusterSecret::new(&secret), drain.clone());
+    let credentials = deps.peers.credentials().clone();
+    let serve = hop::serve(listener, Arc::clone(&handler), credentials, drain.clone());
     drain.spawn("cold reader server", serve);
     let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
     let registration = Registration {

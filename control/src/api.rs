@@ -5,8 +5,8 @@
 //!                          └─ write: a command to the term, or an order to balance or for a switch
 //! ```
 //!
-//! It listens inside the cluster's network only, and takes nobody without the cluster's token. Any
-//! control process may be asked; one that does not lead names the one that does. [`model`] has the
+//! It listens inside the cluster's network only, and takes nobody without the cluster's token; over
+//! TLS also nobody without the certificate of an operator or of control (R57). Any control process may be asked; one that does not lead names the one that does. [`model`] has the
 //! JSON. Kafka's own administration (topics, configs, groups) is not here: clients' tools do it.
 
 mod answers;
@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use hop::ClusterTls;
 use metadata::ClusterView;
 use process::net::Listener;
 use process::{Drain, Net};
@@ -38,9 +39,9 @@ use crate::{
 pub struct AdminConfig {
     /// Whether there is an admin API. Default: true.
     pub enabled: bool,
-    /// Where it listens. Keep it inside the cluster's network: it is not encrypted. Default: any
-    /// free port of the address that `control.listen` names; `thermocline` commands learn it from the
-    /// metadata store.
+    /// Where it listens. Keep it inside the cluster's network: it is encrypted with `[cluster.tls]`
+    /// only. Default: any free port of the address that `control.listen` names; `thermocline`
+    /// commands learn it from the metadata store.
     pub listen: Option<SocketAddr>,
     /// What commands connect to, `host:port`, when it differs from `listen`.
     pub advertised: Option<String>,
@@ -94,8 +95,9 @@ pub(crate) struct Door {
 
 impl Door {
     /// Answers until the drain begins.
-    pub(crate) fn open(self, api: Arc<Api>, secret: &[u8], drain: &Drain) {
-        let serve = http::serve(self.listener, api, admin_token(secret), drain.clone());
+    pub(crate) fn open(self, api: Arc<Api>, secret: &[u8], tls: Option<ClusterTls>, drain: &Drain) {
+        let entrance = http::Entrance { api, token: admin_token(secret), tls };
+        let serve = http::serve(self.listener, Arc::new(entrance), drain.clone());
         drain.spawn("control admin API", serve);
     }
 }

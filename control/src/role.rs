@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hop::{ClusterSecret, Peers};
+use hop::Peers;
 use metadata::{ClusterView, MetadataStore, model::LeaderRecord};
 use process::{Clock, Drain};
 use segment::Store;
@@ -133,10 +133,10 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let admin = door.as_ref().map(|door| door.advertised.clone()).unwrap_or_default();
     let api = Arc::new(shared.api(&config.control_id, &deps.view));
     if let Some(door) = door {
-        door.open(Arc::clone(&api), &secret, &drain);
+        door.open(Arc::clone(&api), &secret, deps.peers.credentials().tls().cloned(), &drain);
     }
-    let secret = ClusterSecret::new(&secret);
-    let serve = hop::serve(listener, Arc::clone(&handler), secret, drain.clone());
+    let credentials = deps.peers.credentials().clone();
+    let serve = hop::serve(listener, Arc::clone(&handler), credentials, drain.clone());
     drain.spawn("control server", serve);
 
     let provider = dns::provider(&config.gateway_sets, deps.peers.net(), &deps.clock)?;

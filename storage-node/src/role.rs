@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hop::{ClusterSecret, Handler, Peers};
+use hop::{Handler, Peers};
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain};
 use segment::Store;
@@ -135,7 +135,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
 
     // Of its own, so that a node that fails stops alone; begun with the process's.
     let drain = drain.child();
-    let (lease, secret) = (config.lease, ClusterSecret::new(&cluster.secret));
+    let (lease, credentials) = (config.lease, deps.peers.credentials().clone());
     let metadata = Arc::clone(&deps.metadata);
     let clock_watch = ClockWatch::new(deps.store.clone());
     let origin = Origin { config, deps, cluster, address: address.clone() };
@@ -147,7 +147,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     // Serves until the last incarnation is over, not only until the drain begins: a node that ends
     // in order must not look dead meanwhile (R12).
     let server = Drain::new();
-    let serving = hop::serve(listener, Arc::clone(&handler), secret, server.clone());
+    let serving = hop::serve(listener, Arc::clone(&handler), credentials, server.clone());
     server.spawn("storage-node server", serving);
     let alive = lease::keep_alive(metadata, node, lease, clock_watch.word(), drain.clone());
     drain.spawn("storage-node lease", alive);

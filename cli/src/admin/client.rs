@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use control::api::{admin_token, model::Problem};
+use hop::{ClusterTls, Role};
 use http_body_util::{BodyExt, Full};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
@@ -15,15 +16,15 @@ use hyper_util::rt::TokioIo;
 use metadata::MetadataStore;
 use metadata::keys::Key;
 use metadata::model::{ClusterRecord, LeaderRecord, Record};
+use process::{Drain, Net};
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config;
-use crate::files::Metadata;
-use crate::startup::open_metadata;
+use crate::files::{ClusterConfig, Metadata};
+use crate::startup::{cluster_tls, open_metadata};
 
 /// How long one request may take: a little longer than control waits for a commit.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -37,21 +38,24 @@ const LEADER_PAUSE: Duration = Duration::from_millis(500);
 /// Where the cluster is.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// A TOML file with the table `[metadata]`; any role's file does.
+    /// A TOML file with the tables `[metadata]` and, in a cluster with TLS, `[cluster.tls]` with an
+    /// operator's or control's certificate; control's own file does.
     #[arg(long, value_name = "FILE", required_unless_present = "admin")]
     config: Option<PathBuf>,
     /// An admin API's address, where the metadata store cannot be reached.
-    #[arg(long, value_name = "HOST:PORT", requires = "token", conflicts_with = "config")]
+    #[arg(long, value_name = "HOST:PORT", requires = "token")]
     admin: Option<String>,
     /// The cluster's admin token, for `--admin`.
     #[arg(long, env = "THERMOCLINE_ADMIN_TOKEN", hide_env_values = true)]
     token: Option<String>,
 }
 
-/// The one table that is needed; the others belong to the role whose file it is.
+/// The tables that are needed; the others belong to the role whose file it is.
 #[derive(Debug, Deserialize)]
 struct MetadataFile {
-    metadata: Metadata,
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    cluster: ClusterConfig,
 }
 
 /// A way to the leader.
@@ -60,6 +64,7 @@ pub(super) struct Client {
     metadata: Option<std::sync::Arc<dyn MetadataStore>>,
     address: Option<String>,
     token: String,
+    tls: Option<ClusterTls>,
 }
 
 // === impl Connection ===
@@ -67,17 +72,24 @@ pub(super) struct Client {
 impl Connection {
     /// Learns where to ask and what to prove.
     pub(super) async fn open(&self) -> Result<Client> {
+        let file: Option<MetadataFile> = self.config.as_deref().map(config::load).transpose()?;
+        let drain = Drain::new();
+        let tls = match &file {
+            Some(file) => cluster_tls(&file.cluster, Role::Operator, &drain).await?,
+            None => None,
+        };
         if let (Some(address), Some(token)) = (&self.admin, &self.token) {
             let (address, token) = (Some(address.clone()), token.clone());
-            return Ok(Client { metadata: None, address, token });
+            return Ok(Client { metadata: None, address, token, tls });
         }
-        let path = self.config.as_ref().context("--config or --admin is needed")?;
-        let file: MetadataFile = config::load(path)?;
-        let metadata = open_metadata(&file.metadata).await?;
+        let section = file.and_then(|file| file.metadata);
+        let section =
+            section.context("--config with the table [metadata], or --admin is needed")?;
+        let metadata = open_metadata(&section).await?;
         let entry = metadata.get(&Key::Cluster.to_string()).await?;
         let entry = entry.context("no cluster in the metadata store; is this its metadata.url?")?;
         let token = admin_token(&ClusterRecord::decode(&entry.value)?.secret);
-        Ok(Client { metadata: Some(metadata), address: None, token })
+        Ok(Client { metadata: Some(metadata), address: None, token, tls })
     }
 }
 
@@ -177,7 +189,14 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes)> {
-        let stream = TcpStream::connect(address).await?;
+        let mut stream = Net::system().connect(address).await?;
+        if let Some(tls) = &self.tls {
+            let secured = tls.connect(stream, address).await?;
+            if secured.peer.role() != Role::Control {
+                bail!("{address} is {}, not control", secured.peer);
+            }
+            stream = secured.stream;
+        }
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()

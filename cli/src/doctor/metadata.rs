@@ -30,7 +30,9 @@ async fn answers(section: &Metadata) -> Finding {
     let what = "metadata store";
     let fix = "start etcd, or correct metadata.url";
     let asked = async {
-        let store = ::metadata::open(&section.url).await.map_err(|error| error.to_string())?;
+        let tls = section.etcd_tls().map_err(|error| error.to_string())?;
+        let store =
+            ::metadata::open_over(&section.url, tls).await.map_err(|error| error.to_string())?;
         let started = Instant::now();
         let cluster = store.get(&Key::Cluster.to_string()).await;
         let cluster = cluster.map_err(|error| error.to_string())?;

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
 use crate::config;
-use crate::files::Metadata;
+use crate::files::{ClusterConfig, Metadata};
 use crate::startup::{Membership, join, open_metadata};
 
 /// How long an answer is waited for, an election of a leader included.
@@ -63,10 +63,12 @@ pub(super) enum Admin {
     Listener(TcpStream),
 }
 
-/// The one table of a role's file that this reads.
+/// The tables of a role's file that this reads.
 #[derive(Debug, Deserialize)]
 struct MetadataFile {
     metadata: Metadata,
+    #[serde(default)]
+    cluster: ClusterConfig,
 }
 
 impl Admin {
@@ -75,7 +77,7 @@ impl Admin {
         let file: MetadataFile = config::load(config)?;
         let store = open_metadata(&file.metadata).await?;
         let drain = Drain::new();
-        let member = Box::new(join(store, Role::Operator, &drain).await?);
+        let member = Box::new(join(store, Role::Operator, &file.cluster, &drain).await?);
         Ok(Self::Cluster { member, tenant, drain })
     }
 

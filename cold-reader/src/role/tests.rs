@@ -9,7 +9,7 @@ use hop::{ClusterSecret, HopHeader, Peers, Role};
 use metadata::keys::Key;
 use metadata::model::{ClusterRecord, Record as _};
 use metadata::{ClusterView, MemoryStore, MetadataStore, Txn};
-use process::{Drain, Net};
+use process::Drain;
 use protocol::ids::{TenantId, TopicId};
 use segment::Store;
 
@@ -35,7 +35,8 @@ async fn founded() -> MemoryStore {
 async fn deps(metadata: MemoryStore, store: Store, drain: &Drain) -> Deps {
     let metadata: Arc<dyn MetadataStore> = Arc::new(metadata);
     let view = ClusterView::start(Arc::clone(&metadata), drain).await.unwrap();
-    Deps { net: Net::system(), metadata, view, store }
+    let peers = Peers::new(Role::ColdReader, ClusterSecret::new(&SECRET), drain.clone());
+    Deps { peers, metadata, view, store }
 }
 
 fn config() -> Config {

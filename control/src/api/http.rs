@@ -1,9 +1,10 @@
-//! HTTP/1 around the routes: connections, the token, bodies, JSON.
+//! HTTP/1 around the routes: connections, certificates, the token, bodies, JSON.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
+use hop::{ClusterTls, Role};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
@@ -13,7 +14,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use process::{Drain, net::Listener};
+use process::{
+    Drain,
+    net::{Listener, Stream},
+};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -27,9 +31,15 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Who gets in, and to what.
+pub(super) struct Entrance {
+    pub(super) api: Arc<Api>,
+    pub(super) token: String,
+    pub(super) tls: Option<ClusterTls>,
+}
+
 /// Serves until the drain begins.
-pub(super) async fn serve(listener: Listener, api: Arc<Api>, token: String, drain: Drain) {
-    let token: Arc<str> = token.into();
+pub(super) async fn serve(listener: Listener, entrance: Arc<Entrance>, drain: Drain) {
     let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     let draining = drain.draining();
     tokio::pin!(draining);
@@ -38,28 +48,52 @@ pub(super) async fn serve(listener: Listener, api: Arc<Api>, token: String, drai
             () = &mut draining => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(RETRY_PAUSE).await;
             continue;
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
-        let (api, token) = (Arc::clone(&api), Arc::clone(&token));
+        let (entrance, ended) = (Arc::clone(&entrance), drain.draining());
+        drain.spawn("control admin connection", async move {
+            let _slot = slot;
+            tokio::select! {
+                () = ended => {}
+                () = entrance.converse(stream, peer) => {}
+            }
+        });
+    }
+}
+
+// === impl Entrance ===
+
+impl Entrance {
+    async fn converse(self: Arc<Self>, stream: Stream, peer: SocketAddr) {
+        let stream = match &self.tls {
+            Some(tls) => match secured(tls, stream).await {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%peer, error, "admin connection refused"),
+            },
+            None => stream,
+        };
         let service = service_fn(move |request| {
-            let (api, token) = (Arc::clone(&api), Arc::clone(&token));
-            async move { Ok::<_, Infallible>(answer(&api, &token, request).await.into()) }
+            let this = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(answer(&this.api, &this.token, request).await.into()) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(ADMIN_HEAD_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
-        let ended = drain.draining();
-        drain.spawn("control admin connection", async move {
-            let _slot = slot;
-            tokio::select! {
-                () = ended => {}
-                _ = connection => {}
-            }
-        });
+        // Whatever went wrong is its client's to tell.
+        let _ = connection.await;
+    }
+}
+
+/// The encrypted connection of an operator; or of control, whose file operators use on its machine.
+async fn secured(tls: &ClusterTls, stream: Stream) -> Result<Stream, String> {
+    let secured = tls.accept(stream).await.map_err(|refusal| refusal.to_string())?;
+    match secured.peer.role() {
+        Role::Operator | Role::Control => Ok(secured.stream),
+        _ => Err(format!("{} may not administer", secured.peer)),
     }
 }
 

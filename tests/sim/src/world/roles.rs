@@ -82,7 +82,7 @@ async fn reader(place: &Place, number: i32) -> Result<()> {
     config.advertised = Some(place.address());
     config.memory = ByteSize::mib(4);
     let deps = cold_reader::Deps {
-        net: member.peers.net().clone(),
+        peers: member.peers,
         metadata: member.metadata,
         view: member.view,
         store: place.store("cold-reader"),

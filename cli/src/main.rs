@@ -5,6 +5,7 @@
 
 mod admin;
 mod background;
+mod certificates;
 mod config;
 mod dev;
 mod doctor;
@@ -49,6 +50,8 @@ enum Command {
     ColdReader(RoleArguments),
     /// Run a compactor: rewrites small objects into large ones, deletes what nobody needs.
     Compactor(RoleArguments),
+    /// Make certificates for the processes of a cluster, to try out TLS between them.
+    Certificates(certificates::CertificateArguments),
     /// Run control: catalogue and placement.
     Control(RoleArguments),
     /// Look at gateway sets from where clients are, and do nothing else.
@@ -120,6 +123,7 @@ impl Command {
                 Self::Compactor(role) => role.run(roles::compactor).await?,
                 Self::Control(role) => role.run(roles::control).await?,
                 Self::Vantage(role) => role.run(vantage::run).await?,
+                Self::Certificates(arguments) => certificates::run(&arguments)?,
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Quota(arguments) => quota::run(arguments).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,

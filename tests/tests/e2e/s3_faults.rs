@@ -293,7 +293,7 @@ fn a_completed_upload_that_nobody_heard_of_is_made_again_and_referenced_once() {
 #[test]
 fn a_store_where_two_writers_of_one_key_win_is_refused_at_the_start() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let etcd = Etcd::start(dir.path(), EtcdVersion::Debian).expect("etcd starts");
+    let etcd = Etcd::start(dir.path(), EtcdVersion::Debian, None).expect("etcd starts");
     let s3 = S3::start(dir.path()).expect("SeaweedFS starts");
     let proxy = S3Proxy::start(s3.endpoint).expect("proxy starts");
     proxy.set(vec![Rule::always(Which::Puts, Fault::TwoWinners)]);

@@ -21,6 +21,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "thermocline.file" -}}
 [metadata]
 url = {{ .root.Values.metadata.url | quote }}
+{{- if .root.Values.metadata.tlsSecret }}
+
+[metadata.tls]
+{{- include "thermocline.pems" "/etc/thermocline-etcd" }}
+{{- end }}
+{{- if .root.Values.cluster.tlsSecret }}
+
+[cluster.tls]
+{{- include "thermocline.pems" "/etc/thermocline-cluster" }}
+{{- end }}
 
 [http]
 listen = "0.0.0.0:9644"
@@ -41,6 +51,12 @@ access_key_id = "${STORE_ACCESS_KEY_ID}"
 secret_access_key = "${STORE_SECRET_ACCESS_KEY}"
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "thermocline.pems" }}
+ca = "{{ . }}/ca.crt"
+certificate = "{{ . }}/tls.crt"
+key = "{{ . }}/tls.key"
 {{- end }}
 
 {{- define "thermocline.storeSecret" -}}
@@ -137,12 +153,26 @@ spec:
         capabilities: { drop: [ALL] }
       volumeMounts:
         - { name: config, mountPath: /etc/thermocline, readOnly: true }
+        {{- if .root.Values.metadata.tlsSecret }}
+        - { name: etcd-tls, mountPath: /etc/thermocline-etcd, readOnly: true }
+        {{- end }}
+        {{- if .root.Values.cluster.tlsSecret }}
+        - { name: cluster-tls, mountPath: /etc/thermocline-cluster, readOnly: true }
+        {{- end }}
         {{- with .mounts }}
         {{- . | nindent 8 }}
         {{- end }}
   volumes:
     - name: config
       configMap: { name: {{ include "thermocline.name" .root }}-{{ .role }} }
+    {{- with .root.Values.metadata.tlsSecret }}
+    - name: etcd-tls
+      secret: { secretName: {{ . }} }
+    {{- end }}
+    {{- with .root.Values.cluster.tlsSecret }}
+    - name: cluster-tls
+      secret: { secretName: {{ . }}-{{ $.role }} }
+    {{- end }}
     {{- with .volumes }}
     {{- . | nindent 4 }}
     {{- end }}

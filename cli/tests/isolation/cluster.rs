@@ -79,7 +79,7 @@ impl Plumbing {
         let view = ClusterView::start(Arc::clone(&metadata), &drain).await.unwrap();
         let cluster = view.wait_for_cluster(PATIENCE).await.unwrap();
         let secret = ClusterSecret::new(&cluster.secret);
-        let peers = Peers::new(Role::Control, secret, drain.clone());
+        let peers = Peers::new(Role::Dev, secret, drain.clone());
         let plumbing = Self { clock, store, metadata, view, peers, drain };
         let deps = control::Deps {
             clock: plumbing.clock.clone(),
@@ -120,7 +120,7 @@ impl Plumbing {
         let mut config = cold_reader::Config::new(1);
         config.listen = loopback();
         let deps = cold_reader::Deps {
-            net: self.peers.net().clone(),
+            peers: self.peers.clone(),
             metadata: Arc::clone(&self.metadata),
             view: self.view.clone(),
             store: self.store.for_role("cold-reader"),

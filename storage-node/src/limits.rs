@@ -143,6 +143,10 @@ pub const PRODUCER_EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// after the other.
 pub const LEAVING_MAX: usize = 64;
 
+/// Of those, the partitions that are closed for appends at the same time. One upload takes the rest of
+/// all of them; the CLOSE of each is some ten milliseconds, for which the producers of all wait.
+pub const CLOSED_AT_ONCE: usize = 4;
+
 /// How long the next owner waits for the present one to let go of a partition: an upload of what
 /// waits, a snapshot and a slot.
 pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -255,7 +255,9 @@ impl Node {
         next_slot: Arc<AtomicU64>,
         leaving: mpsc::Receiver<Closing>,
     ) -> Uploader {
-        let leaving = Leaving::new(leaving, Arc::clone(&self.partitions));
+        let groups = Arc::clone(&self.groups);
+        let stop_groups = Box::new(move |id| groups.closed(id));
+        let leaving = Leaving::new(leaving, Arc::clone(&self.partitions), stop_groups);
         let (cache, front) = (Arc::clone(&self.cache), Arc::clone(&self.front));
         let keyring = self.store().keyring().clone();
         Uploader::new(writer, cache, front, keyring, next_slot, leaving)

@@ -246,6 +246,16 @@ impl Partition {
         state.closed.is_some() && state.uploaded_upto == state.next_offset
     }
 
+    /// The offset of the next record.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.state.lock().next_offset
+    }
+
+    /// Whether everything below this offset is uploaded.
+    pub(crate) fn is_uploaded_upto(&self, offset: i64) -> bool {
+        self.state.lock().uploaded_upto >= offset
+    }
+
     /// Gives up the oldest hot batches, up to and including the one that starts at `base_offset`.
     /// They are uploaded.
     pub(crate) fn evict_upto(&self, base_offset: i64) {

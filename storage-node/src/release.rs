@@ -3,7 +3,8 @@
 //! ```text
 //! control          next owner B                      present owner A
 //! p/* := B  ─────► sees it, A's log goes on
-//!                  ReleasePartition ───────────────► assigned to B? stop appends, upload, CLOSE
+//!                  ReleasePartition ───────────────► assigned to B? upload, stop appends, upload
+//!                                                    the rest, CLOSE
 //!                  CLOSE verified in A's log ◄────── its slot
 //!                  manifest CAS, serve
 //! ```
@@ -102,12 +103,9 @@ async fn try_release(
 /// that clients are told of.
 pub(crate) async fn close(node: &Node, partition: Arc<Partition>) -> Result<Released, ErrorCode> {
     // A node that drains ends its log instead, and so does one whose uploads are over.
-    let place = node.leaving().reserve().await.map_err(|_| ErrorCode::NotLeaderOrFollower)?;
-    // Final for this epoch: from here on the partition is served elsewhere or not at all.
-    partition.close(ErrorCode::NotLeaderOrFollower);
-    node.groups().closed(partition.id());
     let (told, hears) = oneshot::channel();
-    place.send(Closing { partition, store: node.store().clone(), told });
+    let closing = Closing { partition, store: node.store().clone(), told };
+    node.leaving().send(closing).await.map_err(|_| ErrorCode::NotLeaderOrFollower)?;
     hears.await.map_err(|_| ErrorCode::NotLeaderOrFollower)
 }
 

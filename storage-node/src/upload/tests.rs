@@ -19,7 +19,7 @@ async fn uploader(fixture: &Fixture) -> Uploader {
         SeqLogWriter::create(fixture.store.clone(), Family::Data, fixture.log, &open).await;
     let front = Arc::clone(&fixture.front) as _;
     let (_nobody, leaving) = tokio::sync::mpsc::channel(1);
-    let leaving = Leaving::new(leaving, Arc::default());
+    let leaving = Leaving::new(leaving, Arc::default(), Box::new(|_| ()));
     let keyring = fixture.store.keyring().clone();
     let cache = Arc::clone(&fixture.cache);
     Uploader::new(writer.unwrap(), cache, front, keyring, Arc::default(), leaving)
@@ -98,12 +98,14 @@ async fn a_partition_that_was_asked_for_twice_leaves_once_and_its_next_epoch_sta
     let partitions = Arc::new(Partitions::default());
     partitions.insert(Arc::clone(&fixture.partition));
     let (requests, leaving) = tokio::sync::mpsc::channel(2);
-    let mut leaving = Leaving::new(leaving, Arc::clone(&partitions));
+    let mut leaving = Leaving::new(leaving, Arc::clone(&partitions), Box::new(|_| ()));
     fixture.partition.close(ErrorCode::NotLeaderOrFollower);
+    let mut askers = Vec::new();
     for _ in 0..2 {
-        let (told, _nobody_listens) = tokio::sync::oneshot::channel();
+        let (told, hears) = tokio::sync::oneshot::channel();
         let (partition, store) = (Arc::clone(&fixture.partition), fixture.store.clone());
         requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
+        askers.push(hears);
     }
     let first = leaving.ready().expect("everything is uploaded");
     leaving.left(first, 7);
@@ -115,6 +117,53 @@ async fn a_partition_that_was_asked_for_twice_leaves_once_and_its_next_epoch_sta
     assert!(leaving.ready().is_none(), "epoch 3 has left");
     assert!(partitions.is_open(&next));
     assert!(partitions.has_served(id, 4) && !partitions.has_served(id, 5));
+}
+
+/// Producers wait for the rest of it only.
+#[tokio::test]
+async fn a_partition_serves_until_what_it_had_when_it_was_asked_for_is_uploaded() {
+    let fixture = Fixture::new().await;
+    let mut uploader = uploader(&fixture).await;
+    let partitions = Arc::new(Partitions::default());
+    partitions.insert(Arc::clone(&fixture.partition));
+    let (requests, leaving) = tokio::sync::mpsc::channel(2);
+    let mut leaving = Leaving::new(leaving, Arc::clone(&partitions), Box::new(|_| ()));
+    let (_, _acks) = fixture.append(&batch(1));
+    fixture.front.commit();
+    let ask = || {
+        let (told, hears) = tokio::sync::oneshot::channel();
+        let (partition, store) = (Arc::clone(&fixture.partition), fixture.store.clone());
+        requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
+        hears
+    };
+    let _asker = ask();
+    assert!(leaving.ready().is_none(), "its record is not uploaded");
+    assert!(fixture.append(&batch(1)).0.is_ok(), "it serves meanwhile");
+    assert!(uploader.upload_one().await.unwrap());
+    assert!(leaving.ready().is_none(), "its second record is not durable");
+    assert!(fixture.append(&batch(1)).0.is_err(), "from here on the next owner serves");
+    fixture.front.commit();
+    assert!(uploader.upload_one().await.unwrap());
+    let again = ask();
+    let closing = leaving.ready().expect("everything is uploaded");
+    leaving.left(closing, 7);
+    assert!(leaving.ready().is_none(), "it left once");
+    assert_eq!(again.await.map(|released| released.slot), Ok(7));
+}
+
+#[tokio::test]
+async fn a_partition_stays_if_nobody_waits_for_it_any_more() {
+    let fixture = Fixture::new().await;
+    let partitions = Arc::new(Partitions::default());
+    partitions.insert(Arc::clone(&fixture.partition));
+    let (requests, leaving) = tokio::sync::mpsc::channel(1);
+    let mut leaving = Leaving::new(leaving, Arc::clone(&partitions), Box::new(|_| ()));
+    let (told, hears) = tokio::sync::oneshot::channel();
+    let (partition, store) = (Arc::clone(&fixture.partition), fixture.store.clone());
+    requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
+    drop(hears);
+    assert!(leaving.ready().is_none());
+    assert!(fixture.append(&batch(1)).0.is_ok(), "it serves");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Many clients that connect, say hello and then nothing, and many that only pretend to be clients.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::net::TcpSocket;
 
 use crate::clock::Instant;
 use crate::frames::metadata;
@@ -17,6 +18,9 @@ const THREADS: usize = 16;
 
 /// The head of a TLS record that announces a ClientHello of 500 bytes, and the first of them.
 const HALF_A_HELLO: [u8; 6] = [22, 3, 1, 1, 244, 1];
+
+/// Where those come from who only pretend.
+const STRANGER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), 0));
 
 /// Clients that are connected and idle.
 #[derive(Debug)]
@@ -74,14 +78,21 @@ fn client(security: &Security, address: SocketAddr, request: &[u8]) -> Result<St
 }
 
 /// Opens so many connections, every other one silent and the rest with half a hello, and keeps them
-/// as long as the server does. Those that it refuses are no trouble to it.
-pub(crate) fn slowloris(address: SocketAddr, count: usize) -> Vec<TcpStream> {
-    let open = |index: usize| {
-        let mut stream = TcpStream::connect(address).ok()?;
+/// as long as the server does. They come from an address that no client has: a gateway that bounds
+/// strangers by address is to tell them apart.
+pub(crate) fn slowloris(address: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut sockets = Vec::with_capacity(count);
+    for index in 0..count {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(STRANGER)?;
+        // Those that are refused are no trouble.
+        let Ok(stream) = runtime.block_on(socket.connect(address)) else { continue };
+        let mut stream = stream.into_std()?;
         if index.is_multiple_of(2) {
-            stream.write_all(&HALF_A_HELLO).ok()?;
+            let _refused = stream.write_all(&HALF_A_HELLO);
         }
-        Some(stream)
-    };
-    (0..count).filter_map(open).collect()
+        sockets.push(stream);
+    }
+    Ok(sockets)
 }

@@ -133,7 +133,7 @@ impl Measured {
     }
 
     fn slowloris(&self, alone: &Outcome) -> Result<Vec<Row>> {
-        let sockets = slowloris(self.address, self.count / 2);
+        let sockets = slowloris(self.address, self.count / 2)?;
         let beside = self.busy.run()?;
         let newcomers = Crowd::connect(&self.security, self.address, NEWCOMERS, TOPIC)?;
         let row = |name: &str, unit, value| Row::median(name, unit, "lower", vec![value]);

@@ -40,7 +40,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::config::BalanceConfig;
 
-use self::agenda::{Agenda, Limits};
+use self::agenda::{Agenda, Busy, Limits};
 use self::board::Board;
 use self::orders::{Order, Refused};
 use self::plan::{Move, Situation, Wish};
@@ -150,11 +150,7 @@ impl Balancer {
         self.plan_if_due(nodes);
         let BalanceConfig { moves_at_once, moves_per_node, .. } = self.parts.config;
         let limits = Limits { in_all: moves_at_once, per_node: moves_per_node };
-        let mut giving: HashMap<NodeId, usize> = HashMap::new();
-        for it in self.under_way.values() {
-            *giving.entry(it.from).or_default() += 1;
-        }
-        let next = self.agenda.next(limits, &giving);
+        let next = self.agenda.next(limits, Busy::with(self.under_way.values()));
         self.parts.board.plan(self.agenda.waiting().iter());
         metrics::moves_planned(self.agenda.waiting().len() + next.len());
         if !next.is_empty() {

@@ -20,8 +20,9 @@ pub struct BalanceConfig {
     /// Partitions that move at the same time, in all. More are faster, and more clients feel it at
     /// once. Default: 64.
     pub moves_at_once: usize,
-    /// And from the same node. Each is away for some hundred milliseconds, and the longer the more
-    /// leave together: a node writes their CLOSE slots one after the other. Default: 8.
+    /// And from the same node, and to the same node. Each is away for some ten milliseconds, and the
+    /// longer the more leave or arrive together: a node writes their CLOSE slots one after the other.
+    /// Default: 8.
     pub moves_per_node: usize,
 }
 

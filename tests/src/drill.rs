@@ -1,6 +1,6 @@
 //! Operations drills: the worst day, on purpose.
 //!
-//! `standby` and `loss` are in modules of their own.
+//! `standby`, `loss` and `rolling` are in modules of their own.
 //!
 //! `rebuild`: etcd dies under load and its data is gone. `thermocline rebuild --from-bucket` fills an
 //! empty one, every process notices that and ends, a supervisor starts it again, and every topic,
@@ -10,6 +10,7 @@
 
 mod dns;
 mod loss;
+mod rolling;
 mod standby;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::process::Process;
 
 pub use self::dns::dns;
 pub use self::loss::loss;
+pub use self::rolling::rolling;
 pub use self::standby::standby;
 
 /// Records a second while etcd is gone: every partition gets one about once a second.

@@ -15,13 +15,13 @@ use thermocline_tests::{groups, root};
 struct Arguments {
     /// Which.
     drill: Drill,
-    /// The nodes' front: a disk for `rebuild`, the object store for `standby`, unless said otherwise.
+    /// The nodes' front: a disk for `rebuild` and `rolling`, the object store for `standby`, unless said otherwise.
     #[arg(long, value_enum)]
     front: Option<FrontKind>,
     /// Topics, each with a group and ten partitions.
     #[arg(long)]
     topics: Option<u32>,
-    /// What the producer of the standby drill sends.
+    /// What the producers of `standby` and `rolling` send.
     #[arg(long, default_value_t = 20)]
     mib_per_second: u32,
 }
@@ -32,6 +32,8 @@ enum Drill {
     Rebuild,
     /// Of two sites on one bucket each is lost whole once; with disks, one is, and its disks with it.
     Standby,
+    /// Every process is stopped and started again in turn, under load.
+    Rolling,
     /// The clients' name goes to another gateway set, in network namespaces, by a real BIND.
     Dns,
 }
@@ -41,6 +43,7 @@ impl Drill {
         match self {
             Self::Rebuild => "rebuild",
             Self::Standby => "standby",
+            Self::Rolling => "rolling",
             Self::Dns => "dns",
         }
     }
@@ -59,6 +62,10 @@ fn main() -> Result<ExitCode> {
             FrontKind::Object => drill::standby(dir.path(), size(10), mib_per_second),
             front => drill::loss(dir.path(), front, size(10)),
         },
+        Drill::Rolling => {
+            let rate = u64::from(mib_per_second) << 20;
+            drill::rolling(dir.path(), front.unwrap_or(FrontKind::Disk), rate)
+        }
         Drill::Dns => drill::dns(dir.path()),
     };
     let outcome = match drilled {

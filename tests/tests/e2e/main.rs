@@ -21,6 +21,7 @@ mod hostile;
 mod internal_tls;
 mod paused;
 mod replays;
+mod rolling;
 mod s3_faults;
 mod secured;
 mod shares;

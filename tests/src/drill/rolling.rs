@@ -1,0 +1,81 @@
+//! `rolling`: every process is stopped and started again in turn under load, as an upgrade does it.
+//!
+//! ```text
+//! control ──► compactor ──► readers ──► storage nodes ──► gateways, each once the one before is ready
+//! ```
+//!
+//! The order is that of an upgrade: who answers comes before who asks. Clients must hear of nothing:
+//! librdkafka's own retries are all that they have.
+
+use std::path::Path;
+use std::thread::sleep;
+
+use anyhow::Result;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{CALM, Outcome};
+use crate::chaos::checker::check;
+use crate::chaos::load::Load;
+use crate::clients::Client;
+use crate::cluster::{Cluster, FrontKind, Role, Spec};
+
+const TOPIC: &str = "rolling";
+const PARTITIONS: u32 = 12;
+/// librdkafka tells applications, for their information, of every connection that ends; a gateway
+/// that is restarted has ended its own.
+const CONNECTION_ENDED: &str = "_TRANSPORT";
+
+/// Restarts everybody once; `rate` is what producers send, in bytes per second.
+pub fn rolling(dir: &Path, front: FrontKind, rate: u64) -> Result<Outcome> {
+    let spec = Spec { front, compactor: Some(String::new()), ..Spec::default() };
+    let mut cluster = Cluster::start(dir, &spec)?;
+    let bootstrap = cluster.bootstrap();
+    Client::Python.create_topic(&bootstrap, TOPIC, PARTITIONS)?;
+    let load = Load::start(dir, &bootstrap, TOPIC, PARTITIONS, rate)?;
+    sleep(CALM);
+    let started = Instant::now();
+    let Cluster { control, compactors, readers, nodes, gateways, .. } = &mut cluster;
+    let order = std::iter::once(control).chain(compactors).chain(readers);
+    let mut restarted = Vec::new();
+    for role in order.chain(nodes).chain(gateways) {
+        restart(role)?;
+        restarted.push(role.name().to_owned());
+        sleep(CALM);
+    }
+    let took = started.elapsed();
+    let history = load.finish()?;
+    let findings = check(&history);
+    let scrub = cluster.scrub_findings()?;
+    let mut wrong: Vec<String> = findings
+        .counts()
+        .iter()
+        .filter(|(_, count)| *count != 0)
+        .map(|(class, count)| format!("{count} {class}"))
+        .collect();
+    if history.unanswered != 0 || !history.failed.is_empty() {
+        let failed = history.failed.len();
+        wrong.push(format!("{} batches without an answer, {failed} failed", history.unanswered));
+    }
+    let told = history.errors.keys().filter(|error| *error != CONNECTION_ENDED);
+    wrong.extend(told.map(|error| format!("clients were told of {error}")));
+    wrong.extend(scrub.iter().map(|finding| format!("scrub: {finding}")));
+    let json = json!({
+        "front": front.name(),
+        "seconds": took.as_secs_f64(),
+        "restarted": restarted,
+        "acknowledged": history.acks.len(),
+        "client_errors": history.errors,
+        "scrub_findings": scrub.len(),
+        "wrong": wrong,
+    });
+    Ok(Outcome { json, wrong })
+}
+
+fn restart(role: &mut Role) -> Result<()> {
+    let began = Instant::now();
+    role.stop()?;
+    role.start()?;
+    eprintln!("{} was away for {:.1?}", role.name(), began.elapsed());
+    Ok(())
+}

@@ -79,7 +79,7 @@ pub async fn write(store: &Store, log: LogId, gaps: &[Gap]) -> Result<(), GapErr
 /// The slot that holds the gaps.
 pub const GAP_SLOT: u64 = 1;
 
-/// The gaps of an ended log that [`write`] made, or began to make.
+/// The gaps of an ended log that [`write()`] made, or began to make.
 pub async fn read(
     store: &Store,
     log: LogId,

@@ -76,11 +76,15 @@ impl Load {
 
     /// Runs the load to its end.
     pub(crate) fn run(&self) -> Result<Outcome> {
+        // Before the clock starts: whoever is due while others still connect would be late at once.
+        let connections = (0..self.connections).map(|index| Connection::open(self, index));
+        let connections = connections.collect::<Result<Vec<_>>>()?;
         let start = Instant::now();
-        let workers: Vec<_> = (0..self.connections)
-            .map(|index| {
+        let workers: Vec<_> = connections
+            .into_iter()
+            .map(|connection| {
                 let load = self.clone();
-                thread::spawn(move || Connection::open(&load, index, start)?.run(&load))
+                thread::spawn(move || connection.run(&load, start))
             })
             .collect();
         let mut total = Outcome {
@@ -135,7 +139,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(load: &Load, index: usize, start: Instant) -> Result<Self> {
+    fn open(load: &Load, index: usize) -> Result<Self> {
         let frame =
             ProduceFrame::new(load.client, &load.topic, load.records_per_batch, load.record_len);
         let interval = load.rate.map(|rate| {
@@ -152,7 +156,7 @@ impl Connection {
         Ok(Self {
             stream: load.security.dial(load.address)?,
             frame,
-            start,
+            start: Instant::now(),
             next_due,
             interval,
             in_flight: VecDeque::new(),
@@ -163,7 +167,8 @@ impl Connection {
         })
     }
 
-    fn run(mut self, load: &Load) -> Result<Outcome> {
+    fn run(mut self, load: &Load, start: Instant) -> Result<Outcome> {
+        self.start = start;
         loop {
             let now = self.start.elapsed();
             let ended = now >= load.duration;

@@ -50,7 +50,9 @@ fn each(seeds: Range<u64>, work: impl Fn(u64) -> Option<String> + Send + Sync) -
                     if seed >= seeds.end {
                         return;
                     }
-                    failures.lock().extend(work(seed));
+                    // Not in one line: the lock would be held while it works.
+                    let failure = work(seed);
+                    failures.lock().extend(failure);
                 }
             });
         }

@@ -97,7 +97,8 @@ pub struct LimitsConfig {
     pub requests_in_flight: usize,
     /// Bytes of such requests; one larger request is let through alone. Default: 64 MiB.
     pub bytes_in_flight: ByteSize,
-    /// A connection must have sent one whole request by then. Default: 10 s.
+    /// A connection must have sent one whole request by then, and have said who it is. What the
+    /// client took for the handshake counts (R62). Default: 10 s.
     #[serde(with = "humantime_serde")]
     pub first_request_timeout: Duration,
     /// A request that began to arrive must be whole by then, or arrive at 16 KiB/s at least.

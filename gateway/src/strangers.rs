@@ -21,6 +21,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{AbortHandle, AbortRegistration};
 use parking_lot::Mutex;
@@ -51,10 +52,19 @@ pub(crate) struct Admission {
     pub(crate) end: AbortRegistration,
 }
 
-/// Since when a stranger keeps us waiting, if it does, and how it is sent away.
+/// How long a stranger keeps us waiting, and how it is sent away.
 struct Conduct {
-    silent_since: Mutex<Option<Instant>>,
+    silence: Mutex<Silence>,
     end: AbortHandle,
+}
+
+/// The time that is the client's own.
+#[derive(Default)]
+struct Silence {
+    /// Of the step that it is to take now, if one is its to take.
+    since: Option<Instant>,
+    /// Of the steps before.
+    before: Duration,
 }
 
 struct Places {
@@ -103,8 +113,8 @@ impl Strangers {
 
     fn let_in(self: &Arc<Self>, places: &mut Places, address: IpAddr) -> Admission {
         let (handle, end) = AbortHandle::new_pair();
-        let silent_since = Mutex::new(Some(Instant::now()));
-        let conduct = Arc::new(Conduct { silent_since, end: handle });
+        let silence = Silence { since: Some(Instant::now()), before: Duration::ZERO };
+        let conduct = Arc::new(Conduct { silence: Mutex::new(silence), end: handle });
         let number = places.settle(address, Arc::clone(&conduct));
         let strangers = Arc::clone(self);
         Admission { stranger: Stranger { strangers, address, number, conduct }, end }
@@ -167,12 +177,19 @@ fn network(address: IpAddr) -> IpAddr {
 impl Stranger {
     /// From now on the next step is the client's.
     pub(crate) fn is_awaited(&self) {
-        *self.conduct.silent_since.lock() = Some(Instant::now());
+        let mut silence = self.conduct.silence.lock();
+        silence.end();
+        silence.since = Some(Instant::now());
     }
 
     /// The client has taken a whole step.
     pub(crate) fn is_heard(&self) {
-        *self.conduct.silent_since.lock() = None;
+        self.conduct.silence.lock().end();
+    }
+
+    /// What is left of `patience`, which is for all of the client's steps together.
+    pub(crate) fn left_of(&self, patience: Duration) -> Duration {
+        patience.saturating_sub(self.conduct.silence.lock().before)
     }
 }
 
@@ -182,11 +199,19 @@ impl Drop for Stranger {
     }
 }
 
+// === impl Silence ===
+
+impl Silence {
+    fn end(&mut self) {
+        self.before += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
+}
+
 // === impl Conduct ===
 
 impl Conduct {
     fn is_silent(&self, now: Instant) -> bool {
-        let since = *self.silent_since.lock();
+        let since = self.silence.lock().since;
         since.is_some_and(|since| now.saturating_duration_since(since) > STRANGER_SILENCE)
     }
 }

@@ -85,7 +85,7 @@ pub struct TlsConfig {
     /// What happens to clients that name a host of no tenant. Default: `listener_tenant`.
     #[serde(default)]
     pub unknown_host: UnknownHost,
-    /// How long a client may take for each step of the handshake (R62). Default: 10 s.
+    /// How long a client may take for the handshake, all its steps together (R62). Default: 10 s.
     #[serde(default = "default_handshake", with = "humantime_serde")]
     pub handshake_timeout: Duration,
 }

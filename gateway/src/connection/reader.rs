@@ -79,6 +79,8 @@ impl Reader {
         shared: Shared,
     ) -> Self {
         let limits = core.config.limits.clone();
+        // The handshake was a part of it.
+        let patience = stranger.left_of(limits.first_request_timeout);
         Self {
             socket,
             buffer: BytesMut::new(),
@@ -88,7 +90,7 @@ impl Reader {
             bytes: Budget::new(limits.bytes_in_flight.as_u64()),
             memory: core.request_memory.share(client.tenant),
             stranger: Some(stranger),
-            first_request_by: Some(Instant::now() + limits.first_request_timeout),
+            first_request_by: Some(Instant::now() + patience),
             has_asked: false,
             limits,
         }

@@ -161,3 +161,19 @@ fn an_ipv6_network_is_one_address() {
     assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
 }
+
+/// A step just in time, again and again, would be no way to stay a stranger.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_s_steps_share_one_patience_and_ours_cost_none_of_it() {
+    let (strangers, patience) = (strangers(100, 2), Duration::from_secs(10));
+    let Admission { stranger, end: _end } = inside(&strangers, 1);
+    sleep(Duration::from_secs(4)).await;
+    stranger.is_heard();
+    assert_eq!(stranger.left_of(patience), Duration::from_secs(6));
+    sleep(Duration::from_secs(60)).await;
+    stranger.is_awaited();
+    assert_eq!(stranger.left_of(patience), Duration::from_secs(6), "that was us");
+    sleep(Duration::from_secs(7)).await;
+    stranger.is_heard();
+    assert_eq!(stranger.left_of(patience), Duration::ZERO);
+}

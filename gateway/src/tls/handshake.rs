@@ -34,7 +34,7 @@ pub(crate) struct Handshaken {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsRefusal {
-    /// The client took too long for a step.
+    /// The client took too long for its steps.
     #[error("the client did not go on with the TLS handshake in time")]
     Slow,
     /// What the client sent, or refused.
@@ -59,7 +59,7 @@ impl Tls {
         tenant_of: impl FnOnce(Option<&str>) -> Option<Found>,
     ) -> Result<Handshaken, TlsRefusal> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
-        let start = in_time(self.patience, hello).await?;
+        let start = in_time(stranger.left_of(self.patience), hello).await?;
         stranger.is_heard();
         let tenant = tenant_of(start.client_hello().server_name());
         let config = match tenant {
@@ -72,7 +72,7 @@ impl Tls {
         let accept = start.into_stream(config);
         drop(turn);
         stranger.is_awaited();
-        let accepted = in_time(self.patience, accept).await;
+        let accepted = in_time(stranger.left_of(self.patience), accept).await;
         stranger.is_heard();
         let tenant = tenant.ok_or(TlsRefusal::UnknownHost)?;
         let stream = accepted?;

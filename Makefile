@@ -15,7 +15,7 @@ help: ## this list
 
 dev: ## build what is missing, run a single node with embedded defaults
 	@tests/scripts/setup build
-	@$(CARGO) build --quiet --bin thermocline
+	@$(CARGO) build --quiet --workspace --bin thermocline
 	@exec target/debug/thermocline dev --data-dir $(DATA_DIR) --kafka $(KAFKA) --http $(HTTP)
 
 test: ## install what is missing, run every test that CI runs

@@ -31,7 +31,7 @@ use crate::route::sessions::Sessions;
 use crate::route::tides::Tides;
 use crate::route::tier::Policy;
 use crate::sasl::Sasl;
-use crate::takeover::Takeovers;
+use crate::takeover::{Place, Takeovers};
 use crate::tenants::Directory;
 use crate::upstream::Upstream;
 use crate::usage::Usage;
@@ -146,6 +146,15 @@ impl Core {
     /// is over and nobody has taken its place: asking it would be waiting in vain.
     pub(crate) fn owner(&self, partition: PartitionId) -> Option<Owner> {
         self.view.owner(partition).filter(is_live)
+    }
+
+    /// The node that serves the partition as far as is known, and whether that is the one it leaves.
+    pub(crate) fn serving(&self, partition: PartitionId) -> Option<(Owner, bool)> {
+        let owner = self.view.owner(partition)?;
+        match self.takeovers.place(partition, &owner, &self.view) {
+            Place::Before(before) => Some((before, true)),
+            _ => Some(owner).filter(is_live).map(|it| (it, false)),
+        }
     }
 
     /// How the tier of a fetch is chosen.

@@ -33,6 +33,8 @@ const COLD_READ_SECONDS: &str = "gateway_cold_read_seconds";
 const COLD_READS_LEFT_TOTAL: &str = "gateway_cold_reads_left_total";
 /// Storage nodes whose incarnation ended while calls to it may have been under way.
 const NODES_GIVEN_UP_TOTAL: &str = "gateway_nodes_given_up_total";
+/// Batches that went to the next owner because the partition had left the one before.
+const PRODUCE_FOLLOWED_TOTAL: &str = "gateway_produce_followed_total";
 /// How long produces waited for partitions whose node had just gone or come back.
 const PRODUCE_HELD_SECONDS: &str = "gateway_produce_held_seconds";
 /// Time on a thread of its own for a produce whose batches are packed anew, waiting for one included.
@@ -74,6 +76,10 @@ pub(crate) fn describe() {
     describe_counter!(COLD_READS_LEFT_TOTAL, "cold reads left to the next fetch");
     describe_counter!(READERS_PASSED_OVER_TOTAL, "cold readers that did not answer");
     describe_counter!(NODES_GIVEN_UP_TOTAL, "storage nodes given up because they were fenced");
+    describe_counter!(
+        PRODUCE_FOLLOWED_TOTAL,
+        "batches that went to a partition's next owner because the one before had let go of it"
+    );
     describe_histogram!(RECOMPRESS_SECONDS, "time to pack a produce's batches anew");
     describe_counter!(THROTTLED_TOTAL, "requests above a quota, by tenant and quota");
     describe_counter!(
@@ -245,6 +251,10 @@ pub(crate) fn throttled(tenant: TenantId, quota: &'static str, wait: Duration) {
     counter!(THROTTLED_TOTAL, "tenant" => tenant.clone(), "quota" => quota).increment(1);
     counter!(THROTTLE_MILLISECONDS_TOTAL, "tenant" => tenant, "quota" => quota)
         .increment(milliseconds);
+}
+
+pub(crate) fn produce_followed(batches: usize) {
+    counter!(PRODUCE_FOLLOWED_TOTAL).increment(batches as u64);
 }
 
 pub(crate) fn produce_held(time: Duration) {

@@ -4,12 +4,15 @@
 //! ```text
 //! n/D  Live ──► Fenced or Ended    calls under way there are lost: nobody waits for a stuck process
 //!      Live(i) ──► Live(i+1)       it is back: the next call connects
-//! p/*  A ──► B                     B is assigned it, and begins to serve when A has let go
+//! p/*  A ──► B                     B is assigned it; A serves until next to nothing is left to upload
+//!      A refuses                   it has let go, and B begins to serve
 //! ```
 //!
 //! In each case partitions will serve again soon, so for some time produces to them wait here
-//! rather than in their clients' back-off ([`crate::route::produce`]). None of this is a
-//! fence: what the old incarnation may still acknowledge is decided where its bytes are (R1).
+//! rather than in their clients' back-off ([`crate::route::produce`]). While a partition moves, A is
+//! still sent what is produced: a move is a hundred times longer than what nobody serves of it. None
+//! of this is a fence: what the old incarnation may still acknowledge is decided where its bytes are
+//! (R1).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use process::Drain;
 use protocol::ids::{NodeId, PartitionId};
 use tokio::time::Instant;
 
+use crate::context::{Owner, is_live};
 use crate::limits::OWNERS_SEEN_MAX;
 use crate::metrics;
 
@@ -35,12 +39,43 @@ pub(crate) struct Takeovers {
     partitions: Arc<RwLock<HashMap<PartitionId, SeenOwner>>>,
 }
 
+/// Where a produce goes.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// To the owner.
+    Owner,
+    /// To the one before: the owner has not taken the partition yet, as far as is known.
+    Before(Owner),
+    /// To the owner as soon as that serves, until then at the latest: the one before has let go.
+    Next(Before, Instant),
+    /// It waits until then, with all that comes after it: the owner's node has just gone or come.
+    Nowhere(Instant),
+}
+
+/// Who had a partition before, and in which epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) node: NodeId,
+    pub(crate) epoch: i32,
+}
+
 /// What was last seen of a partition.
 #[derive(Debug, Clone, Copy)]
 struct SeenOwner {
     node: NodeId,
-    /// When it was another node's. `None`: it never was, or this one serves since.
-    since: Option<Instant>,
+    epoch: i32,
+    phase: Phase,
+}
+
+/// How far a partition is on its way to its owner.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// It was never another's, or this one serves since.
+    There,
+    /// The node before serves.
+    Leaving(Before),
+    /// That one has let go.
+    Left(Before, Instant),
 }
 
 /// What was last seen of a node.
@@ -68,11 +103,46 @@ impl Takeovers {
         Self { hold, nodes: Arc::default(), partitions: Arc::default() }
     }
 
-    /// Until when a produce waits for its partition to serve. `None` if there is no reason to.
-    pub(crate) fn held_until(&self, partition: PartitionId, owner: &NodeRecord) -> Option<Instant> {
+    /// Where a produce goes whose partition is `owner`'s.
+    pub(crate) fn place(&self, partition: PartitionId, owner: &Owner, view: &ClusterView) -> Place {
         // Both are looked at in any case: a change that nobody looks at would count later.
-        let moved = self.moved_until(partition, owner.node);
-        self.node_held_until(owner).max(moved)
+        let phase = self.phase(partition, owner);
+        let held = self.node_held_until(&owner.0);
+        let next = |before, since| {
+            let until = held.max(self.until(since))?;
+            Some(Place::Next(before, until))
+        };
+        let place = match phase {
+            Phase::There => held.map(Place::Nowhere),
+            Phase::Left(before, since) => next(before, since),
+            Phase::Leaving(before) => {
+                match view.node(before.node).map(|node| (node, before.epoch)) {
+                    Some(owner) if is_live(&owner) => Some(Place::Before(owner)),
+                    _ => next(before, self.left(partition)),
+                }
+            }
+        };
+        place.unwrap_or(Place::Owner)
+    }
+
+    /// How long a produce may wait.
+    pub(crate) fn hold(&self) -> Duration {
+        self.hold
+    }
+
+    /// The node before serves the partition no more. Since when that is known.
+    pub(crate) fn left(&self, partition: PartitionId) -> Instant {
+        let now = Instant::now();
+        let mut seen = self.partitions.write();
+        let Some(seen) = seen.get_mut(&partition) else { return now };
+        match seen.phase {
+            Phase::Left(_, since) => since,
+            Phase::There => now,
+            Phase::Leaving(before) => {
+                seen.phase = Phase::Left(before, now);
+                now
+            }
+        }
     }
 
     /// The partitions serve where they are now: whatever comes next need not wait.
@@ -80,7 +150,7 @@ impl Takeovers {
         let mut seen = self.partitions.write();
         for partition in partitions {
             if let Some(seen) = seen.get_mut(&partition) {
-                seen.since = None;
+                seen.phase = Phase::There;
             }
         }
     }
@@ -88,25 +158,32 @@ impl Takeovers {
     /// Until when a produce waits for the partitions of a node to serve again. `None` of a node that
     /// has been what its record says for longer.
     fn node_held_until(&self, record: &NodeRecord) -> Option<Instant> {
-        let until = self.since(record)? + self.hold;
-        (Instant::now() < until).then_some(until)
+        self.until(self.since(record)?)
     }
 
-    /// The same for a partition that was another node's a moment ago.
-    fn moved_until(&self, partition: PartitionId, owner: NodeId) -> Option<Instant> {
+    fn phase(&self, partition: PartitionId, owner: &Owner) -> Phase {
+        let (node, epoch) = (owner.0.node, owner.1);
         let seen = self.partitions.read().get(&partition).copied();
-        let since = match seen {
-            Some(seen) if seen.node == owner => seen.since?,
-            seen => {
-                let since = seen.map(|_| Instant::now());
-                let mut partitions = self.partitions.write();
-                if partitions.len() >= OWNERS_SEEN_MAX {
-                    partitions.clear();
-                }
-                partitions.insert(partition, SeenOwner { node: owner, since });
-                since?
-            }
+        if let Some(seen) = seen.filter(|seen| (seen.node, seen.epoch) == (node, epoch)) {
+            return seen.phase;
+        }
+        let phase = match seen {
+            None => Phase::There,
+            // It claimed the partition, or began another incarnation.
+            Some(seen) if seen.node == node => seen.phase,
+            // Whoever serves goes on, wherever the partition goes next.
+            Some(SeenOwner { phase: leaving @ Phase::Leaving(_), .. }) => leaving,
+            Some(SeenOwner { node, epoch, .. }) => Phase::Leaving(Before { node, epoch }),
         };
+        let mut partitions = self.partitions.write();
+        if partitions.len() >= OWNERS_SEEN_MAX {
+            partitions.clear();
+        }
+        partitions.insert(partition, SeenOwner { node, epoch, phase });
+        phase
+    }
+
+    fn until(&self, since: Instant) -> Option<Instant> {
         let until = since + self.hold;
         (Instant::now() < until).then_some(until)
     }

@@ -170,9 +170,8 @@ impl Uploader {
     /// Makes one slot: a CLOSE if a partition is ready to leave, else an upload.
     async fn step(&mut self) -> Result<bool, UploadError> {
         if self.undecided.is_none()
-            && let Some(closing) = self.leaving.ready()
+            && let Some((closing, record)) = self.leaving.next(*self.writer.log()).await
         {
-            let record = closing.record(*self.writer.log()).await;
             self.undecided = Some(Undecided::Close(closing));
             let appended = self.writer.close(&record).await;
             self.decided(appended)?;

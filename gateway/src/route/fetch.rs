@@ -91,15 +91,15 @@ fn resolve(context: &Context, asked: &Asked) -> Result<Place, ErrorCode> {
         .catalogue
         .partition(&topic, asked.index)
         .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    if let Some((node, epoch)) = context.core.owner(partition) {
+    if let Some(((node, epoch), leaving)) = context.core.serving(partition) {
         let owner = Some((node.node, node.address.clone()));
-        return Ok(Place { partition, owner, epoch });
+        return Ok(Place { partition, owner, epoch, leaving });
     }
     // Nobody serves it now. What its last owner did not hold in memory is stored, and can be read.
     let known = context.core.tides.of(partition);
     let stored = known.filter(|tide| asked.fetch_offset < tide.hot_floor);
     let tide = stored.ok_or(ErrorCode::NotLeaderOrFollower)?;
-    Ok(Place { partition, owner: None, epoch: tide.epoch })
+    Ok(Place { partition, owner: None, epoch: tide.epoch, leaving: false })
 }
 
 // === impl Terms ===

@@ -9,8 +9,10 @@
 //! The split and the calls happen before [`handle`] returns, so that the order in which a
 //! connection's produces reach a node is the order of its frames (R45). Only if that is not
 //! possible, because a topic must be looked up or a partition is on its way to another owner, the
-//! connection waits (see [`order`]). Nothing is ever sent twice (R37).
+//! connection waits (see [`order`]). Nothing is sent twice (R37), but for what an owner surely did not
+//! append because the partition leaves it (R49, see [`follow`]).
 
+mod follow;
 mod hints;
 mod hold;
 pub(super) mod order;
@@ -26,7 +28,8 @@ use protocol::ErrorCode;
 use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use protocol::messages::{ProduceRequest, ProduceResponse};
 
-use self::order::{Order, UnderWay};
+use self::follow::Following;
+use self::order::{Order, Sent, UnderWay};
 use self::split::{Share, Slots, Split};
 use super::Answer;
 use crate::authoriser::Resource;
@@ -93,8 +96,28 @@ fn dispatch(
     tracker: UnderWay,
 ) -> impl Future<Output = ProduceResponse> + Send + use<> {
     tracker.keep_order(&mut split);
-    let Split { shares, mut response, memory, .. } = split;
-    let (context, deadline) = (context.clone(), deadline(shares.first()));
+    let following = Following::of(&mut split, &tracker);
+    let (context, memory) = (context.clone(), std::mem::take(&mut split.memory));
+    let sent = send(&context, split, &tracker);
+    async move {
+        let (mut response, under_way) = sent.await;
+        if let Some(following) = following {
+            response = following.run(&context, tracker, response, under_way).await;
+        }
+        hints::put(&context, &mut response);
+        drop(memory);
+        response
+    }
+}
+
+/// The calls. What may yet be sent to a next owner stays under way until the caller lets it go.
+fn send(
+    context: &Context,
+    split: Split,
+    tracker: &UnderWay,
+) -> impl Future<Output = (ProduceResponse, Vec<Sent>)> + Send + use<> {
+    let Split { shares, mut response, .. } = split;
+    let deadline = deadline(shares.first());
     let calls: Vec<_> = shares
         .into_iter()
         .map(|Share { address, owner, batches, message, slots }| {
@@ -102,18 +125,18 @@ fn dispatch(
             let call = context.ask(&address, deadline, message);
             async move {
                 let answer = call.await;
-                sent.answered(&answer);
-                (answer, slots)
+                let under_way = sent.answered(&answer);
+                (answer, slots, under_way)
             }
         })
         .collect();
     async move {
-        for (answer, slots) in join_all(calls).await {
+        let mut under_way = Vec::new();
+        for (answer, slots, sent) in join_all(calls).await {
             join(&mut response, answer, slots);
+            under_way.extend(sent);
         }
-        hints::put(&context, &mut response);
-        drop(memory);
-        response
+        (response, under_way)
     }
 }
 

@@ -311,6 +311,7 @@ async fn a_floor_that_has_come_down_is_noticed() {
     client.call(12, fetch("orders", &[(0, 0)])).await;
     // Planned offsets are read as planned; below them the owner is asked, and has everything now.
     cluster.logs.change(Cluster::partition(topic, 0), |log| log.hot_floor = 0);
+    cluster.change_node(&gateway, 1, NodeState::Ended, 1).await;
     cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, 6).await;
     let begun = cluster.reader.reads_begun();
     let response = client.call(12, fetch("orders", &[(0, 0)])).await;

@@ -1,11 +1,13 @@
 //! What produces see while a partition is on its way from one owner to the next.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metadata::model::NodeState;
 use protocol::ErrorCode;
 use protocol::messages::ProduceRequest;
 
+use crate::fetch::{at_once, fetch, fetched};
 use crate::produce::{outcome, produce};
 use crate::support::{Cluster, EPOCH, Gateway, Seen, batch, eventually};
 
@@ -83,6 +85,29 @@ async fn a_produce_that_found_no_owner_in_time_was_surely_not_appended() {
     assert!(cluster.nodes[0].seen().is_empty());
 }
 
+/// Node 1 refuses everything from here on.
+fn let_go(cluster: &Cluster) {
+    let refused = ErrorCode::NotLeaderOrFollower.code();
+    cluster.nodes[0].produce_error.store(refused, Ordering::SeqCst);
+}
+
+#[tokio::test]
+async fn a_partition_that_moves_is_served_by_the_node_that_it_leaves() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    let partition = Cluster::partition(topic, 0);
+    for (offset, value) in [(0, "a"), (1, "b"), (2, "c")] {
+        let response = client.call(9, produce("orders", &[(0, value)])).await;
+        assert_eq!(outcome(&response), [(0, 0, offset)]);
+        cluster.reassign(&gateway, partition, 2, EPOCH + 1).await;
+    }
+    let served = |value| Seen::Produce { partition, epoch: Some(EPOCH), records: batch(&[value]) };
+    assert_eq!(cluster.nodes[0].seen(), [served("a"), served("b"), served("c")]);
+    assert!(cluster.nodes[1].seen().is_empty());
+}
+
 #[tokio::test]
 async fn a_partition_that_moved_is_waited_for_once() {
     let cluster = Cluster::start().await;
@@ -95,6 +120,7 @@ async fn a_partition_that_moved_is_waited_for_once() {
 
     let partition = Cluster::partition(topic, 0);
     cluster.reassign(&gateway, partition, 2, EPOCH + 1).await;
+    let_go(&cluster);
     for (offset, value) in [(1, "b"), (2, "c")] {
         let response = client.call(9, produce("orders", &[(0, value)])).await;
         assert_eq!(outcome(&response), [(0, 0, offset)]);
@@ -102,4 +128,115 @@ async fn a_partition_that_moved_is_waited_for_once() {
     let asked = Seen::Open { partitions: vec![partition] };
     assert_eq!(cluster.nodes[1].asked(), std::slice::from_ref(&asked));
     assert_eq!(cluster.nodes[1].seen()[0], asked, "before anything was sent");
+    assert_eq!(cluster.nodes[0].produced(), [batch(&["a"]), batch(&["b"])], "it has let go");
+}
+
+#[tokio::test]
+async fn what_a_node_refused_that_lets_go_is_appended_by_the_next_one_in_its_order() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1, 2]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    client.call(9, produce("orders", &[(0, "first")])).await;
+
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, EPOCH + 1).await;
+    let_go(&cluster);
+    cluster.nodes[0].produces.close();
+    let mut sent = Vec::new();
+    for value in ["a", "b", "c"] {
+        sent.push(client.send(9, &produce("orders", &[(0, value), (1, value)])).await);
+    }
+    eventually("all are under way", || cluster.nodes[0].produced().len() == 4).await;
+    cluster.nodes[0].produces.open();
+    // This one comes when some may be on their way to the next owner and some not yet.
+    sent.push(client.send(9, &produce("orders", &[(0, "d"), (1, "d")])).await);
+    for (offset, sent) in (0..).zip(sent) {
+        let response = client.receive::<ProduceRequest>(9, sent).await;
+        assert_eq!(outcome(&response), [(0, 0, offset + 1), (1, 0, offset)]);
+    }
+    let seen = cluster.nodes[1].seen();
+    let moved = seen.iter().filter_map(|seen| match seen {
+        Seen::Produce { partition, epoch, records } if partition.index == 0 => {
+            Some((*epoch, records.clone()))
+        }
+        _ => None,
+    });
+    let expected = ["a", "b", "c", "d"].map(|value| (Some(EPOCH + 1), batch(&[value])));
+    assert_eq!(moved.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_consumer_reads_a_partition_that_moves_where_it_is() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    let partition = Cluster::partition(topic, 0);
+    cluster.logs.change(partition, |log| log.epoch = Some(EPOCH));
+    client.call(9, produce("orders", &[(0, "a")])).await;
+    cluster.reassign(&gateway, partition, 2, EPOCH + 1).await;
+    // Clients hear of the new epoch before the new owner serves.
+    let mut request = at_once(fetch("orders", &[(0, 0)]));
+    request.topics[0].partitions[0].current_leader_epoch = EPOCH + 1;
+    let response = client.call(12, request.clone()).await;
+    assert_eq!(fetched(&response), [(0, 0, vec!["a".to_owned()])]);
+    let reads = |node: usize| {
+        let asked = cluster.nodes[node].asked();
+        asked.iter().filter(|seen| matches!(seen, Seen::Fetch { .. })).count()
+    };
+    assert_eq!((reads(0), reads(1)), (1, 0));
+
+    let_go(&cluster);
+    cluster.logs.change(partition, |log| log.epoch = Some(EPOCH + 1));
+    client.call(9, produce("orders", &[(0, "b")])).await;
+    let response = client.call(12, request).await;
+    assert_eq!(fetched(&response), [(0, 0, vec!["a".to_owned(), "b".to_owned()])]);
+    assert_eq!((reads(0), reads(1)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_partition_on_its_way_holds_up_no_other_one() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1, 2]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    client.call(9, produce("orders", &[(0, "first")])).await;
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, EPOCH + 1).await;
+    let_go(&cluster);
+    cluster.nodes[1].opens.close();
+    let mut sent = vec![client.send(9, &produce("orders", &[(0, "a")])).await];
+    eventually("the next owner is asked", || cluster.nodes[1].asked().len() == 1).await;
+    for (partition, value) in [(1, "b"), (0, "c"), (1, "d")] {
+        sent.push(client.send(9, &produce("orders", &[(partition, value)])).await);
+    }
+    eventually("the others go on", || {
+        cluster.nodes[1].produced() == [batch(&["b"]), batch(&["d"])]
+    })
+    .await;
+    assert_eq!(cluster.nodes[0].produced().len(), 2, "it is not asked again");
+
+    cluster.nodes[1].opens.open();
+    for ((partition, offset), sent) in [(0, 1), (1, 0), (0, 2), (1, 1)].into_iter().zip(sent) {
+        let response = client.receive::<ProduceRequest>(9, sent).await;
+        assert_eq!(outcome(&response), [(partition, 0, offset)]);
+    }
+    let produced = cluster.nodes[1].produced();
+    assert_eq!(produced[2..], [batch(&["a"]), batch(&["c"])]);
+}
+
+/// Another refusal is the client's: only of this one is it certain that the next owner may append.
+#[tokio::test]
+async fn what_may_have_been_appended_is_sent_to_nobody_else() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    client.call(9, produce("orders", &[(0, "a")])).await;
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, EPOCH + 1).await;
+    for error in [ErrorCode::RequestTimedOut, ErrorCode::KafkaStorageError] {
+        cluster.nodes[0].produce_error.store(error.code(), Ordering::SeqCst);
+        let response = client.call(9, produce("orders", &[(0, "b")])).await;
+        assert_eq!(outcome(&response), [(0, error.code(), -1)]);
+    }
+    assert!(cluster.nodes[1].seen().is_empty());
 }

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Producers wait from the third step on. So only a few are closed at a time, and each when next to
-//! nothing of it is left to upload: many that leave together do not wait for one another.
+//! nothing of it is left to upload: many that leave together do not wait for one another. One snapshot
+//! is for all whose records are uploaded by then; a CLOSE is for one partition, and they follow each
+//! other without a pause.
 //!
 //! A partition that is closed never serves again in its epoch: whether the CLOSE becomes durable or
 //! this incarnation ends before, its next owner starts where the log says it ended.
@@ -49,30 +51,37 @@ pub(crate) type StopGroups = Box<dyn Fn(PartitionId) + Send + Sync>;
 pub(crate) struct Leaving {
     requests: mpsc::Receiver<Closing>,
     serving: VecDeque<Serving>,
-    /// Closed for appends, at most [`CLOSED_AT_ONCE`].
+    /// Closed for appends; with the next field at most [`CLOSED_AT_ONCE`].
     closed: VecDeque<Closing>,
+    /// All uploaded, with what their CLOSE says.
+    settled: VecDeque<(Closing, CloseRecord)>,
     partitions: Arc<Partitions>,
     stop_groups: StopGroups,
 }
 
-// === impl Closing ===
-
-impl Closing {
-    /// What CLOSE says. Everything is uploaded, so the partition's state is final.
-    pub(super) async fn record(&self, log: LogId) -> CloseRecord {
-        let (id, state) = (self.partition.id(), self.partition.final_state());
-        let (epoch, end_offset) = (state.epoch, state.end_offset);
-        let partitions = [(id, entry_of(state))].into_iter().collect();
-        let index = IndexSnapshot { log, partitions };
-        let snapshot = match index::write(&self.store, &index).await {
-            Ok(snapshot) => Some(snapshot),
-            Err(error) => {
-                tracing::warn!(partition = %id, %error, "no snapshot; the next owner reads footers");
-                None
-            }
-        };
-        CloseRecord::new(id, epoch, end_offset, snapshot)
-    }
+/// What the CLOSE of each says, after one snapshot for all. Everything of them is uploaded, so their
+/// states are final.
+async fn records(log: LogId, leaving: Vec<Closing>) -> VecDeque<(Closing, CloseRecord)> {
+    let Some(store) = leaving.first().map(|closing| closing.store.clone()) else {
+        return VecDeque::new();
+    };
+    let states = leaving.iter().map(|closing| closing.partition.final_state());
+    let states: Vec<_> = states.collect();
+    let ends: Vec<_> = states.iter().map(|state| (state.epoch, state.end_offset)).collect();
+    let ids = leaving.iter().map(|closing| closing.partition.id());
+    let partitions = ids.zip(states.into_iter().map(entry_of)).collect();
+    let snapshot = match index::write(&store, &IndexSnapshot { log, partitions }).await {
+        Ok(snapshot) => Some(snapshot),
+        Err(error) => {
+            tracing::warn!(%log, %error, "no snapshot; the next owners read footers");
+            None
+        }
+    };
+    let records = leaving.into_iter().zip(ends).map(|(closing, (epoch, end_offset))| {
+        let id = closing.partition.id();
+        (closing, CloseRecord::new(id, epoch, end_offset, snapshot.clone()))
+    });
+    records.collect()
 }
 
 // === impl Leaving ===
@@ -83,13 +92,13 @@ impl Leaving {
         partitions: Arc<Partitions>,
         stop_groups: StopGroups,
     ) -> Self {
-        let (serving, closed) = (VecDeque::new(), VecDeque::new());
-        Self { requests, serving, closed, partitions, stop_groups }
+        let (serving, closed, settled) = Default::default();
+        Self { requests, serving, closed, settled, partitions, stop_groups }
     }
 
     /// Resolves when a partition waits to leave. Safe to cancel.
     pub(super) async fn due(&mut self) {
-        if !(self.serving.is_empty() && self.closed.is_empty()) {
+        if !(self.serving.is_empty() && self.closed.is_empty() && self.settled.is_empty()) {
             return;
         }
         match self.requests.recv().await {
@@ -99,18 +108,24 @@ impl Leaving {
         }
     }
 
-    /// A partition of which everything is uploaded.
-    pub(super) fn ready(&mut self) -> Option<Closing> {
+    /// The next partition that gets its CLOSE in `log`: one of which everything is uploaded.
+    pub(super) async fn next(&mut self, log: LogId) -> Option<(Closing, CloseRecord)> {
         while let Ok(closing) = self.requests.try_recv() {
             self.asked(closing);
         }
         self.close_some();
+        if self.settled.is_empty() {
+            let closed = std::mem::take(&mut self.closed).into_iter();
+            let (uploaded, rest): (Vec<_>, Vec<_>) =
+                closed.partition(|closing| closing.partition.is_uploaded());
+            self.closed = rest.into();
+            self.settled = records(log, uploaded).await;
+        }
         loop {
-            let position = self.closed.iter().position(|it| it.partition.is_uploaded())?;
-            let closing = self.closed.remove(position)?;
+            let (closing, record) = self.settled.pop_front()?;
             // Its topic may have been deleted meanwhile.
             if self.partitions.is_open(&closing.partition) {
-                return Some(closing);
+                return Some((closing, record));
             }
         }
     }
@@ -143,8 +158,9 @@ impl Leaving {
     }
 
     fn is_next(&self, partition: &Arc<Partition>, end: i64) -> bool {
-        let mut closed = self.closed.iter();
-        self.closed.len() < CLOSED_AT_ONCE
+        let settled = self.settled.iter().map(|(closing, _)| closing);
+        let mut closed = self.closed.iter().chain(settled);
+        self.closed.len() + self.settled.len() < CLOSED_AT_ONCE
             && partition.is_uploaded_upto(end)
             && !closed.any(|closing| Arc::ptr_eq(&closing.partition, partition))
     }

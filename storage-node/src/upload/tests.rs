@@ -107,14 +107,14 @@ async fn a_partition_that_was_asked_for_twice_leaves_once_and_its_next_epoch_sta
         requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
         askers.push(hears);
     }
-    let first = leaving.ready().expect("everything is uploaded");
+    let (first, _) = leaving.next(fixture.log).await.expect("everything is uploaded");
     leaving.left(first, 7);
     let id = fixture.partition.id();
     assert!(partitions.released(id, 3).is_some() && partitions.find(id).is_none());
 
     let next = successor(&fixture, 4).await;
     partitions.insert(Arc::clone(&next));
-    assert!(leaving.ready().is_none(), "epoch 3 has left");
+    assert!(leaving.next(fixture.log).await.is_none(), "epoch 3 has left");
     assert!(partitions.is_open(&next));
     assert!(partitions.has_served(id, 4) && !partitions.has_served(id, 5));
 }
@@ -137,17 +137,18 @@ async fn a_partition_serves_until_what_it_had_when_it_was_asked_for_is_uploaded(
         hears
     };
     let _asker = ask();
-    assert!(leaving.ready().is_none(), "its record is not uploaded");
+    assert!(leaving.next(fixture.log).await.is_none(), "its record is not uploaded");
     assert!(fixture.append(&batch(1)).0.is_ok(), "it serves meanwhile");
     assert!(uploader.upload_one().await.unwrap());
-    assert!(leaving.ready().is_none(), "its second record is not durable");
+    assert!(leaving.next(fixture.log).await.is_none(), "its second record is not durable");
     assert!(fixture.append(&batch(1)).0.is_err(), "from here on the next owner serves");
     fixture.front.commit();
     assert!(uploader.upload_one().await.unwrap());
     let again = ask();
-    let closing = leaving.ready().expect("everything is uploaded");
+    let (closing, record) = leaving.next(fixture.log).await.expect("everything is uploaded");
+    assert_eq!((record.epoch, record.end_offset), (3, 2));
     leaving.left(closing, 7);
-    assert!(leaving.ready().is_none(), "it left once");
+    assert!(leaving.next(fixture.log).await.is_none(), "it left once");
     assert_eq!(again.await.map(|released| released.slot), Ok(7));
 }
 
@@ -162,7 +163,7 @@ async fn a_partition_stays_if_nobody_waits_for_it_any_more() {
     let (partition, store) = (Arc::clone(&fixture.partition), fixture.store.clone());
     requests.try_send(Closing { partition, store, told }).map_err(drop).unwrap();
     drop(hears);
-    assert!(leaving.ready().is_none());
+    assert!(leaving.next(fixture.log).await.is_none());
     assert!(fixture.append(&batch(1)).0.is_ok(), "it serves");
 }
 

@@ -240,6 +240,10 @@ impl Gather {
                 let Some(place) = part.place.as_ref().filter(|_| part.tier == Tier::Hot) else {
                     continue;
                 };
+                let refused = partition.error_code == ErrorCode::NotLeaderOrFollower.code();
+                if refused && place.leaving {
+                    self.context.core.takeovers.left(place.partition);
+                }
                 let tiered = partition.error_code == ErrorCode::OffsetMovedToTieredStorage.code();
                 if tiered || partition.error_code == 0 {
                     lessons.push((place.partition, Tide::of(place.epoch, &partition)));

@@ -17,6 +17,8 @@ pub(super) struct Place {
     /// Whom to ask, and where; none while nobody serves the partition.
     pub(super) owner: Option<(NodeId, String)>,
     pub(super) epoch: i32,
+    /// It moves, and this is the node that serves it until it lets go.
+    pub(super) leaving: bool,
 }
 
 /// A partition of a fetch.
@@ -35,7 +37,12 @@ pub(super) struct Part {
 // === impl Part ===
 
 impl Part {
-    pub(super) fn new(asked: Asked, place: Result<Place, ErrorCode>) -> Self {
+    pub(super) fn new(mut asked: Asked, place: Result<Place, ErrorCode>) -> Self {
+        // Clients are told of the next owner's epoch as soon as that is assigned.
+        let early = |place: &&Place| place.leaving && asked.current_leader_epoch > place.epoch;
+        if place.as_ref().ok().filter(early).is_some() {
+            asked.current_leader_epoch = -1;
+        }
         let (place, answer) = match place {
             Ok(place) => (Some(place), None),
             Err(error) => (None, Some(FetchPartition::error(asked.index, error))),

@@ -6,7 +6,8 @@
 //!
 //! - a topic is unknown and must be looked up first: the next produce would overtake;
 //! - a partition has moved while a produce to its old owner is under way: the new owner could
-//!   append first. The produce waits for the old owner's answer;
+//!   append first. The produce waits for the old owner's answer, and for what that refused to be in
+//!   the new one's lane (see [`super::follow`]), which happens in [turns](Turn);
 //! - a partition's node has just gone or come back: the produce waits for it to serve again (see
 //!   [`super::hold`]);
 //! - batches must be packed anew (see [`super::recompress`]), which takes other threads their time.
@@ -14,7 +15,7 @@
 //! And a batch of an idempotent producer that failed takes those sent behind it with it, until it
 //! comes again ([`Interrupted`]): the owner may be another by then, or have room again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -55,6 +56,8 @@ struct Shared {
 struct State {
     routes: HashMap<PartitionId, Route>,
     interrupted: Interrupted<PartitionId>,
+    /// Ends with the last [`Turn`] that was given out.
+    last_turn: Option<oneshot::Receiver<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +65,13 @@ struct Route {
     owner: NodeId,
     epoch: i32,
     produces: usize,
+}
+
+/// A place among the produces that may have to be sent again; the next one's turn comes when this is
+/// dropped.
+pub(super) struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    _next: oneshot::Sender<()>,
 }
 
 /// Produces under way to one owner; they end when this is dropped.
@@ -72,7 +82,8 @@ pub(super) struct Sent {
 
 impl Default for State {
     fn default() -> Self {
-        Self { routes: HashMap::new(), interrupted: Interrupted::new(INTERRUPTED_MAX) }
+        let interrupted = Interrupted::new(INTERRUPTED_MAX);
+        Self { routes: HashMap::new(), interrupted, last_turn: None }
     }
 }
 
@@ -140,6 +151,13 @@ impl UnderWay {
         Sent { under_way: self.clone(), batches }
     }
 
+    /// A turn after all that were given out before.
+    pub(super) fn turn(&self) -> Turn {
+        let (next, ended) = oneshot::channel();
+        let before = self.0.state.lock().last_turn.replace(ended);
+        Turn { before, _next: next }
+    }
+
     /// Waits until no produce to any of `partitions` is under way.
     pub(super) async fn settled(&self, partitions: Vec<PartitionId>) {
         loop {
@@ -158,41 +176,59 @@ impl UnderWay {
     }
 }
 
-impl Sent {
-    /// The owner has answered, or cannot. What comes again is remembered before these produces end:
-    /// whoever waits for that must know.
-    pub(super) fn answered(self, answer: &Result<ProduceResponse, HopError>) {
-        let settled = || answer.iter().flat_map(settled);
-        if settled().count() >= self.batches.len() {
-            return;
-        }
-        let settled: HashSet<_> = settled().collect();
-        let State { interrupted, .. } = &mut *self.under_way.0.state.lock();
-        for Routed { partition, sequence, .. } in &self.batches {
-            let comes_again = !settled.contains(&(partition.topic.0, partition.index));
-            if let Some(sequence) = sequence.filter(|_| comes_again) {
-                interrupted.fail(*partition, sequence);
-            }
+impl Turn {
+    /// Waits until it has come.
+    pub(super) async fn come(&mut self) {
+        if let Some(before) = self.before.take() {
+            // An error is a turn that was dropped, and that is how they end.
+            let _ended = before.await;
         }
     }
 }
 
-/// The partitions whose batch the client will not send again. Of what owners answer to a produce, these
-/// are the codes upon which clients do; what an owner did not mention is unknown, and comes again too.
-fn settled(answer: &ProduceResponse) -> impl Iterator<Item = (Uuid, i32)> {
+impl Sent {
+    /// The owner has answered, or cannot. What comes again is remembered before these produces end:
+    /// whoever waits for that must know. Returned while some may yet be sent to a next owner.
+    pub(super) fn answered(self, answer: &Result<ProduceResponse, HopError>) -> Option<Self> {
+        let told = || answer.iter().flat_map(told);
+        if told().filter(|(_, code)| !comes_again(*code)).count() >= self.batches.len() {
+            return None;
+        }
+        let told: HashMap<_, _> = told().collect();
+        let mut state = self.under_way.0.state.lock();
+        for Routed { partition, sequence, leaving, .. } in &self.batches {
+            // What an owner did not mention is unknown, and comes again too.
+            let code = told.get(&(partition.topic.0, partition.index));
+            let follows = *leaving && code == Some(&ErrorCode::NotLeaderOrFollower);
+            let again = !follows && code.is_none_or(|code| comes_again(*code));
+            if let Some(sequence) = sequence.filter(|_| again) {
+                state.interrupted.fail(*partition, sequence);
+            }
+        }
+        // An end takes the lock, too.
+        drop(state);
+        self.batches.iter().any(|batch| batch.leaving).then_some(self)
+    }
+}
+
+/// What an owner says of each partition.
+fn told(answer: &ProduceResponse) -> impl Iterator<Item = ((Uuid, i32), ErrorCode)> {
     answer.responses.iter().flat_map(|topic| {
-        let settled = topic.partition_responses.iter().filter(|partition| {
-            !matches!(
-                ErrorCode::from_code(partition.error_code),
-                ErrorCode::NotLeaderOrFollower
-                    | ErrorCode::NotEnoughReplicas
-                    | ErrorCode::RequestTimedOut
-                    | ErrorCode::KafkaStorageError
-                    | ErrorCode::ConcurrentTransactions
-            )
-        });
-        settled.map(|partition| (topic.topic_id, partition.index))
+        let told = topic.partition_responses.iter();
+        told.map(|it| ((topic.topic_id, it.index), ErrorCode::from_code(it.error_code)))
     })
+}
+
+/// Of what owners answer to a produce, the codes upon which clients send it again.
+fn comes_again(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NotLeaderOrFollower
+            | ErrorCode::NotEnoughReplicas
+            | ErrorCode::RequestTimedOut
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::ConcurrentTransactions
+    )
 }
 
 impl Drop for Sent {
@@ -226,7 +262,7 @@ mod tests {
 
     fn batch(index: i32, first: i32) -> Routed {
         let sequence = Some(Sequence { producer_id: 7, epoch: 0, first, last: first });
-        Routed { partition: partition(index), epoch: 5, sequence, packing: None }
+        Routed { partition: partition(index), epoch: 5, sequence, packing: None, leaving: false }
     }
 
     fn answer(index: i32, code: ErrorCode) -> Result<ProduceResponse, HopError> {

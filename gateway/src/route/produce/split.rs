@@ -20,7 +20,8 @@ use uuid::Uuid;
 use super::recompress::Packing;
 use super::{TOPIC_ID_FROM, failed};
 use crate::authoriser::Resource;
-use crate::context::{Context, Owner, is_live};
+use crate::context::{Context, Core, Owner, is_live};
+use crate::takeover::{Before, Place};
 
 /// What goes where, and the answer as far as it is known already.
 pub(super) struct Split {
@@ -32,6 +33,8 @@ pub(super) struct Split {
     unknown: Vec<(usize, TopicProduceData)>,
     /// Partitions whose node has just gone or come back.
     held: Vec<Held>,
+    /// Batches whose partitions have left one owner, and are not served by the next one yet.
+    astray: Vec<Astray>,
     /// Batches of idempotent producers that were refused and will come again: their partitions have no
     /// owner, or there is no memory to pack them.
     deferred: Vec<(PartitionId, Sequence)>,
@@ -42,9 +45,9 @@ pub(super) struct Split {
 }
 
 /// One partition's batch before it has an owner.
-struct Unrouted {
-    id: PartitionId,
-    slot: Slot,
+pub(super) struct Unrouted {
+    pub(super) id: PartitionId,
+    pub(super) slot: Slot,
     /// What the topic wants of its batches, if that is not as they come.
     packing: Option<Packing>,
     data: PartitionProduceData,
@@ -54,6 +57,13 @@ struct Unrouted {
 struct Held {
     batch: Unrouted,
     until: Instant,
+}
+
+/// A batch that nobody was sent, as if the owner before had refused it.
+struct Astray {
+    before: Before,
+    sequence: Option<Sequence>,
+    batch: Unrouted,
 }
 
 /// One owner's part.
@@ -76,6 +86,8 @@ pub(super) struct Routed {
     pub(super) sequence: Option<Sequence>,
     /// How it is to be packed before it is sent, if not as it is.
     pub(super) packing: Option<Packing>,
+    /// Its partition moves: the owner may refuse it, and then it goes to the next one.
+    pub(super) leaving: bool,
 }
 
 /// Where one owner's partitions stand in the response.
@@ -108,12 +120,43 @@ impl Split {
                 .with_partition_responses(places.collect())
         });
         let response = ProduceResponse::default().with_responses(skeleton.collect());
-        let (shares, unknown, held, deferred, memory) = Default::default();
-        let mut split = Self { shares, response, unknown, held, deferred, memory, message };
+        let mut split = Self::with(response, message);
         for (at, topic) in topic_data.into_iter().enumerate() {
             split.add(context, at, topic);
         }
         split
+    }
+
+    /// Batches that an owner refused, on their way to the next one, until when they may wait for it.
+    pub(super) fn again(
+        response: ProduceResponse,
+        message: ProduceRequest,
+        refused: Vec<Unrouted>,
+        until: Instant,
+    ) -> Self {
+        let held = refused.into_iter().map(|batch| Held { batch, until }).collect();
+        Self { held, ..Self::with(response, message) }
+    }
+
+    fn with(response: ProduceResponse, message: ProduceRequest) -> Self {
+        let (shares, unknown, held, astray, deferred, memory) = Default::default();
+        Self { shares, response, unknown, held, astray, deferred, memory, message }
+    }
+
+    /// Copies of the batches whose owners may refuse them because their partitions leave, those that
+    /// were sent to nobody for that reason, and what goes with every share. The records are shared.
+    pub(super) fn following(&mut self) -> Option<(ProduceRequest, Vec<Unrouted>)> {
+        let mut batches: Vec<_> = self.shares.iter().flat_map(Share::leaving).collect();
+        batches.extend(self.astray.drain(..).map(|astray| astray.batch));
+        (!batches.is_empty()).then(|| (self.message.clone(), batches))
+    }
+
+    /// Batches that are sent to nobody yet, as if they were under way to the owners before.
+    pub(super) fn astray(&self) -> impl Iterator<Item = (NodeId, Routed)> {
+        self.astray.iter().map(|Astray { before, sequence, batch }| {
+            let (partition, epoch, sequence) = (batch.id, before.epoch, *sequence);
+            (before.node, Routed { partition, epoch, sequence, packing: None, leaving: true })
+        })
     }
 
     /// Whether everything has its place: in a share, or refused in the response.
@@ -149,7 +192,7 @@ impl Split {
     pub(super) fn release(mut self, context: &Context) -> Self {
         for Held { batch, .. } in std::mem::take(&mut self.held) {
             let slot = batch.slot;
-            if let Err(error) = self.route(context.core.owner(batch.id), batch) {
+            if let Err(error) = self.route(context.core.owner(batch.id), batch, false) {
                 slot.of(&mut self.response).error_code = error.code();
             }
         }
@@ -267,18 +310,44 @@ impl Split {
             .catalogue
             .partition(topic, data.index)
             .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let owner = context.core.view.owner(id);
-        let held = |(node, _): &Owner| context.core.takeovers.held_until(id, node);
-        let until = owner.as_ref().and_then(held);
+        let Core { view, takeovers, .. } = &*context.core;
         let batch = Unrouted { id, slot, packing, data };
-        if let Some(until) = until {
-            self.held.push(Held { batch, until });
-            return Ok(());
+        let owner = view.owner(id);
+        match owner.as_ref().map(|owner| takeovers.place(id, owner, view)) {
+            Some(Place::Nowhere(until)) => {
+                self.held.push(Held { batch, until });
+                Ok(())
+            }
+            Some(Place::Before(before)) => self.route(Some(before), batch, true),
+            Some(Place::Next(before, until)) => {
+                self.go_astray(before, until, batch);
+                Ok(())
+            }
+            Some(Place::Owner) | None => self.route(owner.filter(is_live), batch, false),
         }
-        self.route(owner.filter(is_live), batch)
     }
 
-    fn route(&mut self, owner: Option<Owner>, batch: Unrouted) -> Result<(), ErrorCode> {
+    /// Lets a batch go to the next owner without holding up what comes after it.
+    fn go_astray(&mut self, before: Before, until: Instant, batch: Unrouted) {
+        let records = batch.data.records.as_deref();
+        let view = records.and_then(|records| BatchView::whole(records).ok());
+        let repacked = batch.packing.zip(view.as_ref());
+        if repacked.is_some_and(|(packing, view)| packing.changes(view)) {
+            // That is done before anything is sent.
+            self.held.push(Held { batch, until });
+            return;
+        }
+        batch.slot.of(&mut self.response).error_code = ErrorCode::NotLeaderOrFollower.code();
+        let sequence = view.as_ref().and_then(Sequence::of);
+        self.astray.push(Astray { before, sequence, batch });
+    }
+
+    fn route(
+        &mut self,
+        owner: Option<Owner>,
+        batch: Unrouted,
+        leaving: bool,
+    ) -> Result<(), ErrorCode> {
         let Unrouted { id, slot, packing, mut data } = batch;
         let view = data.records.as_deref().and_then(|records| BatchView::whole(records).ok());
         // The owner validates the batch; what does not look like one has no sequence here.
@@ -310,7 +379,8 @@ impl Split {
             }
         };
         // The slot's index is the request's, so the answer finds it whatever its order.
-        self.shares[at].add(Routed { partition: id, epoch, sequence, packing }, slot, data);
+        let batch = Routed { partition: id, epoch, sequence, packing, leaving };
+        self.shares[at].add(batch, slot, data);
         Ok(())
     }
 }
@@ -318,6 +388,19 @@ impl Split {
 // === impl Share ===
 
 impl Share {
+    fn leaving(&self) -> impl Iterator<Item = Unrouted> {
+        let leaving = self.batches.iter().filter(|batch| batch.leaving);
+        leaving.filter_map(|Routed { partition, .. }| {
+            let topics = self.message.topic_data.iter();
+            let same = topics.filter(|topic| topic.topic_id == partition.topic.0);
+            let mut data = same.flat_map(|topic| &topic.partition_data);
+            let data = data.find(|data| data.index == partition.index)?.clone();
+            let slot = self.slots.find(partition.topic.0, partition.index)?;
+            // It has been packed.
+            Some(Unrouted { id: *partition, slot, packing: None, data })
+        })
+    }
+
     /// The records of one of its batches.
     pub(super) fn records(&mut self, partition: PartitionId) -> Option<&mut Bytes> {
         let topics = self.message.topic_data.iter_mut();
@@ -361,6 +444,12 @@ impl Slots {
 // === impl Slot ===
 
 impl Slot {
+    /// What the response says there.
+    pub(super) fn code(self, response: &ProduceResponse) -> ErrorCode {
+        let place = &response.responses[self.topic].partition_responses[self.partition];
+        ErrorCode::from_code(place.error_code)
+    }
+
     /// The place itself.
     pub(super) fn of(self, response: &mut ProduceResponse) -> &mut PartitionProduceResponse {
         &mut response.responses[self.topic].partition_responses[self.partition]

@@ -48,6 +48,8 @@ pub(crate) struct FakeNode {
     pub(crate) produces: Gate,
     /// Fetches pass here before they read.
     pub(crate) fetches: Gate,
+    /// Answers to those who want partitions opened pass here.
+    pub(crate) opens: Gate,
     /// What produces are answered with, 0 for success.
     pub(crate) produce_error: AtomicI16,
     pub(crate) groups: Groups,
@@ -92,6 +94,7 @@ impl FakeNode {
             logs,
             produces: Gate::new(),
             fetches: Gate::new(),
+            opens: Gate::new(),
             produce_error: AtomicI16::new(0),
             groups: Groups::default(),
             seen: Mutex::default(),
@@ -224,7 +227,12 @@ impl FakeNode {
         let partitions: Vec<_> = partitions.collect();
         let error_codes = vec![0; partitions.len()];
         self.seen.lock().push(Seen::Open { partitions });
-        ready(Response::OpenPartitions(OpenPartitionsResponse { error_codes }))
+        let passed = self.opens.passed();
+        async move {
+            passed.await;
+            Response::OpenPartitions(OpenPartitionsResponse { error_codes })
+        }
+        .boxed()
     }
 
     /// The token of a plan is the partition, in the clear.

@@ -63,6 +63,7 @@ impl Following {
         let takeovers = &context.core.takeovers;
         let left = refused.iter().map(|batch| takeovers.left(batch.id)).max();
         let until = left.unwrap_or_else(Instant::now) + takeovers.hold();
+        let places: Vec<_> = refused.iter().map(|batch| (batch.id, batch.slot)).collect();
         let split = Split::again(response, message, refused, until);
         let mut split = hold::until_served(context, split).await;
         turn.come().await;
@@ -70,6 +71,13 @@ impl Following {
         let sent = send(context, split, &tracker);
         drop((under_way, astray));
         drop(turn);
-        sent.await.0
+        let (response, _) = sent.await;
+        for (partition, slot) in places {
+            let code = slot.code(&response);
+            if code == ErrorCode::NotLeaderOrFollower {
+                tracing::debug!(%partition, "nobody serves the partition yet");
+            }
+        }
+        response
     }
 }

@@ -192,7 +192,9 @@ impl Split {
     pub(super) fn release(mut self, context: &Context) -> Self {
         for Held { batch, .. } in std::mem::take(&mut self.held) {
             let slot = batch.slot;
-            if let Err(error) = self.route(context.core.owner(batch.id), batch, false) {
+            // It may have moved on meanwhile.
+            let serving = context.core.serving(batch.id).map(|(owner, _)| owner);
+            if let Err(error) = self.route(serving, batch, false) {
                 slot.of(&mut self.response).error_code = error.code();
             }
         }

@@ -18,14 +18,14 @@
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{AbortHandle, AbortRegistration};
 use parking_lot::Mutex;
-use process::Drain;
+use process::{Drain, network};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -158,17 +158,6 @@ impl Strangers {
         let waiting = places.waiting.values().map(VecDeque::len).sum();
         metrics::strangers(places.taken - waiting, waiting);
         places.in_the_way().filter(|it| it.is_silent(now)).for_each(|it| it.end.abort());
-    }
-}
-
-/// Whom an address is: over IPv6 the network of 64 bits, for whoever has one has all of it.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(bits))
-        }
-        address => address,
     }
 }
 

@@ -6,9 +6,12 @@
 //! | `/healthz` | 200 while the process runs at all |
 //! | `/readyz`  | 200 once every [`Gate`] is open; else 503 with the names of the closed ones |
 //!
-//! It has its own listener so that it is never reachable where clients are.
+//! It has its own listener so that it is never reachable where clients are. It asks nobody who he is,
+//! so it bounds what anybody can take: connections, of one address a part of them, the time of each,
+//! and the CPU that goes into texts ([`page`]).
 
 mod metrics;
+mod page;
 mod ready;
 mod server;
 

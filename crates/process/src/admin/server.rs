@@ -1,6 +1,6 @@
-//! HTTP/1 on the admin listener: three GET paths, few connections, short patience.
+//! HTTP/1 on the admin listener: three GET paths, few connections, one answer for each, short patience.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,17 +14,26 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    time::timeout,
 };
 
-use super::{MetricsHandle, Readiness};
-use crate::Drain;
+use super::{MetricsHandle, Readiness, page::Page};
+use crate::{Drain, Places};
 
 /// Probes and scrapers are few; more connections than this is somebody else's mistake.
 const CONNECTIONS_MAX: usize = 64;
 
+/// Of one address: while somebody takes all that he gets, probes and scrapers of others are answered.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 16;
+
 /// A request head that takes longer is not a probe.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A whole connection, its answer taken: as long as Prometheus waits by default.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head. A probe's is some hundred.
+const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// After `accept` fails (usually no file descriptors): long enough not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -39,8 +48,8 @@ pub async fn serve(
     readiness: Readiness,
     drain: Drain,
 ) {
-    let site = Site { metrics, readiness };
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let site = Site { metrics: Page::new(metrics), readiness };
+    let places = Places::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {
@@ -49,12 +58,14 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+            Ok((stream, peer)) => {
+                let Some(place) = places.take(peer.ip()) else { continue };
                 let connection = connection(stream, site.clone(), drain.clone());
                 drain.spawn("admin connection", async move {
-                    connection.await;
-                    drop(slot);
+                    if timeout(CONNECTION_TIMEOUT, connection).await.is_err() {
+                        tracing::debug!(%peer, "admin connection took too long");
+                    }
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -67,12 +78,18 @@ pub async fn serve(
 
 async fn connection(stream: TcpStream, site: Site, drain: Drain) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = site.answer(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(response) }
+        let site = site.clone();
+        async move {
+            let response = site.answer(request.method(), request.uri().path()).await;
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        // So that a connection's time is that of one answer.
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let draining = drain.draining();
     tokio::pin!(connection, draining);
@@ -91,12 +108,12 @@ async fn connection(stream: TcpStream, site: Site, drain: Drain) {
 /// What the paths answer from.
 #[derive(Clone)]
 struct Site {
-    metrics: MetricsHandle,
+    metrics: Page,
     readiness: Readiness,
 }
 
 impl Site {
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
             refused
@@ -105,7 +122,10 @@ impl Site {
             return refused;
         }
         match path {
-            "/metrics" => text(StatusCode::OK, self.metrics.render()),
+            "/metrics" => match self.metrics.text().await {
+                Some(metrics) => text(StatusCode::OK, metrics),
+                None => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be told\n"),
+            },
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.ready(),
             _ => text(StatusCode::NOT_FOUND, "try /metrics, /healthz or /readyz\n"),

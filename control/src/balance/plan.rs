@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Each step of the last phase makes two nodes more alike (the sum of all squares goes down), so it
-//! ends; it begins when nodes differ by [`START_SPREAD`] of the mean and goes on until they differ by
-//! [`FINISH_SPREAD`], so that a cluster at the limit does not move back and forth. A node whose
+//! ends; it begins at one tolerance ([`START`]) and goes on to a smaller one ([`FINISH`]), so that a
+//! cluster at the limit does not move back and forth. A node whose
 //! partitions are all too large to give is left out, and the others are made even without it.
 
 mod nodes;
@@ -18,12 +18,23 @@ use protocol::ids::{NodeId, PartitionId};
 
 use self::nodes::{Nodes, Target};
 
-/// A load that the fullest and the emptiest node may differ by, as a share of the mean: then the
-/// fullest has at most 1.15 times the mean.
-const START_SPREAD: f64 = 0.15;
+/// When evening out begins: the fullest has at most 1.15 times the mean before that. And the first
+/// move must be one that loads which waver a little do not undo: with few partitions nodes may differ
+/// by far more than this for ever.
+const START: Tolerance = Tolerance { spread: 0.15, gift: 2.0 / 3.0 };
 
-/// How even nodes are when moving ends.
-const FINISH_SPREAD: f64 = 0.05;
+/// When it ends: then nodes are as even as their partitions allow.
+const FINISH: Tolerance = Tolerance { spread: 0.05, gift: 1.0 };
+
+/// What is left as it is.
+#[derive(Clone, Copy)]
+struct Tolerance {
+    /// A load that the fullest and the emptiest node may differ by, as a share of the mean.
+    spread: f64,
+    /// The largest partition that moves, as a share of the one by which giver and taker would only
+    /// change places.
+    gift: f64,
+}
 
 /// Targets that are looked at for a partition of a draining node: enough to spread its topic.
 const TARGETS_MAX: usize = 8;
@@ -175,7 +186,7 @@ impl<'a> Plan<'a> {
         let Held { partition, cost, .. } = self.partitions[at];
         let emptiest = targets.first()?.node();
         let (load, weight) = self.nodes.total(targets.iter().map(Target::node));
-        let ceiling = load as f64 / weight * (1.0 + FINISH_SPREAD / 2.0);
+        let ceiling = load as f64 / weight * (1.0 + FINISH.spread / 2.0);
         let nearly = targets.iter().take(TARGETS_MAX).map(Target::node);
         let nearly = nearly.filter(|to| self.nodes.ratio_with(*to, cost) <= ceiling);
         let best = nearly.min_by_key(|to| self.nodes.crowding(*to, partition.topic));
@@ -193,24 +204,24 @@ impl<'a> Plan<'a> {
                 self.nodes.offer(place, at, &self.partitions[at]);
             }
         }
-        let mut threshold = if begun { FINISH_SPREAD } else { START_SPREAD };
+        let mut tolerance = if begun { FINISH } else { START };
         let mut steps = STEPS_MAX;
         // Who was left out may have something to give after all, once the others are even.
-        while self.even_out_once(threshold, &mut steps) {
-            threshold = FINISH_SPREAD;
+        while self.even_out_once(tolerance, &mut steps) {
+            tolerance = FINISH;
         }
     }
 
     /// Whether anything moved.
-    fn even_out_once(&mut self, mut threshold: f64, steps: &mut usize) -> bool {
+    fn even_out_once(&mut self, mut tolerance: Tolerance, steps: &mut usize) -> bool {
         let mut pool = self.nodes.pool();
         let mut moved = false;
         while *steps > 0 {
             let Some((most, spread)) = pool.fullest(&self.nodes) else { break };
-            if spread <= threshold {
+            if spread <= tolerance.spread {
                 break;
             }
-            let Some((least, cost)) = pool.best_gift(most, &self.nodes) else {
+            let Some((least, cost)) = pool.best_gift(most, tolerance.gift, &self.nodes) else {
                 pool.leave_out(most, &self.nodes);
                 continue;
             };
@@ -219,7 +230,7 @@ impl<'a> Plan<'a> {
             self.relocate(at, least, Reason::Balance);
             self.nodes.offer(least, at, &self.partitions[at]);
             pool.remember([most, least], &self.nodes);
-            threshold = FINISH_SPREAD;
+            tolerance = FINISH;
             moved = true;
             *steps -= 1;
         }

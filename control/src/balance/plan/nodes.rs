@@ -158,8 +158,8 @@ impl Nodes {
     }
 
     /// The cost of what the one should give the other so that both come to the mean, if that makes them
-    /// more alike at all.
-    fn best_offer(&self, from: usize, to: usize, mean: f64) -> Option<u64> {
+    /// more alike at all. `gift` is the largest that may go, as a share of what makes them change places.
+    fn best_offer(&self, from: usize, to: usize, mean: f64, gift: f64) -> Option<u64> {
         let (from, to) = (&self.nodes[from], &self.nodes[to]);
         let surplus = from.load as f64 - mean * from.weight;
         let lack = mean * to.weight - to.load as f64;
@@ -169,7 +169,8 @@ impl Nodes {
         };
         // At twice the cost that would make them equal they have changed places.
         let apart = from.load as f64 / from.weight - to.load as f64 / to.weight;
-        let limit = 2.0 * apart / (1.0 / from.weight + 1.0 / to.weight) * (1.0 - 1e-9);
+        let places = 2.0 * apart / (1.0 / from.weight + 1.0 / to.weight);
+        let limit = gift * places * (1.0 - 1e-9);
         let wanted = floor(surplus.min(lack));
         let below = from.offers.range(..=wanted).next_back();
         let above = from.offers.range(wanted + 1..).next();
@@ -223,10 +224,10 @@ impl Pool {
     }
 
     /// Who should get something from this node, the emptiest if it can, and of what cost.
-    pub(super) fn best_gift(&self, from: usize, nodes: &Nodes) -> Option<(usize, u64)> {
+    pub(super) fn best_gift(&self, from: usize, gift: f64, nodes: &Nodes) -> Option<(usize, u64)> {
         let mean = self.load as f64 / self.weight;
         let emptier = self.takers(nodes).take_while(|to| nodes.ratio(*to) < nodes.ratio(from));
-        emptier.filter_map(|to| Some((to, nodes.best_offer(from, to, mean)?))).next()
+        emptier.filter_map(|to| Some((to, nodes.best_offer(from, to, mean, gift)?))).next()
     }
 
     /// Who may get something, the emptiest first.

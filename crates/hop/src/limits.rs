@@ -25,8 +25,16 @@ pub const REQUEST_BYTES_TAKEN_MAX: usize = 128 * 1024 * 1024;
 /// 1024 pieces; tokio gives it 64 at a time.
 pub const FRAMES_PER_WRITE_MAX: usize = 64;
 
-/// Connections a server holds at once, the ones still proving themselves included.
+/// Connections of members that a server holds at once.
 pub const SERVER_CONNECTIONS_MAX: usize = 4096;
+
+/// Connections that have not proved themselves yet, beside those: a proof takes milliseconds, so this
+/// is a storm of thousands of members per second, and strangers who say nothing keep none of them out.
+pub const SERVER_STRANGERS_MAX: usize = 1024;
+
+/// Those of one address, on which a whole cluster may be. Whoever comes too early tries again after
+/// [`BACKOFF_MIN`].
+pub const SERVER_STRANGERS_PER_ADDRESS_MAX: usize = 256;
 
 /// Connecting, handshake excluded. Within one data centre it takes a millisecond or fails.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,6 +65,7 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// Either side gives up a connection whose peer takes no byte for this long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+const _: () = assert!(SERVER_STRANGERS_PER_ADDRESS_MAX < SERVER_STRANGERS_MAX);
 const _: () = assert!(FRAME_BYTES_MAX > protocol::limits::FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= REQUEST_BYTES_TAKEN_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= REQUEST_BYTES_QUEUED_MAX);

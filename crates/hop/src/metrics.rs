@@ -28,7 +28,7 @@ fn describe() {
         REFUSALS_TOTAL,
         Unit::Count,
         "Connections of peers that were not let in (reason slow, io, tls, identity, secret, role, \
-         version), and requests that the peer's role may not ask (request)"
+         version; strangers, members: too many of them), and requests that the peer's role may not ask (request)"
     );
     metrics::describe_histogram!(
         CALL_SECONDS,

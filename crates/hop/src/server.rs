@@ -7,13 +7,16 @@ mod responder;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use process::{
-    Drain,
+    Drain, Place, Places,
     net::{Listener, Stream},
 };
 use tokio::sync::Semaphore;
 
 use crate::{
-    Credentials, handshake::HandshakeError, limits::SERVER_CONNECTIONS_MAX, metrics::ServerMetrics,
+    Credentials,
+    handshake::HandshakeError,
+    limits::{SERVER_CONNECTIONS_MAX, SERVER_STRANGERS_MAX, SERVER_STRANGERS_PER_ADDRESS_MAX},
+    metrics::ServerMetrics,
     request::Handler,
 };
 
@@ -29,7 +32,8 @@ pub async fn serve(
     drain: Drain,
 ) {
     let (listener, credentials) = (listener.into(), credentials.into());
-    let slots = Arc::new(Semaphore::new(SERVER_CONNECTIONS_MAX));
+    let strangers = Places::new(SERVER_STRANGERS_MAX, SERVER_STRANGERS_PER_ADDRESS_MAX);
+    let members = Arc::new(Semaphore::new(SERVER_CONNECTIONS_MAX));
     let metrics = Arc::new(ServerMetrics::new());
     let draining = drain.draining();
     tokio::pin!(draining);
@@ -46,20 +50,20 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            tracing::warn!(max = SERVER_CONNECTIONS_MAX, "hop connection refused: too many");
+        let Some(place) = strangers.take(peer.ip()) else {
+            // Not a line for each: whoever comes so often may do it to fill the log.
+            metrics.refused("strangers");
+            tracing::debug!(%peer, "hop connection refused: too many that prove nothing");
             continue;
         };
         let door = Door {
             handler: Arc::clone(&handler),
             credentials: credentials.clone(),
+            members: Arc::clone(&members),
             metrics: Arc::clone(&metrics),
             drain: drain.clone(),
         };
-        drain.spawn("hop server connection", async move {
-            door.admit(stream, peer).await;
-            drop(slot);
-        });
+        drain.spawn("hop server connection", door.admit(stream, peer, place));
     }
 }
 
@@ -67,13 +71,16 @@ pub async fn serve(
 struct Door {
     handler: Arc<dyn Handler>,
     credentials: Credentials,
+    /// Connections of members that there may still be.
+    members: Arc<Semaphore>,
     metrics: Arc<ServerMetrics>,
     drain: Drain,
 }
 
 impl Door {
-    /// Serves the stream if its other end proves to be a member.
-    async fn admit(self, stream: Stream, peer: SocketAddr) {
+    /// Serves the stream if its other end proves to be a member. Until it has, it has a place among
+    /// the strangers.
+    async fn admit(self, stream: Stream, peer: SocketAddr, place: Place) {
         let draining = self.drain.draining();
         let shaken = tokio::select! {
             () = draining => return,
@@ -82,6 +89,14 @@ impl Door {
         let (stream, role, name) = match shaken {
             Ok(member) => member,
             Err(error) => return self.refuse(peer, &error),
+        };
+        drop(place);
+        let Ok(_slot) = Arc::clone(&self.members).try_acquire_owned() else {
+            self.metrics.refused("members");
+            return tracing::warn!(
+                max = SERVER_CONNECTIONS_MAX,
+                "hop connection refused: too many"
+            );
         };
         tracing::debug!(%peer, name, "hop connection accepted");
         let (read, write) = stream.into_inner();

@@ -8,16 +8,18 @@ use std::sync::{
 use futures::{FutureExt, future::BoxFuture};
 use protocol::{ids::TenantId, rope::Rope};
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    net::{TcpSocket, TcpStream},
     task::JoinHandle,
     time::{Duration, Instant, sleep},
 };
 
-use super::{Drain, heartbeat};
+use super::{Drain, Server, heartbeat};
 use crate::{
     Api, Handler, HopHeader, HopRequest, Response, Role,
     frame::{Frame, Head, Kind},
-    limits::{FRAME_TIMEOUT, REQUESTS_IN_FLIGHT_MAX},
+    handshake,
+    limits::{FRAME_TIMEOUT, REQUESTS_IN_FLIGHT_MAX, SERVER_STRANGERS_PER_ADDRESS_MAX},
     metrics::ServerMetrics,
     server::connection::{self, ConnectionError, Serving},
     stream::{FrameBatch, FrameReader, write_all},
@@ -89,4 +91,43 @@ async fn past_the_bound_requests_wait_in_the_socket() {
     let heard: Result<Result<Option<Frame>, _>, _> =
         tokio::time::timeout(Duration::from_secs(1), frames.next()).await;
     assert!(heard.is_err(), "{heard:?}");
+}
+
+#[tokio::test]
+async fn strangers_who_say_nothing_keep_no_member_out() {
+    let mut server = Server::start().await;
+    // So that it stands before they come.
+    let mut member = server.client().await;
+    // Until there is no place left. Each of them gives up its own after a while.
+    let mut silent = Vec::new();
+    loop {
+        let mut stranger = TcpStream::connect(server.address).await.unwrap();
+        if stranger.read(&mut [0; 1]).await.unwrap_or(0) == 0 {
+            break;
+        }
+        silent.push(stranger);
+        assert!(silent.len() < 16 * SERVER_STRANGERS_PER_ADDRESS_MAX, "nobody is turned away");
+    }
+    assert!(silent.len() >= SERVER_STRANGERS_PER_ADDRESS_MAX);
+
+    let asked = member.heartbeat(1, 10).await;
+    server.started().await.answer(3);
+    member.expect(asked, 3).await;
+    // A member that comes from elsewhere meanwhile.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(server.address).await.unwrap();
+    handshake::connect(&mut other, &server.secret, Role::Gateway).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_member_is_no_stranger_any_more() {
+    let server = Server::start().await;
+    let mut members = Vec::new();
+    for _ in 0..=SERVER_STRANGERS_PER_ADDRESS_MAX {
+        members.push(server.client().await);
+    }
+    let last = members.last_mut().unwrap();
+    last.send_bare(Head::bare(Kind::Ping, 0)).await;
+    assert_eq!(last.frame().await.unwrap().head, Head::bare(Kind::Pong, 0));
 }

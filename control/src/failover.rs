@@ -8,9 +8,11 @@
 //! Safety rests on none of this: what a fenced node acknowledges is decided where its bytes are
 //! (R1), every step may be repeated by anybody, and every change compares that this process leads
 //! (R11). What is decided here is only *when*, and the cost of being wrong is a move. So a node goes
-//! only when two see it gone, few nodes go at a time, and none while this process may be the one
-//! that is cut off (R12): after a term began, and after the metadata store was away, everybody gets
-//! some time to show up.
+//! only when two see it gone, few nodes go at a time, and none while this process may be the one that
+//! is cut off (R12). After the metadata store was away everybody gets some time to show up. After a
+//! term began only those do whom this leader has not seen well yet, for they may be starting with
+//! everything else; and meanwhile the second witness must be a node, for leases may have ended while
+//! the store was away before this term.
 //!
 //! Once a node's incarnation has ended, [`crate::assign`] gives its partitions away as it does after
 //! a clean stop.
@@ -59,7 +61,9 @@ pub(crate) struct Failover {
     parts: Parts,
     detector: Detector,
     brake: Brake,
-    /// Until then nobody is evicted.
+    /// Until then nobody is evicted: the metadata store was away.
+    quiet_until: Instant,
+    /// Until then nobody is who was not well in this term, and the metadata store is no witness.
     grace_until: Instant,
     metadata_is_away: bool,
     /// Nodes that a second witness is asked about, or that are being fenced.
@@ -86,9 +90,16 @@ type Fenced = Arc<NodeRecord>;
 impl Failover {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = Instant::now();
+        let brake = Brake::new(parts.config.evictions_per_minute, parts.config.evictions_share);
+        let nodes = parts.view.nodes();
+        // What a leader before did a moment ago counts: leaders that come and go evict no more.
+        for _ in nodes.iter().filter(|node| node.state == NodeState::Fenced) {
+            brake.take(now, nodes.len());
+        }
         Self {
             detector: Detector::new(parts.config.suspect_after),
-            brake: Brake::new(parts.config.evictions_per_minute, parts.config.evictions_share),
+            brake,
+            quiet_until: now,
             grace_until: now + parts.config.grace,
             metadata_is_away: false,
             on_trial: BTreeSet::new(),
@@ -166,7 +177,9 @@ impl Failover {
             return Sentence::Waits;
         }
         let nobody_left = self.detector.well(now).iter().all(|well| *well == node);
-        if now < self.grace_until || self.metadata_is_away || nobody_left {
+        let may_be_starting = now < self.grace_until && !self.detector.was_well(node);
+        let is_quiet = now < self.quiet_until || self.metadata_is_away;
+        if may_be_starting || is_quiet || nobody_left {
             self.tell_once(node, "not evicted yet: others must have time to show up first");
             return Sentence::NotYet;
         }
@@ -197,8 +210,9 @@ impl Failover {
         let (parts, record) = (self.parts.clone(), Arc::clone(record));
         let witnesses = self.detector.well(Instant::now());
         let brake = self.brake.clone();
+        let store_counts = Instant::now() >= self.grace_until;
         let trial = async move {
-            if !witness::confirms(&parts, &record, &witnesses).await {
+            if !witness::confirms(&parts, &record, &witnesses, store_counts).await {
                 return (node, None);
             }
             // Counted here: a suspicion that nobody shares uses nothing up.
@@ -226,7 +240,7 @@ impl Failover {
     fn metadata_answered(&mut self, reachable: bool) {
         if reachable && self.metadata_is_away {
             tracing::warn!("the metadata store is back: no evictions until all nodes had time");
-            self.grace_until = Instant::now() + self.parts.config.grace;
+            self.quiet_until = Instant::now() + self.parts.config.grace;
         }
         self.metadata_is_away = !reachable;
     }

@@ -17,8 +17,9 @@ pub struct FailoverConfig {
     /// once. Shorter moves partitions sooner, and more often for nothing. Default: 1 s.
     #[serde(with = "humantime_serde")]
     pub suspect_after: Duration,
-    /// How long nobody is evicted after this process began to lead, or after the metadata store
-    /// was away: all nodes register anew meanwhile. Default: 15 s.
+    /// How long nobody is evicted after the metadata store was away: all nodes register anew
+    /// meanwhile. And how long a node is waited for that this process has not seen well since it began
+    /// to lead: it may be starting. One that it has seen well gets no such time. Default: 15 s.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
     /// Nodes that may be evicted within a minute, or a share of all nodes if that is more. Beyond

@@ -29,6 +29,8 @@ struct Heard {
     log_id: String,
     well_at: Instant,
     refused: u32,
+    /// Whether that is what it said, and not what it was credited with.
+    was_well: bool,
 }
 
 impl Detector {
@@ -52,7 +54,8 @@ impl Detector {
         let mut before = std::mem::take(&mut self.nodes);
         for (node, log_id) in live {
             let known = before.remove(&node).filter(|heard| heard.log_id == log_id);
-            let new = || Heard { log_id: log_id.to_owned(), well_at: now, refused: 0 };
+            let new =
+                || Heard { log_id: log_id.to_owned(), well_at: now, refused: 0, was_well: false };
             self.nodes.insert(node, known.unwrap_or_else(new));
         }
     }
@@ -64,10 +67,18 @@ impl Detector {
             return;
         }
         match pinged.answer {
-            Answer::Well => heard.forgive(now),
+            Answer::Well => {
+                heard.forgive(now);
+                heard.was_well = true;
+            }
             Answer::Refused => heard.refused += 1,
             Answer::Silent | Answer::Unwell => {}
         }
+    }
+
+    /// Whether this incarnation has ever said that it is well.
+    pub(super) fn was_well(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|heard| heard.was_well)
     }
 
     /// The nodes that have not been well for too long.
@@ -165,5 +176,6 @@ mod tests {
         detector.hear(&pinged(2, "b", Answer::Refused), now);
         detector.hear(&pinged(2, "b", Answer::Refused), now);
         assert_eq!(detector.suspects(now), [], "nor does it inherit late answers");
+        assert!(!detector.was_well(NodeId(2)), "nor what the one before said");
     }
 }

@@ -23,6 +23,8 @@ struct Manners {
     silent: bool,
     /// What it says when asked whether it reaches somebody.
     reaches_others: bool,
+    /// It does not answer that question.
+    sees_nobody: bool,
     /// How it answers when asked to end an incarnation.
     end_code: i32,
     /// After how long.
@@ -40,7 +42,7 @@ struct FakeNode {
 impl Handler for FakeNode {
     fn call(&self, request: HopRequest) -> BoxFuture<'static, Response> {
         let manners = *self.manners.lock();
-        if manners.silent {
+        if manners.silent || (manners.sees_nobody && matches!(request.body, Request::Probe(_))) {
             return pending().boxed();
         }
         let (node, log_id) = (self.node, self.log_id.clone());
@@ -169,7 +171,81 @@ async fn a_node_that_two_see_gone_is_fenced_and_ended_by_a_survivor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_goes_in_the_first_seconds_of_a_term() {
+async fn a_node_that_was_well_in_this_term_goes_without_grace() {
+    let cluster = Cluster::new(&["object", "object"]).await;
+    cluster.watch();
+    sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    cluster.silence(2);
+    cluster.becomes(2, NodeState::Ended).await;
+    let took = began.elapsed();
+    assert!(took < cluster.parts.config.grace / 3, "simulated time: {took:?}");
+}
+
+/// Leases may have ended while the metadata store was away, before this term.
+#[tokio::test(start_paused = true)]
+async fn in_the_first_seconds_of_a_term_only_a_node_is_the_second_witness() {
+    let cluster = Cluster::new(&["object", "object"]).await;
+    cluster.nodes[&1].manners.lock().sees_nobody = true;
+    cluster.watch();
+    sleep(Duration::from_secs(1)).await;
+    cluster.silence(2);
+    let vanishes = Txn::new().delete(Key::NodeLive(NodeId(2)));
+    assert!(cluster.metadata.txn(vanishes).await.unwrap().is_committed());
+    sleep(cluster.parts.config.grace - Duration::from_secs(3)).await;
+    assert_eq!(cluster.state(2).await, NodeState::Live);
+    cluster.becomes(2, NodeState::Ended).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_in_the_seconds_after_the_metadata_store_was_away() {
+    let cluster = Cluster::new(&["object", "object"]).await;
+    let mut failover = Failover::new(cluster.parts.clone());
+    let suspect = record(2, "object", NodeState::Live);
+    let live = [record(1, "object", NodeState::Live), suspect.clone()];
+    let follow = |failover: &mut Failover, second: pings::Answer| {
+        let now = Instant::now();
+        failover.detector.follow(now, live.iter().map(|node| (node.node, node.log_id.as_str())));
+        for (node, answer) in live.iter().zip([pings::Answer::Well, second]) {
+            let log_id = node.log_id.clone();
+            failover.detector.hear(&Pinged { node: node.node, log_id, answer }, now);
+        }
+    };
+    follow(&mut failover, pings::Answer::Well);
+    let refused = |failover: &mut Failover| {
+        follow(failover, pings::Answer::Refused);
+        follow(failover, pings::Answer::Refused);
+        failover.sentence(&suspect, 2, Instant::now())
+    };
+    assert_eq!(refused(&mut failover), Sentence::Try, "it was well in this term");
+    failover.metadata_answered(false);
+    assert_eq!(refused(&mut failover), Sentence::NotYet);
+    failover.metadata_answered(true);
+    tokio::time::advance(cluster.parts.config.grace - Duration::from_secs(1)).await;
+    assert_eq!(refused(&mut failover), Sentence::NotYet);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(refused(&mut failover), Sentence::Try);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_leader_before_fenced_counts_against_the_limit() {
+    let mut cluster = Cluster::new(&["object"; 3]).await;
+    for node in [4, 5] {
+        cluster.add(node, "object", NodeState::Fenced).await;
+    }
+    for node in cluster.nodes.values() {
+        node.manners.lock().end_code = 56;
+    }
+    cluster.watch();
+    sleep(Duration::from_secs(1)).await;
+    cluster.silence(2);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(cluster.state(2).await, NodeState::Live, "R12: two within a minute");
+    cluster.becomes(2, NodeState::Fenced).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_was_not_well_yet_goes_in_the_first_seconds_of_a_term() {
     let cluster = Cluster::new(&["object", "object"]).await;
     cluster.watch();
     cluster.silence(2);

@@ -1,7 +1,7 @@
 //! The second witness (R12): somebody else must see the node gone before it goes.
 //!
 //! Another node that cannot reach it either, or the metadata store, from which its sign of life has
-//! vanished. One that can reach it is enough to let it live: then it is this process that is cut off.
+//! vanished, if that store has been there for long enough. One that can reach it is enough to let it live: then it is this process that is cut off.
 
 use futures::future::join_all;
 use hop::HopHeader;
@@ -13,12 +13,18 @@ use protocol::ids::{NodeId, TenantId};
 use super::Parts;
 use crate::limits::{PROBE_TIMEOUT, WITNESSES_MAX};
 
-/// Whether anybody shares the suspicion, and nobody contradicts.
-pub(super) async fn confirms(parts: &Parts, suspect: &NodeRecord, well: &[NodeId]) -> bool {
+/// Whether anybody shares the suspicion, and nobody contradicts. With `store_counts` the metadata store
+/// is somebody.
+pub(super) async fn confirms(
+    parts: &Parts,
+    suspect: &NodeRecord,
+    well: &[NodeId],
+    store_counts: bool,
+) -> bool {
     let others = well.iter().filter(|node| **node != suspect.node).take(WITNESSES_MAX);
     let probes = others.map(|node| probe(parts, *node, suspect));
     let (seen, vanished) = tokio::join!(join_all(probes), has_vanished(parts, suspect.node));
-    let confirmed = judge(&seen, vanished);
+    let confirmed = judge(&seen, vanished && store_counts);
     tracing::info!(node = %suspect.node, ?seen, vanished, confirmed, "witnesses were heard");
     confirmed
 }

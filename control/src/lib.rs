@@ -14,7 +14,7 @@
 //! who leads, `guard` keeps a leader of yesterday from changing anything, `failover` takes
 //! partitions from nodes that are gone, and `balance` evens nodes out by what `load` hears of them.
 //! [`dns`] moves the clients' name between gateway sets.
-//! [`api`] is where operators ask and are obeyed. [`bootstrap()`] comes before all of it, and
+//! [`api`] is where operators ask and are obeyed; `audit` writes down what they changed. [`bootstrap()`] comes before all of it, and
 //! [`rebuild()`] before that when the metadata store was lost. A second cluster on the same bucket waits
 //! in [`stand_by()`] until a [`Promotion`].
 
@@ -31,6 +31,7 @@ mod rebuild;
 mod role;
 mod standby;
 
+mod audit;
 mod command;
 mod server;
 

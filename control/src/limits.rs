@@ -175,6 +175,15 @@ pub(crate) const MOVE_PATIENCE: Duration = Duration::from_secs(20);
 /// Connections to the admin API: operators are few.
 pub(crate) const ADMIN_CONNECTIONS_MAX: usize = 64;
 
+/// Those of one address: whoever takes all that he gets keeps no operator out who comes from elsewhere.
+pub(crate) const ADMIN_CONNECTIONS_PER_ADDRESS_MAX: usize = 16;
+
+/// One connection, which is one request: head, body, the commit, and the answer being taken.
+pub(crate) const ADMIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a request's head: a token, and some hundred more.
+pub(crate) const ADMIN_HEAD_BYTES_MAX: usize = 16 << 10;
+
 /// A request's head, and then its body, that takes longer to arrive is not one of ours.
 pub(crate) const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -224,6 +233,10 @@ pub(crate) const PROBE_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How long probes' records are kept.
 pub(crate) const PROBE_RETENTION: Duration = Duration::from_secs(3_600);
 
+const _: () = assert!(
+    2 * ADMIN_HEAD_TIMEOUT.as_secs() + ADMIN_PATIENCE.as_secs()
+        < ADMIN_CONNECTION_TIMEOUT.as_secs()
+);
 const _: () = assert!(OPS_PER_TXN + 8 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(2 * ASSIGNMENTS_PER_TXN + 2 <= metadata::limits::TXN_OPS_MAX);
 const _: () = assert!(3 * MOVES_PER_TXN < metadata::limits::TXN_OPS_MAX);

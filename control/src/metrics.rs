@@ -31,6 +31,7 @@ const SET_STUCK: &str = "control_gateway_set_stuck";
 const VANTAGE_POINTS: &str = "control_vantage_points";
 const DNS_PROBLEM: &str = "control_dns_problem";
 const FAILOVER_SECONDS: &str = "control_failover_seconds";
+const ADMIN_REQUESTS: &str = "control_admin_requests_total";
 const STANDBY: &str = "control_standby";
 const STANDBY_LAG_SECONDS: &str = "control_standby_lag_seconds";
 
@@ -68,6 +69,14 @@ pub(crate) fn describe() {
     describe_gauge!(VANTAGE_POINTS, "Vantage points that say what they find");
     describe_gauge!(DNS_PROBLEM, "1 while DNS cannot be asked or changed");
     describe_counter!(TERMS, "Terms that this process began");
+    describe_counter!(
+        ADMIN_REQUESTS,
+        "Requests to the admin API by outcome: done, refused, or denied to somebody without the token"
+    );
+}
+
+pub(crate) fn admin_request(outcome: &'static str) {
+    counter!(ADMIN_REQUESTS, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn leads(leads: bool) {

@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use protocol::ErrorCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::command::Command;
+use crate::audit::Change;
+use crate::command::{By, Command};
 use crate::shares::{self, Shares};
 
 /// Answers for one control process.
@@ -39,10 +40,20 @@ impl Handler for Server {
             let api = request.body.api().name();
             tracing::error!(api, "a request for another role came to control");
         }
+        let change = Change::of(&request);
         let (command, answer) = Command::new(request);
+        // What clients change is in the audit logs of the gateways by which they come.
+        let change = change.filter(|_| command.by == By::Operator);
         self.gate.submit(command);
-        async { answer.await.expect("a command is answered when it is dropped, if not before") }
-            .boxed()
+        async {
+            let answer =
+                answer.await.expect("a command is answered when it is dropped, if not before");
+            if let Some(change) = change {
+                change.answered(&answer);
+            }
+            answer
+        }
+        .boxed()
     }
 }
 

@@ -1,28 +1,33 @@
 //! HTTP/1 around the routes: connections, certificates, the token, bodies, JSON.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use bytes::Bytes;
 use hop::{ClusterTls, Role};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT, WWW_AUTHENTICATE},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use process::{
-    Drain,
+    Drain, Places,
     net::{Listener, Stream},
 };
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::{Api, model::Problem, routes};
-use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_TIMEOUT, RETRY_PAUSE};
+use crate::audit;
+use crate::limits::{
+    ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTION_TIMEOUT, ADMIN_CONNECTIONS_MAX,
+    ADMIN_CONNECTIONS_PER_ADDRESS_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEAD_TIMEOUT, RETRY_PAUSE,
+};
+use crate::metrics;
 
 /// An answer: a status and JSON.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub(super) struct Entrance {
 
 /// Serves until the drain begins.
 pub(super) async fn serve(listener: Listener, entrance: Arc<Entrance>, drain: Drain) {
-    let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
+    let places = Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_PER_ADDRESS_MAX);
     let draining = drain.draining();
     tokio::pin!(draining);
     loop {
@@ -52,13 +57,13 @@ pub(super) async fn serve(listener: Listener, entrance: Arc<Entrance>, drain: Dr
             tokio::time::sleep(RETRY_PAUSE).await;
             continue;
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+        let Some(place) = places.take(peer.ip()) else { continue };
         let (entrance, ended) = (Arc::clone(&entrance), drain.draining());
         drain.spawn("control admin connection", async move {
-            let _slot = slot;
+            let _place = place;
             tokio::select! {
                 () = ended => {}
-                () = entrance.converse(stream, peer) => {}
+                _ = timeout(ADMIN_CONNECTION_TIMEOUT, entrance.converse(stream, peer)) => {}
             }
         });
     }
@@ -68,54 +73,79 @@ pub(super) async fn serve(listener: Listener, entrance: Arc<Entrance>, drain: Dr
 
 impl Entrance {
     async fn converse(self: Arc<Self>, stream: Stream, peer: SocketAddr) {
-        let stream = match &self.tls {
+        let (stream, name) = match &self.tls {
             Some(tls) => match secured(tls, stream).await {
-                Ok(stream) => stream,
+                Ok((stream, name)) => (stream, format!("{name}, {peer}")),
                 Err(error) => return tracing::warn!(%peer, error, "admin connection refused"),
             },
-            None => stream,
+            None => (stream, peer.to_string()),
         };
+        let by: Arc<str> = name.into();
         let service = service_fn(move |request| {
-            let this = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(answer(&this.api, &this.token, request).await.into()) }
+            let (this, by) = (Arc::clone(&self), Arc::clone(&by));
+            async move { Ok::<_, Infallible>(this.answer(&by, request).await.into()) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(ADMIN_HEAD_TIMEOUT)
+            .max_buf_size(ADMIN_HEAD_BYTES_MAX)
+            // So that a connection's time is that of one request.
+            .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
         // Whatever went wrong is its client's to tell.
         let _ = connection.await;
     }
+
+    /// Nothing is read, and nothing looked at, of somebody without the token.
+    async fn answer(&self, by: &str, request: Request<Incoming>) -> Answer {
+        if !is_allowed(request.headers(), &self.token) {
+            metrics::admin_request("denied");
+            let text = "the cluster's admin token is needed: Authorization: Bearer …";
+            return Answer::problem(StatusCode::UNAUTHORIZED, text);
+        }
+        let (head, body) = request.into_parts();
+        let body = match read(body).await {
+            Ok(body) => body,
+            Err(problem) => return problem,
+        };
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let answer = routes::answer(&self.api, &head.method, path, query, &body).await;
+        if head.method != Method::GET {
+            let says = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+            let line = format!("{} {path}", head.method);
+            audit::over_http(by, says.unwrap_or_default(), &line, &body, answer.status.as_u16());
+        }
+        metrics::admin_request(if answer.status.is_success() { "done" } else { "refused" });
+        answer
+    }
 }
 
-/// The encrypted connection of an operator; or of control, whose file operators use on its machine.
-async fn secured(tls: &ClusterTls, stream: Stream) -> Result<Stream, String> {
+/// The encrypted connection of an operator, and his name; or of control, whose file operators use on
+/// its machine.
+async fn secured(tls: &ClusterTls, stream: Stream) -> Result<(Stream, String), String> {
     let secured = tls.accept(stream).await.map_err(|refusal| refusal.to_string())?;
     match secured.peer.role() {
-        Role::Operator | Role::Control => Ok(secured.stream),
+        Role::Operator | Role::Control => Ok((secured.stream, secured.peer.to_string())),
         _ => Err(format!("{} may not administer", secured.peer)),
     }
 }
 
-async fn answer(api: &Api, token: &str, request: Request<Incoming>) -> Answer {
-    if !is_allowed(request.headers(), token) {
-        let text = "the cluster's admin token is needed: Authorization: Bearer …";
-        return Answer::problem(StatusCode::UNAUTHORIZED, text);
-    }
-    let (head, body) = request.into_parts();
+/// A request's whole body. Requests are small.
+async fn read(body: Incoming) -> Result<Bytes, Answer> {
     let body = Limited::new(body, ADMIN_BODY_BYTES_MAX).collect();
-    let body: Bytes = match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) | Err(_) => {
-            return Answer::problem(StatusCode::BAD_REQUEST, "the request's body is not readable");
+    let (status, text) = match timeout(ADMIN_HEAD_TIMEOUT, body).await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("a body has at most {ADMIN_BODY_BYTES_MAX} bytes");
+            (StatusCode::PAYLOAD_TOO_LARGE, text)
+        }
+        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the request's body is not readable".to_owned()),
+        Err(_) => {
+            (StatusCode::REQUEST_TIMEOUT, "the request's body did not come in time".to_owned())
         }
     };
-    let query = head.uri.query().unwrap_or_default();
-    routes::answer(api, &head.method, head.uri.path(), query, &body).await
+    Err(Answer::problem(status, text))
 }
-
-/// Requests are small.
-const BODY_TIMEOUT: Duration = ADMIN_HEAD_TIMEOUT;
 
 fn is_allowed(headers: &HeaderMap, token: &str) -> bool {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());

@@ -91,6 +91,7 @@ fn show_node(api: &Api, id: &str) -> Outcome {
 
 fn show_partitions(api: &Api, query: &str) -> Outcome {
     let wanted = Query::parse(query)?;
+    wanted.names_what_there_is(api)?;
     Ok(Answer::ok(&answers::partitions(api, &wanted)))
 }
 
@@ -215,6 +216,23 @@ pub(super) struct Query {
 }
 
 impl Query {
+    /// Refuses a topic or a node that there is not: an empty list would look like an answer.
+    fn names_what_there_is(&self, api: &Api) -> Result<(), Answer> {
+        if let Some(node) = self.node.filter(|node| api.view.node(*node).is_none()) {
+            return Err(no_such_node(node));
+        }
+        let Some(name) = &self.topic else { return Ok(()) };
+        let is_wanted = |tenant| self.tenant.is_none_or(|wanted| wanted == tenant);
+        let topics = api.view.all_topics();
+        let mut named = topics.iter().filter(|topic| topic.record.name == *name);
+        if named.any(|topic| is_wanted(topic.record.tenant)) {
+            return Ok(());
+        }
+        let whose = self.tenant.map_or(String::new(), |tenant| format!("tenant {}: ", tenant.0));
+        let text = format!("{whose}there is no topic `{name}`; `thermocline topics` lists all");
+        Err(Answer::problem(StatusCode::NOT_FOUND, text))
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, Answer> {
         let bad = |key: &str| {
             let text = format!("query: `{key}`; known are tenant, topic, node and limit");

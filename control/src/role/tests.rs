@@ -5,6 +5,7 @@ mod api;
 mod balance;
 mod fronts;
 mod harness;
+mod http;
 mod leaders;
 mod meddled;
 mod nodes;

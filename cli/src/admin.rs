@@ -7,7 +7,6 @@ mod client;
 mod drain;
 mod sets;
 mod show;
-mod table;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -18,6 +17,7 @@ use control::api::model::{
 use serde::Serialize;
 
 use self::client::{Client, Connection};
+use crate::output;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -40,7 +40,8 @@ pub(crate) enum AdminCommand {
     Failover(sets::Failover),
     /// Send clients back to the preferred gateway set; all is well again.
     Failback(sets::Failback),
-    /// Empty a node: its partitions go to others, and nothing new comes. Waits until it is empty.
+    /// Empty a node: its partitions go to others, and nothing new comes. Waits until it is empty;
+    /// Ctrl-C ends the waiting, not the draining.
     Drain(Drain),
     /// Let a drained node take its share again.
     Undrain(Node),
@@ -178,13 +179,8 @@ impl Show {
         self.print(&answer, table)
     }
 
-    #[expect(clippy::print_stdout, reason = "the answer is the command's output")]
     fn print<T: Serialize>(&self, answer: &T, table: impl FnOnce(&T) -> String) -> Result<()> {
-        match self.json {
-            true => println!("{}", serde_json::to_string_pretty(answer)?),
-            false => print!("{}", table(answer)),
-        }
-        Ok(())
+        output::print(self.json, answer, table)
     }
 }
 

@@ -4,8 +4,10 @@
 //! function call. Everything else is what a cluster runs: the same write-ahead log, uploads, plans
 //! and cold reads.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
 use clap::Args;
+use control::api::admin_token;
 use hop::Role;
 use metadata::MetadataStore;
 use segment::{Store, StoreConfig};
@@ -81,6 +84,7 @@ pub(crate) async fn run(arguments: DevArguments) -> Result<()> {
     start_compactor(&process, &member, &store, arguments.compactor()?)?;
     wait_for_partitions(&node).await;
     let kafka = start_gateway(&process, &member, arguments.kafka, &background).await?;
+    folder.write_operator(&member)?;
     gate.open();
     announce(kafka, &arguments, started);
     process.run_until(member.over(), node.finished()).await
@@ -99,6 +103,9 @@ impl DevArguments {
 struct CompactorTable {
     compactor: compactor::Config,
 }
+
+/// In the data directory, for operators' commands.
+const OPERATOR_FILE: &str = "operator.toml";
 
 /// The files of a data directory.
 struct Folder(PathBuf);
@@ -125,6 +132,28 @@ impl Folder {
 
     fn wal(&self) -> PathBuf {
         self.0.join("wal")
+    }
+
+    /// What operators' commands take as `--config`: nobody else can open the metadata store of this
+    /// process. Only this user may read it.
+    fn write_operator(&self, member: &Membership) -> Result<()> {
+        let leader = member.view.leader().context("control does not lead")?;
+        let cluster = member.view.cluster().context("there is no cluster")?;
+        let token = admin_token(&cluster.secret);
+        let text = format!("[admin]\naddress = \"{}\"\ntoken = \"{token}\"\n", leader.admin);
+        let path = self.0.join(OPERATOR_FILE);
+        let told = || format!("cannot write {}", path.display());
+        // Made anew: one that is there may be readable to others.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(told);
+            }
+            _ => {}
+        }
+        let mut file = OpenOptions::new();
+        let mut file =
+            file.write(true).create_new(true).mode(0o600).open(&path).with_context(told)?;
+        file.write_all(text.as_bytes()).with_context(told)
     }
 }
 
@@ -249,4 +278,8 @@ fn announce(kafka: SocketAddr, arguments: &DevArguments, started: Instant) {
     println!("  $ echo hello | kcat -P -b {kafka} -t greetings");
     println!("  $ kcat -C -b {kafka} -t greetings -o beginning");
     println!("  $ kcat -b {kafka} -G readers -X auto.offset.reset=earliest greetings");
+    let program = std::env::args().next().unwrap_or_else(|| "thermocline".to_owned());
+    let operator = arguments.data_dir.join(OPERATOR_FILE);
+    println!("  see what it does:");
+    println!("  $ {program} partitions --config {}", operator.display());
 }

@@ -2,6 +2,9 @@
 //!
 //! A role reads its configuration file, starts, serves until SIGTERM, drains, and ends with 0. A
 //! start that cannot work ends with one line `error: …` that names the key and the fix.
+//!
+//! Exit codes, of every subcommand: 0 when it is done, and well; 1 when it is not, or, of `doctor` and
+//! `scrub`, when something was found; 2 when the command line cannot be read.
 
 mod admin;
 mod background;
@@ -9,7 +12,10 @@ mod certificates;
 mod config;
 mod dev;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod files;
+mod output;
 mod quota;
 mod rebuild;
 mod repair_manifest;
@@ -17,6 +23,7 @@ mod roles;
 mod scrub;
 mod standby;
 mod startup;
+mod table;
 mod tenant;
 mod user;
 mod vantage;

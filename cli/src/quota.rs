@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
+use crate::output::{operator, print};
 use crate::startup::{Membership, join, open_metadata};
 use crate::tenant::number;
 
@@ -125,6 +126,7 @@ async fn set(
     let request = AlterClientQuotasRequest::default().with_entries(vec![entry]);
     let leader = member.view.leader().context("control has no leader; try again in a moment")?;
     let header = HopHeader::internal(tenant, PATIENCE);
+    let header = HopHeader { client_id: operator(), ..header };
     let answer = member.peers.peer(&leader.address).ask(header, request).await;
     let answer = answer.with_context(|| format!("control at {} did not answer", leader.address))?;
     match answer.entries.first() {
@@ -136,7 +138,6 @@ async fn set(
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the quotas are this command's output")]
 fn show(member: &Membership, tenant: TenantId, json: bool) -> Result<()> {
     let settings = member.view.settings(tenant, SettingKind::Quota);
     let mut shown = Vec::new();
@@ -146,15 +147,16 @@ fn show(member: &Membership, tenant: TenantId, json: bool) -> Result<()> {
         let values = record.values.iter().map(|(key, value)| (key.name(), *value)).collect();
         shown.push(Shown { entity: name.clone(), values });
     }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&shown)?);
-        return Ok(());
-    }
-    for Shown { entity, values } in &shown {
-        let values = values.iter().map(|(key, value)| format!("{key}={value}"));
-        println!("{entity} {}", values.collect::<Vec<_>>().join(" "));
-    }
-    Ok(())
+    print(json, &shown, |shown| table(shown))
+}
+
+fn table(shown: &[Shown]) -> String {
+    let each = shown.iter().flat_map(|Shown { entity, values }| {
+        values
+            .iter()
+            .map(move |(key, value)| vec![entity.clone(), (*key).to_owned(), value.to_string()])
+    });
+    crate::table::table(&["OF", "QUOTA", "VALUE"], &each.collect::<Vec<_>>())
 }
 
 /// Reads `KEY=VALUE`.

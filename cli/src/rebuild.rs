@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::config;
 use crate::files::Metadata;
+use crate::output;
 use crate::startup::{open_metadata, open_store};
 
 /// From where to where.
@@ -22,6 +24,9 @@ pub(crate) struct RebuildArguments {
     /// The source. There is only this one so far, and naming it says that the bucket is believed.
     #[arg(long, required = true)]
     from_bucket: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The tables a rebuild reads; the others belong to the role whose file it is.
@@ -32,7 +37,6 @@ struct RebuildFile {
 }
 
 /// Rebuilds, and says what came back.
-#[expect(clippy::print_stdout, reason = "the summary is this command's output")]
 pub(crate) async fn run(arguments: RebuildArguments) -> Result<()> {
     let file: RebuildFile = config::load(&arguments.config)?;
     let store = open_store(&file.store, "rebuild").await?;
@@ -40,9 +44,14 @@ pub(crate) async fn run(arguments: RebuildArguments) -> Result<()> {
     let control::Rebuilt { cluster_id, generation, topics, partitions, owned, nodes } =
         control::rebuild(&*metadata, &store).await?;
     let (nodes, live) = nodes;
-    println!(
-        "rebuilt cluster {cluster_id}, generation {generation}: {topics} topics, {partitions} \
-         partitions ({owned} owned), {nodes} nodes ({live} have not ended their log)"
-    );
-    Ok(())
+    let summary = json!({
+        "cluster": cluster_id, "generation": generation, "topics": topics,
+        "partitions": partitions, "owned": owned, "nodes": nodes, "nodes_not_ended": live,
+    });
+    output::print(arguments.json, &summary, |_| {
+        format!(
+            "rebuilt cluster {cluster_id}, generation {generation}: {topics} topics, {partitions} \
+             partitions ({owned} owned), {nodes} nodes ({live} have not ended their log)\n"
+        )
+    })
 }

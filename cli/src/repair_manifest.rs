@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use segment::repair::{parse_partition, plan};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::config;
+use crate::output;
 use crate::startup::open_store;
 
 /// Which partition, and whether to store what was found.
@@ -28,6 +30,9 @@ pub(crate) struct RepairArguments {
     /// Store the manifest; without this it is only shown.
     #[arg(long)]
     write: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The one table the repair reads.
@@ -37,16 +42,15 @@ struct StoreFile {
 }
 
 /// Shows the manifest, and stores it if that was asked for.
-#[expect(clippy::print_stdout, reason = "the manifest is this command's output")]
 pub(crate) async fn run(arguments: RepairArguments) -> Result<()> {
-    let RepairArguments { config, partition, log_start, write } = arguments;
+    let RepairArguments { config, partition, log_start, write, json } = arguments;
     let (topic, index) = parse_partition(&partition)
         .with_context(|| format!("`--partition`: `{partition}` is not TOPIC_ID/INDEX"))?;
     let file: StoreFile = config::load(&config)?;
     let store = open_store(&file.store, "repair").await?;
     let plan = plan(&store, topic, index, log_start).await?;
     let manifest = &plan.manifest;
-    println!(
+    let found = format!(
         "partition {}: epoch {}, log start {}, {} compacted objects up to offset {}, {} logs, the \
          last is {} from offset {}",
         manifest.partition,
@@ -58,11 +62,18 @@ pub(crate) async fn run(arguments: RepairArguments) -> Result<()> {
         manifest.owner,
         manifest.head().start_offset,
     );
+    let mut summary = json!({
+        "partition": manifest.partition.to_string(), "epoch": manifest.epoch,
+        "log_start": manifest.log_start_offset, "objects": manifest.objects.len(),
+        "compacted_upto": manifest.compacted_upto, "logs": manifest.chain.len(),
+        "last_log": manifest.owner.to_string(), "last_log_start": manifest.head().start_offset,
+        "stored_version": null,
+    });
+    let mut done = "nothing was stored; `--write` does that".to_owned();
     if write {
         let stored = plan.commit(&store).await?;
-        println!("stored as version {}; its next owner claims it from there", stored.version);
-    } else {
-        println!("nothing was stored; `--write` does that");
+        done = format!("stored as version {}; its next owner claims it from there", stored.version);
+        summary["stored_version"] = stored.version.into();
     }
-    Ok(())
+    output::print(json, &summary, |_| format!("{found}\n{done}\n"))
 }

@@ -14,9 +14,11 @@ use process::Drain;
 use segment::Store;
 use segment::scrub::{Depth, ScrubOptions, ScrubReport, scrub};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::config;
 use crate::files::Metadata;
+use crate::output;
 use crate::startup::open_metadata;
 
 /// How long the metadata store is given to end its watch.
@@ -31,6 +33,9 @@ pub(crate) struct ScrubArguments {
     /// Check objects and footers only, not every block's bytes.
     #[arg(long)]
     quick: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// The tables that scrub reads; the others belong to the role whose file it is.
@@ -67,21 +72,23 @@ pub(crate) async fn run(arguments: ScrubArguments) -> Result<ExitCode> {
     file.load_keys(&store).await?;
     let depth = if arguments.quick { Depth::Quick } else { Depth::Full };
     let report = scrub(&store, ScrubOptions { depth, ..ScrubOptions::default() }).await?;
-    print(&report);
+    print(&report, arguments.json)?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[expect(clippy::print_stdout, reason = "the report is this command's output")]
-fn print(report: &ScrubReport) {
-    for finding in &report.findings {
-        println!("finding: {finding}");
-    }
-    for note in &report.notes {
-        println!("note: {note}");
-    }
-    let (findings, notes) = (report.findings.len(), report.notes.len());
-    println!(
-        "{findings} findings, {notes} notes, {} more left out: {}",
-        report.left_out, report.counts
-    );
+fn print(report: &ScrubReport, json: bool) -> Result<()> {
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let notes: Vec<String> = report.notes.iter().map(ToString::to_string).collect();
+    let summary = json!({
+        "clean": report.is_clean(), "findings": findings, "notes": notes,
+        "findings_left_out": report.left_out, "notes_left_out": report.notes_left_out,
+        "looked_at": report.counts.to_string(),
+    });
+    output::print(json, &summary, |_| {
+        let lines = findings.iter().map(|it| format!("finding: {it}\n"));
+        let lines: String = lines.chain(notes.iter().map(|it| format!("note: {it}\n"))).collect();
+        let (findings, notes) = (findings.len(), notes.len());
+        let (left_out, counts) = (report.left_out, report.counts);
+        format!("{lines}{findings} findings, {notes} notes, {left_out} more left out: {counts}\n")
+    })
 }

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
+use crate::output::{operator, print};
 use crate::startup::{Membership, join, open_metadata};
 
 /// How long an answer is waited for, an election of a leader included.
@@ -151,14 +152,12 @@ pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
     let member = member(&config, &drain).await?;
     match command {
         TenantCommand::List => {
-            let tenants = tenants(&member).await?;
-            let lines = tenants.iter().map(Listed::line).collect::<Vec<_>>();
-            say(json, &tenants, &lines.join("\n"))?;
+            print(json, &tenants(&member).await?, |tenants| table(tenants))?;
         }
         TenantCommand::Describe { name } => {
             let tenant = find(tenants(&member).await?, &name)?;
             let described = Described::of(&member, tenant);
-            say(json, &described, &described.lines())?;
+            print(json, &described, Described::lines)?;
         }
         TenantCommand::Create(Hosts { name, host }) => {
             change(&member, json, name, TenantChange::Create, host).await?;
@@ -180,14 +179,9 @@ pub(crate) async fn run(arguments: TenantArguments) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
-fn say(json: bool, value: &impl Serialize, words: &str) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value)?);
-    } else {
-        println!("{words}");
-    }
-    Ok(())
+fn table(tenants: &[Listed]) -> String {
+    let rows: Vec<_> = tenants.iter().map(Listed::row).collect();
+    crate::table::table(&["TENANT", "NUMBER", "HOSTS", "KEY"], &rows)
 }
 
 async fn change(
@@ -210,8 +204,9 @@ async fn change(
         TenantChange::RotateKey => "has another key",
         TenantChange::SetHosts | TenantChange::Unspecified => "changed",
     };
-    let words = format!("tenant `{name}` {done}, number {}", answer.tenant);
-    say(json, &Changed { name, number: answer.tenant, done }, &words)
+    print(json, &Changed { name, number: answer.tenant, done }, |it| {
+        format!("tenant `{}` {done}, number {}\n", it.name, it.number)
+    })
 }
 
 /// Joins the cluster of this file's metadata store.
@@ -259,11 +254,11 @@ async fn tenants(member: &Membership) -> Result<Vec<Listed>> {
 // === impl Listed ===
 
 impl Listed {
-    fn line(&self) -> String {
-        let hosts = self.hosts.iter().map(|host| format!(" {host}"));
-        let hosts = hosts.collect::<String>();
-        let key = self.encryption_key.as_ref().map(|key| format!(" encrypted, key {key}"));
-        format!("{} {}{hosts}{}", self.name, self.number, key.unwrap_or_default())
+    fn row(&self) -> Vec<String> {
+        let none = || "-".to_owned();
+        let hosts = if self.hosts.is_empty() { none() } else { self.hosts.join(" ") };
+        let key = self.encryption_key.clone().unwrap_or_else(none);
+        vec![self.name.clone(), self.number.to_string(), hosts, key]
     }
 }
 
@@ -287,15 +282,21 @@ impl Described {
     }
 
     fn lines(&self) -> String {
-        let Self { tenant, topics, partitions, credentials, .. } = self;
-        format!(
-            "{}\ntopics {topics}\npartitions {partitions}\ncredentials {credentials}\n\
-             access control entries {}\nquotas {}\ngroups with configs {}",
-            tenant.line(),
-            self.access_control_entries,
-            self.quotas,
-            self.groups_with_configs,
-        )
+        let [name, number, hosts, key] =
+            self.tenant.row().try_into().expect("a row has four cells");
+        let rows = [
+            ("tenant", name),
+            ("number", number),
+            ("hosts", hosts),
+            ("key", key),
+            ("topics", self.topics.to_string()),
+            ("partitions", self.partitions.to_string()),
+            ("credentials", self.credentials.to_string()),
+            ("access control entries", self.access_control_entries.to_string()),
+            ("quotas", self.quotas.to_string()),
+            ("groups with configs", self.groups_with_configs.to_string()),
+        ];
+        rows.iter().map(|(name, value)| format!("{name:<23} {value}\n")).collect()
     }
 }
 
@@ -309,6 +310,7 @@ async fn ask_control(
         let left = deadline.saturating_duration_since(Instant::now());
         if let Some(leader) = member.view.leader() {
             let header = HopHeader::internal(TenantId::DEFAULT, left);
+            let header = HopHeader { client_id: operator(), ..header };
             match member.peers.peer(&leader.address).ask(header, request.clone()).await {
                 Ok(answer) if answer.error_code != i32::from(ErrorCode::NotController.code()) => {
                     return Ok(answer);

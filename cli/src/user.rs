@@ -17,6 +17,9 @@ use aws_lc_rs::rand;
 use clap::{Args, Subcommand};
 use metadata::settings::credential::{ITERATIONS_MAX, ITERATIONS_MIN, ScramMechanism};
 use protocol::ids::TenantId;
+use serde::Serialize;
+
+use crate::output;
 
 use self::admin::{Admin, Change};
 
@@ -96,45 +99,66 @@ struct Whom {
     /// The number of the tenant whose users they are.
     #[arg(long, value_name = "TENANT", default_value_t = TenantId::DEFAULT.0, requires = "config")]
     tenant: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A user as it is shown.
+#[derive(Debug, Serialize)]
+struct Listed {
+    user: String,
+    mechanisms: Vec<&'static str>,
+}
+
+/// What was done to a user.
+#[derive(Debug, Serialize)]
+struct Changed {
+    #[serde(flatten)]
+    user: Listed,
+    done: &'static str,
 }
 
 /// Does it, and says what was done.
-#[expect(clippy::print_stdout, reason = "what was done is this command's output")]
 pub(crate) async fn run(arguments: UserArguments) -> Result<()> {
     match arguments.command {
         UserCommand::Add(AddArguments { name, mechanism, password, whom }) => {
+            let json = whom.json;
             let mut admin = whom.connect().await?;
             if admin.users().await?.contains_key(&name) {
                 bail!("user `{name}` exists; `thermocline user password` changes the password");
             }
             password.set(&mut admin, &name, &mechanism).await?;
-            println!("user `{name}` added ({})", names(&mechanism));
+            tell(json, name, &mechanism, "added")?;
             admin.close().await
         }
         UserCommand::Password(PasswordArguments { name, password, whom }) => {
+            let json = whom.json;
             let mut admin = whom.connect().await?;
             let mechanisms = admin.users().await?.remove(&name);
-            let mechanisms = mechanisms.with_context(|| format!("there is no user `{name}`"))?;
+            let mechanisms = mechanisms.with_context(|| no_such_user(&name))?;
             password.set(&mut admin, &name, &mechanisms).await?;
-            println!("user `{name}` has another password ({})", names(&mechanisms));
+            tell(json, name, &mechanisms, "has another password")?;
             admin.close().await
         }
         UserCommand::Delete(DeleteArguments { name, whom }) => {
+            let json = whom.json;
             let mut admin = whom.connect().await?;
             let mechanisms = admin.users().await?.remove(&name);
-            let mechanisms = mechanisms.with_context(|| format!("there is no user `{name}`"))?;
+            let mechanisms = mechanisms.with_context(|| no_such_user(&name))?;
             // One at a time: a request may alter a user once.
-            for mechanism in mechanisms {
+            for &mechanism in &mechanisms {
                 admin.alter(Change::Delete { user: &name, mechanism }).await?;
             }
-            println!("user `{name}` deleted");
+            tell(json, name, &mechanisms, "deleted")?;
             admin.close().await
         }
         UserCommand::List(whom) => {
+            let json = whom.json;
             let mut admin = whom.connect().await?;
-            for (user, mechanisms) in admin.users().await? {
-                println!("{user} ({})", names(&mechanisms));
-            }
+            let users = admin.users().await?.into_iter();
+            let users: Vec<_> = users.map(|(user, by)| Listed::of(user, &by)).collect();
+            output::print(json, &users, |users| table(users))?;
             admin.close().await
         }
     }
@@ -175,6 +199,24 @@ fn mechanism(name: &str) -> Result<ScramMechanism, String> {
     ScramMechanism::from_name(name).ok_or_else(|| format!("known are {known}"))
 }
 
-fn names(mechanisms: &[ScramMechanism]) -> String {
-    mechanisms.iter().map(|mechanism| mechanism.name()).collect::<Vec<_>>().join(", ")
+fn no_such_user(name: &str) -> String {
+    format!("there is no user `{name}`; `thermocline user list` names those that are there")
+}
+
+fn tell(json: bool, user: String, by: &[ScramMechanism], done: &'static str) -> Result<()> {
+    output::print(json, &Changed { user: Listed::of(user, by), done }, |it| {
+        format!("user `{}` {done} ({})\n", it.user.user, it.user.mechanisms.join(", "))
+    })
+}
+
+fn table(users: &[Listed]) -> String {
+    let row = |it: &Listed| vec![it.user.clone(), it.mechanisms.join(", ")];
+    let rows: Vec<_> = users.iter().map(row).collect();
+    crate::table::table(&["USER", "MECHANISMS"], &rows)
+}
+
+impl Listed {
+    fn of(user: String, by: &[ScramMechanism]) -> Self {
+        Self { user, mechanisms: by.iter().map(|mechanism| mechanism.name()).collect() }
+    }
 }

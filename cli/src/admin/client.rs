@@ -10,7 +10,7 @@ use clap::Args;
 use control::api::{admin_token, model::Problem};
 use hop::{ClusterTls, Role};
 use http_body_util::{BodyExt, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use metadata::MetadataStore;
@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
+use crate::output;
 use crate::startup::{cluster_tls, open_metadata};
 
 /// How long one request may take: a little longer than control waits for a commit.
@@ -39,7 +40,8 @@ const LEADER_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
     /// A TOML file with the tables `[metadata]` and, in a cluster with TLS, `[cluster.tls]` with an
-    /// operator's or control's certificate; control's own file does.
+    /// operator's or control's certificate; control's own file does. Of `thermocline dev` the file
+    /// `operator.toml` in its data directory.
     #[arg(long, value_name = "FILE", required_unless_present = "admin")]
     config: Option<PathBuf>,
     /// An admin API's address, where the metadata store cannot be reached.
@@ -54,8 +56,17 @@ pub(crate) struct Connection {
 #[derive(Debug, Deserialize)]
 struct MetadataFile {
     metadata: Option<Metadata>,
+    admin: Option<Admin>,
     #[serde(default)]
     cluster: ClusterConfig,
+}
+
+/// The way in where the metadata store is another process's own: `thermocline dev` writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Admin {
+    address: String,
+    token: String,
 }
 
 /// A way to the leader.
@@ -82,7 +93,10 @@ impl Connection {
             let (address, token) = (Some(address.clone()), token.clone());
             return Ok(Client { metadata: None, address, token, tls });
         }
-        let section = file.and_then(|file| file.metadata);
+        let (section, admin) = file.map_or((None, None), |file| (file.metadata, file.admin));
+        if let Some(Admin { address, token }) = admin {
+            return Ok(Client { metadata: None, address: Some(address), token, tls });
+        }
         let section =
             section.context("--config with the table [metadata], or --admin is needed")?;
         let metadata = open_metadata(&section).await?;
@@ -142,6 +156,10 @@ impl Client {
                     }
                     self.address = problem.leader.filter(|_| self.metadata.is_none());
                 }
+                Ok((StatusCode::UNAUTHORIZED, _)) => bail!(
+                    "control refuses the token: it is another cluster's, or of before a rebuild; \
+                     `--config` with the table [metadata] finds the present one"
+                ),
                 Ok((status, answer)) => match serde_json::from_slice::<Problem>(&answer) {
                     Ok(problem) => bail!(problem.error),
                     Err(_) => bail!("the admin API answered {status}"),
@@ -205,6 +223,7 @@ impl Client {
             .header(HOST, address)
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, output::operator().as_str())
             .body(Full::new(body))?;
         let answer = async {
             let response = sender.send_request(request).await?;

@@ -5,7 +5,7 @@ use control::api::model::{
     TrafficInfo,
 };
 
-use super::table::{bytes, table};
+use crate::table::{bytes, table};
 
 pub(super) fn status(status: &Status) -> String {
     let rows = [

@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
+use crate::output::operator;
 use crate::startup::{Membership, join, open_metadata};
 
 /// How long an answer is waited for, an election of a leader included.
@@ -189,6 +190,7 @@ async fn ask_control(
         match member.view.leader() {
             Some(leader) => {
                 let header = HopHeader::internal(tenant, left);
+                let header = HopHeader { client_id: operator(), ..header };
                 match member.peers.peer(&leader.address).ask(header, request.clone()).await {
                     Ok(answer) if answer.results.iter().all(|user| user.error_code != not_here) => {
                         return Ok(answer);

@@ -10,6 +10,7 @@ mod bad_plans;
 mod balance;
 mod cluster;
 mod cold_faults;
+mod commands;
 mod compacted;
 mod consumer_groups;
 mod deleting;

@@ -101,7 +101,8 @@ fn make_users(plaintext: &str, config: &Path, outside: &Path) {
     let set = set.expect("as Kafka's tools");
     assert!(set.contains("iterations=4096"), "{set}");
     let listed = user(&["list"], config, None).expect("users are listed");
-    assert_eq!(listed, "alice (SCRAM-SHA-256, SCRAM-SHA-512)\nbob (SCRAM-SHA-256)");
+    let expected = "USER   MECHANISMS\nalice  SCRAM-SHA-256, SCRAM-SHA-512\nbob    SCRAM-SHA-256";
+    assert_eq!(listed, expected);
 }
 
 /// Java is told why, and is served over the end of its session, for it proves itself

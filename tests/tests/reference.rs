@@ -4,6 +4,8 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p thermocline-tests --test reference` writes the pages anew.
 
+#[path = "reference/architecture.rs"]
+mod architecture;
 #[path = "reference/configuration.rs"]
 mod configuration;
 #[path = "reference/deployed.rs"]

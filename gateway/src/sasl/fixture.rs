@@ -1,4 +1,4 @@
-//! For tests: users with passwords, issuers with keys, and the clients' side of the mechanisms.
+//! For tests: users with passwords, issuers with keys, and what clients say with them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,11 +6,10 @@ use std::sync::Arc;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use metadata::model::Record;
+pub(crate) use metadata::settings::credential::ScramClient;
 use metadata::settings::credential::{ScramCredential, ScramMechanism};
 use metadata::settings::{SettingKey, SettingKind};
 use metadata::{ClusterView, MemoryStore, MetadataStore, Txn};
@@ -30,13 +29,6 @@ pub(crate) struct Fixture {
     pub(crate) sasl: Arc<Sasl>,
     store: Arc<dyn MetadataStore>,
     view: ClusterView,
-}
-
-/// A client that says it is `user`.
-pub(crate) struct ScramClient {
-    mechanism: ScramMechanism,
-    password: String,
-    bare: String,
 }
 
 /// Somebody who issues tokens.
@@ -88,35 +80,6 @@ impl Fixture {
 
 fn key(of: ScramMechanism, user: &str) -> SettingKey {
     SettingKey::new(TENANT, SettingKind::Credential, of.setting(user))
-}
-
-// === impl ScramClient ===
-
-impl ScramClient {
-    /// The client, and its first message.
-    pub(crate) fn new(mechanism: ScramMechanism, user: &str, password: &str) -> (Self, Vec<u8>) {
-        let bare = format!("n={user},r=fyko+d2lbbFgONRv9qkxdawL");
-        let first = format!("n,,{bare}").into_bytes();
-        (Self { mechanism, password: password.to_owned(), bare }, first)
-    }
-
-    /// Its final message.
-    pub(crate) fn answer(&self, server_first: &[u8]) -> Vec<u8> {
-        let server_first = std::str::from_utf8(server_first).unwrap();
-        let mut values = server_first.split(',').map(|attribute| &attribute[2..]);
-        let (nonce, salt) = (values.next().unwrap(), values.next().unwrap());
-        let iterations = values.next().unwrap().parse().unwrap();
-        let salt = STANDARD.decode(salt).unwrap();
-        let salted = self.mechanism.salted_password(self.password.as_bytes(), &salt, iterations);
-        let client_key = self.mechanism.hmac(&salted, b"Client Key");
-        let stored_key = self.mechanism.digest(client_key.as_ref());
-        let without_proof = format!("c=biws,r={nonce}");
-        let messages = format!("{},{server_first},{without_proof}", self.bare);
-        let signature = self.mechanism.hmac(stored_key.as_ref(), messages.as_bytes());
-        let pairs = client_key.as_ref().iter().zip(signature.as_ref());
-        let proof = STANDARD.encode(pairs.map(|(key, signed)| key ^ signed).collect::<Vec<_>>());
-        format!("{without_proof},p={proof}").into_bytes()
-    }
 }
 
 // === impl Issuer ===

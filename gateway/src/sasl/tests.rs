@@ -39,7 +39,7 @@ async fn scram(fixture: &Fixture, user: &str, password: &str) -> Turn {
     let (client, first) = ScramClient::new(SCRAM, user, password);
     let begun = Exchange::Begun(Mechanism::Scram(SCRAM));
     let (exchange, challenge) = next(fixture.sasl.turn(TENANT, begun, &first).await);
-    fixture.sasl.turn(TENANT, exchange, &client.answer(&challenge)).await
+    fixture.sasl.turn(TENANT, exchange, &client.answer(&challenge).unwrap().message).await
 }
 
 async fn plain(fixture: &Fixture, user: &str, password: &str) -> Turn {
@@ -69,7 +69,8 @@ async fn a_credential_that_goes_between_challenge_and_proof_proves_nothing() {
     let begun = Exchange::Begun(Mechanism::Scram(SCRAM));
     let (exchange, challenge) = next(fixture.sasl.turn(TENANT, begun, &first).await);
     fixture.delete("alice").await;
-    let turn = fixture.sasl.turn(TENANT, exchange, &client.answer(&challenge)).await;
+    let turn =
+        fixture.sasl.turn(TENANT, exchange, &client.answer(&challenge).unwrap().message).await;
     assert_eq!(refused(turn), "the credential is gone");
 }
 
@@ -81,7 +82,8 @@ async fn a_proof_is_good_once() {
     let (_, overheard) = next(fixture.sasl.turn(TENANT, begun(), &first).await);
     let (exchange, challenge) = next(fixture.sasl.turn(TENANT, begun(), &first).await);
     assert_ne!(overheard, challenge, "our nonce is another each time");
-    let turn = fixture.sasl.turn(TENANT, exchange, &client.answer(&overheard)).await;
+    let turn =
+        fixture.sasl.turn(TENANT, exchange, &client.answer(&overheard).unwrap().message).await;
     assert_eq!(refused(turn), "the nonce is not the one that was agreed on");
 }
 

@@ -5,12 +5,16 @@
 //! can log in. The password and the salted password, which can, are never in a record: whoever
 //! has one of them makes the keys of it at once and forgets it (R66).
 
+mod client;
+
 use std::{fmt, num::NonZeroU32};
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use bytes::Bytes;
 use prost::Message;
 use zeroize::Zeroizing;
+
+pub use self::client::{Proof, ScramClient, Unanswerable};
 
 use crate::{
     limits::{SETTING_NAME_BYTES_MAX, SETTING_VALUE_BYTES_MAX},

@@ -105,7 +105,7 @@ where
         assert_eq!(self.handshake(SCRAM.name()).await.0.error_code, 0);
         let (client, first) = ScramClient::new(SCRAM, user, password);
         let challenge = self.authenticate(2, first).await;
-        self.authenticate(2, client.answer(&challenge.auth_bytes)).await
+        self.authenticate(2, client.answer(&challenge.auth_bytes).unwrap().message).await
     }
 
     async fn is_served(&mut self) -> Result<(), Disconnect> {
@@ -257,7 +257,7 @@ async fn after_version_0_of_the_handshake_tokens_come_bare() {
         challenge.len(),
         4 + i32::from_be_bytes(challenge[..4].try_into().unwrap()) as usize
     );
-    let proof = client.answer(&challenge[4..]);
+    let proof = client.answer(&challenge[4..]).unwrap().message;
     connection.send(header.clone(), proof.into()).await.unwrap();
     assert!(!connection.service.takes_bare_tokens());
     connection.is_served().await.unwrap();

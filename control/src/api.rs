@@ -27,7 +27,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::{
-    balance::{board::Board, orders::Desk},
+    balance::{self, board::Board},
+    desk::Desk,
     dns,
     load::Loads,
     server::Gate,
@@ -52,10 +53,10 @@ pub(crate) struct Api {
     pub(crate) control_id: String,
     pub(crate) view: ClusterView,
     pub(crate) gate: Gate,
-    pub(crate) desk: Desk,
+    pub(crate) moves: Desk<balance::orders::Order>,
     pub(crate) loads: Loads,
     pub(crate) board: Board,
-    pub(crate) switches: dns::Desk,
+    pub(crate) switches: Desk<dns::Order>,
     pub(crate) sets: dns::Board,
     /// What is said about a node is read, changed and written: one after the other.
     pub(crate) writes: Mutex<()>,

@@ -46,6 +46,7 @@ use self::orders::{Order, Refused};
 use self::plan::{Move, Situation, Wish};
 use self::survey::{Group, Well};
 use crate::{
+    desk::Asked,
     front_choice::FrontChoice,
     guard::{Guard, GuardError},
     limits::{BALANCE_INTERVAL, MOVE_PATIENCE, OWN_VIEW_WAIT, PLAN_LIFE, RECONCILE_PAUSE},
@@ -63,7 +64,7 @@ pub(crate) struct Parts {
     pub(crate) opening: Opening,
     pub(crate) loads: Loads,
     pub(crate) board: Board,
-    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) orders: mpsc::Receiver<Asked<Order>>,
 }
 
 /// Evens out the nodes for one leader.
@@ -204,8 +205,8 @@ impl Balancer {
     }
 
     /// Moves one partition because somebody said so.
-    async fn obey(&mut self, order: Order, opening: &mut FuturesUnordered<Opened>) {
-        let Order { partition, to, told } = order;
+    async fn obey(&mut self, asked: Asked<Order>, opening: &mut FuturesUnordered<Opened>) {
+        let Asked { order: Order { partition, to }, told } = asked;
         let outcome = self.try_obey(partition, to, opening).await;
         // Whoever asked may have given up.
         let _ = told.send(outcome);

@@ -6,7 +6,7 @@
 //!       ▼
 //! metadata store ──► [`switcher`] ──► [`switch`] decides ──► c/set, generation + 1 (R11)
 //!                        ▲                                        │
-//!        operators ── [`desk`]                                    ▼
+//!        operators ── [`orders`]                                  ▼
 //!                                     DNS: addresses and generation, compared and swapped
 //!                                     [`provider`], [`rfc2136`], [`webhook`]
 //! ```
@@ -19,7 +19,7 @@
 mod board;
 mod config;
 mod content;
-mod desk;
+mod orders;
 mod probe;
 mod provider;
 mod rfc2136;
@@ -36,7 +36,7 @@ pub use self::config::{
     GatewaySetConfig, GatewaySetsConfig, ProbeConfig, Rfc2136Config, VantageConfig,
     VantageConfigError, VantageSetConfig, WebhookConfig,
 };
-pub(crate) use self::desk::{Desk, Refused};
+pub(crate) use self::orders::{Order, Refused};
 pub use self::provider::DnsError;
 pub(crate) use self::provider::DnsProvider;
 pub(crate) use self::switch::Verdict;

@@ -33,6 +33,7 @@ mod standby;
 
 mod audit;
 mod command;
+mod desk;
 mod server;
 
 mod election;

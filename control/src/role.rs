@@ -11,8 +11,9 @@ use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     api::Api,
-    balance::{self, Balancer, board::Board, orders::Desk},
+    balance::{self, Balancer, board::Board},
     config::{Config, ConfigError},
+    desk::Desk,
     dns::{self, DnsProvider},
     election::{Candidate, Leadership},
     failover::{self, Failover},
@@ -91,10 +92,10 @@ pub enum RoleError {
 #[derive(Clone, Default)]
 struct Shared {
     gate: Gate,
-    desk: Desk,
+    moves: Desk<balance::orders::Order>,
     loads: Loads,
     board: Board,
-    switches: dns::Desk,
+    switches: Desk<dns::Order>,
     sets: dns::Board,
 }
 
@@ -106,7 +107,7 @@ impl Shared {
             control_id: control_id.to_owned(),
             view: view.clone(),
             gate: self.gate.clone(),
-            desk: self.desk.clone(),
+            moves: self.moves.clone(),
             loads: self.loads.clone(),
             board: self.board.clone(),
             switches: self.switches.clone(),
@@ -208,7 +209,7 @@ async fn stand(
         shared.gate.divide(leadership.term);
         let led = lead(&leadership, &parts, &shared.gate).await;
         shared.gate.divide_no_more();
-        shared.desk.close();
+        shared.moves.close();
         shared.switches.close();
         metrics::leads(false);
         leadership.resign(&*parts.metadata).await;
@@ -234,7 +235,7 @@ fn watch_nodes(leadership: &Leadership, parts: &Parts, shared: &Shared) {
         opening: parts.opening.clone(),
         loads: shared.loads.clone(),
         board: shared.board.clone(),
-        orders: shared.desk.open(),
+        orders: shared.moves.open(),
     });
     let loads =
         load::collect(shared.loads.clone(), parts.view.clone(), parts.opening.peers.clone());

@@ -24,7 +24,10 @@ use super::{
     sets,
 };
 use crate::{
-    balance::{orders::Refused, survey},
+    balance::{
+        orders::{Order, Refused},
+        survey,
+    },
     command::{self, Command},
     limits::{ADMIN_PATIENCE, PARTITIONS_SHOWN_MAX},
 };
@@ -137,7 +140,7 @@ async fn set_pin(api: &Api, body: &[u8]) -> Outcome {
 async fn move_partition(api: &Api, body: &[u8]) -> Outcome {
     let MoveRequest { tenant, topic, partition: index, to } = parse(body)?;
     let id = partition(api, tenant, &topic, index)?;
-    match api.desk.order(id, NodeId(to)).await {
+    match api.moves.order(Order { partition: id, to: NodeId(to) }).await {
         Ok(()) => Ok(Answer::ok(&answers::moves(api))),
         Err(refused) => {
             let status = match refused {

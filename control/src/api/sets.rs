@@ -7,7 +7,7 @@ use super::Api;
 use super::http::Answer;
 use super::model::{ActiveSetInfo, GatewaySetInfo, GatewaySets, SwitchInfo, SwitchRequest};
 use super::routes::parse;
-use crate::dns::{Refused, Shown, ShownSet, Verdict};
+use crate::dns::{Order, Refused, Shown, ShownSet, Verdict};
 
 /// `GET /v1/gateway-sets`
 pub(super) fn show(api: &Api) -> Answer {
@@ -22,7 +22,7 @@ pub(super) async fn switch(api: &Api, body: &[u8]) -> Result<Answer, Answer> {
     let SwitchRequest { to, back, force, dry_run } = parse(body)?;
     let cause = if back { Cause::Failback } else { Cause::Failover };
     let from = api.sets.read().map(|shown| shown.active.set).unwrap_or_default();
-    match api.switches.order(to, cause, force, dry_run).await {
+    match api.switches.order(Order { to, cause, force, dry_run }).await {
         Ok(next) => Ok(Answer::ok(&SwitchInfo { from, dry_run, next: active(&next) })),
         Err(refused) => Err(refuse(&refused)),
     }

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 
 use metadata::{ClusterView, model::NodeRecord, settings::placement::Duty};
-use parking_lot::RwLock;
 use protocol::ids::{NodeId, PartitionId};
-use tokio::sync::{mpsc, oneshot};
 
 use super::{
     plan::{Move, Reason},
     survey,
 };
-use crate::{front_choice::FrontChoice, limits::ORDERS_QUEUED_MAX};
+use crate::{desk, front_choice::FrontChoice, limits::ORDERS_QUEUED_MAX};
 
-/// A partition, where it should go, and whoever waits to hear that it is on its way.
+/// A partition, and where it should go. It is answered when it is assigned to that node.
 pub(crate) struct Order {
     pub(crate) partition: PartitionId,
     pub(crate) to: NodeId,
-    pub(crate) told: oneshot::Sender<Result<(), Refused>>,
 }
 
 /// Why a partition does not move.
@@ -45,30 +42,18 @@ pub(crate) enum Refused {
     Metadata(String),
 }
 
-/// The way to the leader's balance, while it leads. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Desk(Arc<RwLock<Option<mpsc::Sender<Order>>>>);
+impl desk::Order for Order {
+    type Answer = ();
+    type Refused = Refused;
 
-impl Desk {
-    /// Lets orders through.
-    pub(crate) fn open(&self) -> mpsc::Receiver<Order> {
-        let (sender, orders) = mpsc::channel(ORDERS_QUEUED_MAX);
-        *self.0.write() = Some(sender);
-        orders
+    const QUEUED_MAX: usize = ORDERS_QUEUED_MAX;
+
+    fn closed() -> Refused {
+        Refused::NotLeading
     }
 
-    /// Refuses orders from now on.
-    pub(crate) fn close(&self) {
-        *self.0.write() = None;
-    }
-
-    /// Moves a partition: answers when it is assigned to its next node.
-    pub(crate) async fn order(&self, partition: PartitionId, to: NodeId) -> Result<(), Refused> {
-        let (told, hears) = oneshot::channel();
-        let desk = self.0.read().clone().ok_or(Refused::NotLeading)?;
-        let order = Order { partition, to, told };
-        desk.send(order).await.map_err(|_| Refused::NotLeading)?;
-        hears.await.unwrap_or(Err(Refused::NotLeading))
+    fn not_leading() -> Refused {
+        Refused::NotLeading
     }
 }
 

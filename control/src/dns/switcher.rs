@@ -28,9 +28,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::board::{Board, Shown, ShownSet};
 use super::config::GatewaySetsConfig;
 use super::content::{self, Step};
-use super::desk::Order;
+use super::orders::Order;
 use super::provider::{DnsError, DnsProvider, Stamp, Swap};
 use super::switch::{self, Decision, Rules, Switch, Votes, Why};
+use crate::desk::Asked;
 use crate::guard::{Guard, GuardError};
 use crate::limits::{DNS_RECHECK_INTERVAL, SWITCH_INTERVAL};
 use crate::metrics;
@@ -42,7 +43,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) provider: Arc<dyn DnsProvider>,
     pub(crate) board: Board,
-    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) orders: mpsc::Receiver<Asked<Order>>,
 }
 
 /// One leader's watch over the sets.
@@ -107,7 +108,7 @@ impl Switcher {
         }
     }
 
-    async fn turn(&mut self, order: Option<Order>) -> Result<(), Interrupted> {
+    async fn turn(&mut self, order: Option<Asked<Order>>) -> Result<(), Interrupted> {
         let Some(mut read) = self.read().await? else { return self.found().await };
         let settled = self.settle(&mut read).await;
         let age_ms = self.parts.clock.now_ms().saturating_sub(read.active.since_ms);

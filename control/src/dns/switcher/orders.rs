@@ -3,7 +3,8 @@
 use metadata::gateway_sets::Cause;
 
 use super::{Interrupted, Read, Switcher};
-use crate::dns::desk::{Order, Refused};
+use crate::desk::Asked;
+use crate::dns::orders::{Order, Refused};
 use crate::dns::switch::{Verdict, Votes};
 use crate::guard::GuardError;
 use crate::metrics;
@@ -14,10 +15,10 @@ impl Switcher {
     /// Does what an operator asks for, or says why not. True if the active set is another one now.
     pub(super) async fn obey(
         &mut self,
-        order: Order,
+        asked: Asked<Order>,
         read: &mut Read,
     ) -> Result<bool, Interrupted> {
-        let Order { to, cause, force, dry_run, told } = order;
+        let Asked { order: Order { to, cause, force, dry_run }, told } = asked;
         let next =
             self.choose(to, cause, force, read).map(|to| self.next(&read.active, &to, cause));
         let next = match next {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::dns::config::GatewaySetConfig;
 use crate::dns::conformance::{FakeZone, content};
-use crate::dns::desk::Refused;
+use crate::dns::orders::Refused;
 
 struct World {
     store: Arc<dyn MetadataStore>,
@@ -100,7 +100,8 @@ async fn ask(
     dry_run: bool,
 ) -> Result<ActiveSet, Refused> {
     let (told, hears) = oneshot::channel();
-    drop(switcher.turn(Some(Order { to: None, cause, force, dry_run, told })).await);
+    let order = Order { to: None, cause, force, dry_run };
+    drop(switcher.turn(Some(Asked { order, told })).await);
     hears.await.unwrap()
 }
 

@@ -1,14 +1,12 @@
 //! Switches that an operator asks for.
 
-use std::sync::Arc;
-
 use metadata::gateway_sets::{ActiveSet, Cause};
-use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
 
+use crate::desk;
 use crate::limits::SWITCHES_QUEUED_MAX;
 
-/// Where to go, and whoever waits to hear of it.
+/// Where to go. The answer is the set that is the active one then, which DNS follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
     /// The set; `None` for the next one that serves, or with [`Cause::Failback`] the preferred one.
     pub(crate) to: Option<String>,
@@ -18,7 +16,6 @@ pub(crate) struct Order {
     pub(crate) force: bool,
     /// Only say what would be done.
     pub(crate) dry_run: bool,
-    pub(crate) told: oneshot::Sender<Result<ActiveSet, Refused>>,
 }
 
 /// Why the name stays where it is.
@@ -49,35 +46,17 @@ pub(crate) enum Refused {
     Metadata(String),
 }
 
-/// The way to the leader's switcher, while it leads. Cheap to clone.
-#[derive(Clone, Default)]
-pub(crate) struct Desk(Arc<RwLock<Option<mpsc::Sender<Order>>>>);
+impl desk::Order for Order {
+    type Answer = ActiveSet;
+    type Refused = Refused;
 
-impl Desk {
-    /// Lets orders through.
-    pub(crate) fn open(&self) -> mpsc::Receiver<Order> {
-        let (sender, orders) = mpsc::channel(SWITCHES_QUEUED_MAX);
-        *self.0.write() = Some(sender);
-        orders
+    const QUEUED_MAX: usize = SWITCHES_QUEUED_MAX;
+
+    fn closed() -> Refused {
+        Refused::Off
     }
 
-    /// Refuses orders from now on.
-    pub(crate) fn close(&self) {
-        *self.0.write() = None;
-    }
-
-    /// Switches: answers when it is decided, which DNS then follows.
-    pub(crate) async fn order(
-        &self,
-        to: Option<String>,
-        cause: Cause,
-        force: bool,
-        dry_run: bool,
-    ) -> Result<ActiveSet, Refused> {
-        let (told, hears) = oneshot::channel();
-        let desk = self.0.read().clone().ok_or(Refused::Off)?;
-        let order = Order { to, cause, force, dry_run, told };
-        desk.send(order).await.map_err(|_| Refused::NotLeading)?;
-        hears.await.unwrap_or(Err(Refused::NotLeading))
+    fn not_leading() -> Refused {
+        Refused::NotLeading
     }
 }

@@ -1,7 +1,7 @@
 //! Gateway sets: which of them the clients' name stands for, and when that changes (R50, R55).
 //!
 //! ```text
-//! vantage points ──produce, fetch──► every set          [`vantage`], [`probe`]
+//! vantage points ──produce, fetch──► every set          [`vantage`], [`probe`], [`access`]
 //!       │ findings, under a lease
 //!       ▼
 //! metadata store ──► [`switcher`] ──► [`switch`] decides ──► c/set, generation + 1 (R11)
@@ -16,8 +16,10 @@
 //! differently, and neither can two clusters that share a name. DNS is never a fence (R50): the set
 //! that clients leave goes on serving those who have not noticed.
 
+mod access;
 mod board;
 mod config;
+mod connection;
 mod content;
 mod orders;
 mod probe;
@@ -33,8 +35,9 @@ mod conformance;
 
 pub(crate) use self::board::{Board, Shown, ShownSet};
 pub use self::config::{
-    GatewaySetConfig, GatewaySetsConfig, ProbeConfig, Rfc2136Config, VantageConfig,
-    VantageConfigError, VantageSetConfig, WebhookConfig,
+    GatewaySetConfig, GatewaySetsConfig, ProbeConfig, ProbeMechanism, ProbeSaslConfig,
+    ProbeTlsConfig, Rfc2136Config, VantageConfig, VantageConfigError, VantageSetConfig,
+    WebhookConfig,
 };
 pub(crate) use self::orders::{Order, Refused};
 pub use self::provider::DnsError;

@@ -1,5 +1,7 @@
 //! The `[control.gateway_sets]` and `[vantage]` tables.
 
+mod probe;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::probe::{ProbeConfig, ProbeMechanism, ProbeSaslConfig, ProbeTlsConfig};
 use crate::config::ConfigError;
 use crate::limits::{GATEWAY_SETS_MAX, VANTAGE_POINTS_MIN};
 
@@ -58,23 +61,9 @@ pub struct GatewaySetConfig {
     /// gateways advertise as their hosts. Default: none.
     #[serde(default)]
     pub brokers: BTreeMap<String, IpAddr>,
-    /// Where the set is tried, `host:port`: a listener in plain text, of a tenant for probes alone. One
-    /// that serves is enough.
+    /// Where the set is tried, `host:port`: a listener of a tenant for probes alone, or clients' own.
+    /// One that serves is enough.
     pub probe: Vec<String>,
-}
-
-/// How a vantage point looks at the sets.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProbeConfig {
-    /// The topic that is produced to and fetched from. Default: `thermocline-probe`.
-    pub topic: String,
-    /// Pause between two looks. Default: 2 s.
-    #[serde(with = "humantime_serde")]
-    pub interval: Duration,
-    /// How long connecting, producing and fetching may take together. Default: 5 s.
-    #[serde(with = "humantime_serde")]
-    pub timeout: Duration,
 }
 
 /// A name server that takes updates.
@@ -146,21 +135,11 @@ impl Default for GatewaySetsConfig {
     }
 }
 
-impl Default for ProbeConfig {
-    fn default() -> Self {
-        Self {
-            topic: "thermocline-probe".to_owned(),
-            interval: Duration::from_secs(2),
-            timeout: Duration::from_secs(5),
-        }
-    }
-}
-
 // === impl GatewaySetsConfig ===
 
 impl GatewaySetsConfig {
     /// Whether there is nothing to switch.
-    pub(crate) fn is_off(&self) -> bool {
+    pub fn is_off(&self) -> bool {
         self.name.is_empty()
     }
 
@@ -215,18 +194,7 @@ impl GatewaySetsConfig {
         if self.ttl < Duration::from_secs(1) {
             return refuse("gateway_sets.ttl", "must be at least 1s");
         }
-        self.probe.check("gateway_sets.probe.interval")
-    }
-}
-
-// === impl ProbeConfig ===
-
-impl ProbeConfig {
-    fn check(&self, key: &'static str) -> Result<(), ConfigError> {
-        match self.interval.is_zero() || self.timeout.is_zero() {
-            true => Err(ConfigError { key, reason: "and `timeout` must be more than 0s" }),
-            false => Ok(()),
-        }
+        self.probe.problem().map_or(Ok(()), |reason| refuse("gateway_sets.probe", reason))
     }
 }
 
@@ -242,10 +210,7 @@ impl VantageConfig {
         if self.sets.is_empty() || self.sets.iter().any(|set| set.probe.is_empty()) {
             return refuse("sets.probe", "must not be empty");
         }
-        if self.probe.interval.is_zero() || self.probe.timeout.is_zero() {
-            return refuse("probe.interval", "and `timeout` must be more than 0s");
-        }
-        Ok(())
+        self.probe.problem().map_or(Ok(()), |reason| refuse("probe", reason))
     }
 }
 

@@ -17,6 +17,7 @@ use process::net::Net;
 use process::{Clock, Drain};
 use tokio::time::sleep;
 
+use super::access::Access;
 use super::config::{GatewaySetsConfig, VantageConfig, VantageSetConfig};
 use super::probe::Probe;
 use crate::limits::{FINDINGS_LEASE_MIN, PROBLEM_BYTES_MAX};
@@ -39,10 +40,16 @@ pub async fn watch(
     tokio::pin!(draining);
     loop {
         let look = async {
-            let findings = look(&config, &probe).await;
-            if let Err(error) = voice.say(findings).await {
-                tracing::warn!(%error, "what is found of the gateway sets cannot be said");
-                voice.lose();
+            match Access::load(&config.probe).await {
+                Ok(access) => {
+                    let findings = look(&config, &probe, &access).await;
+                    if let Err(error) = voice.say(findings).await {
+                        tracing::warn!(%error, "what is found of the gateway sets cannot be said");
+                        voice.lose();
+                    }
+                }
+                // No gateway's fault: it has no voice when its lease is over.
+                Err(error) => tracing::warn!(%error, "gateway sets cannot be looked at"),
             }
             sleep(config.probe.interval).await;
         };
@@ -68,9 +75,11 @@ pub(crate) fn of_control(control_id: &str, config: &GatewaySetsConfig) -> Vantag
     }
 }
 
-async fn look(config: &VantageConfig, probe: &Probe) -> Findings {
-    let sets =
-        config.sets.iter().map(|set| async { (set.name.clone(), look_at(set, probe).await) });
+async fn look(config: &VantageConfig, probe: &Probe, access: &Access) -> Findings {
+    let sets = config
+        .sets
+        .iter()
+        .map(|set| async { (set.name.clone(), look_at(set, probe, access).await) });
     let sets: BTreeMap<_, _> = join_all(sets).await.into_iter().collect();
     for (set, finding) in &sets {
         tracing::debug!(set, finding.serves, finding.problem, "looked");
@@ -79,11 +88,11 @@ async fn look(config: &VantageConfig, probe: &Probe) -> Findings {
 }
 
 /// One address that serves is enough: clients find the gateways that are up by any of them.
-async fn look_at(set: &VantageSetConfig, probe: &Probe) -> Finding {
+async fn look_at(set: &VantageSetConfig, probe: &Probe, access: &Access) -> Finding {
     let looks: Vec<BoxFuture<'_, Result<(), String>>> = set
         .probe
         .iter()
-        .map(|address| -> BoxFuture<'_, _> { Box::pin(probe.look(address)) })
+        .map(|address| -> BoxFuture<'_, _> { Box::pin(probe.look(address, access)) })
         .collect();
     match select_ok(looks).await {
         Ok(_) => Finding { serves: true, problem: String::new() },

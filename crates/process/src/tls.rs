@@ -81,6 +81,11 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// The issuers in a PEM file.
+pub async fn issuers(path: &Path) -> Result<RootCertStore, FilesError> {
+    roots(path, &read(path).await?)
+}
+
 // === impl Files ===
 
 impl Files {

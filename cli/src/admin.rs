@@ -16,7 +16,8 @@ use control::api::model::{
 };
 use serde::Serialize;
 
-use self::client::{Client, Connection};
+use self::client::Client;
+pub(crate) use self::client::Connection;
 use crate::output;
 
 /// The commands.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use hop::Role;
+use metadata::Over;
 
 use crate::background::Background;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
@@ -25,8 +26,16 @@ pub(crate) async fn gateway(file: GatewayFile) -> Result<()> {
         peers: member.peers,
         background: background.handle().clone(),
     };
-    let _gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
+    let gateway = gateway::start(file.gateway, deps, process.front_door.clone()).await?;
     gate.open();
+    let over = async {
+        let over = over.await;
+        // The clients' name leads to the other site, or soon will: nobody is served here again.
+        if over == Over::TakenOver {
+            gateway.send_clients_away().await;
+        }
+        over
+    };
     process.run_until_told(over).await
 }
 

@@ -3,6 +3,8 @@
 //! All three work on the metadata store and the bucket themselves, with the file of the site's own
 //! control: on the day they are needed, nothing else may be up.
 
+mod dns;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tenant_keys::EncryptionConfig;
 
+use self::dns::Plan;
 use crate::config;
 use crate::files::Metadata;
 use crate::startup::{open_metadata, open_store};
@@ -47,6 +50,12 @@ pub(crate) struct PromoteArguments {
     /// Only say what would be found and whether anything would be lost.
     #[arg(long)]
     dry_run: bool,
+    /// Leave the clients' name where it is, and say what to run.
+    #[arg(long)]
+    keep_dns: bool,
+    /// How long the gateways of this site may take to serve, before the name is left where it is.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    dns_patience: u64,
 }
 
 /// How to demote.
@@ -79,6 +88,7 @@ struct SiteFile {
 /// One site, from outside.
 struct Site {
     name: String,
+    control: control::Config,
     metadata: Arc<dyn MetadataStore>,
     store: Store,
 }
@@ -96,7 +106,7 @@ impl Ender for Bucket {
 impl Site {
     async fn open(arguments: &SiteArguments) -> Result<Self> {
         let file: SiteFile = config::load(&arguments.config)?;
-        let standby = file.control.standby.context(
+        let standby = file.control.standby.clone().context(
             "control.standby.site is not set: a takeover is recorded under the name of its site",
         )?;
         let store = open_store(&file.store, "standby").await?;
@@ -105,7 +115,7 @@ impl Site {
         let keys = control::wrapped_keys(&store).await?;
         tenant_keys::load_of(&keys, &*file.encryption.wrapper(), store.keyring()).await;
         let metadata = open_metadata(&file.metadata).await?;
-        Ok(Self { name: standby.site, metadata, store })
+        Ok(Self { name: standby.site, control: file.control, metadata, store })
     }
 
     fn promotion(&self, accept_loss: bool) -> Promotion {
@@ -143,7 +153,8 @@ pub(crate) async fn run(command: StandbyCommand) -> Result<()> {
         }
         (None, None) => "does not stand by: no control process runs here".to_owned(),
     };
-    report(&arguments, &site, &prospect, &state);
+    let plan = Plan::of(&site.control, &arguments.config, false);
+    report(&arguments, &site, &prospect, &plan, &state);
     Ok(())
 }
 
@@ -151,26 +162,55 @@ pub(crate) async fn run(command: StandbyCommand) -> Result<()> {
 pub(crate) async fn promote(arguments: PromoteArguments) -> Result<()> {
     let site = Site::open(&arguments.site).await?;
     let promotion = site.promotion(arguments.accept_loss);
+    let plan = Plan::of(&site.control, &arguments.site.config, arguments.keep_dns);
     if arguments.dry_run {
         let prospect = promotion.look().await?;
         let state = match prospect.at_risk.is_empty() {
             true => "can be promoted, and nothing would be lost",
             false => "would not be promoted: records would be lost",
         };
-        report(&arguments.site, &site, &prospect, state);
+        report(&arguments.site, &site, &prospect, &plan, state);
         return Ok(());
     }
     match promotion.run(|step| progress(&step)).await {
-        Ok(promoted) => promoted_line(&arguments.site, &promoted),
+        Ok(promoted) => send_clients(&arguments, &promoted, &plan).await,
         Err(PromoteError::AtRisk(logs)) => {
             for line in logs.iter().flat_map(|log| risk_lines("at risk", log)) {
                 say(&line);
             }
             bail!(PromoteError::AtRisk(logs));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
+}
+
+/// DNS, which comes last, and the summary of it all.
+async fn send_clients(
+    arguments: &PromoteArguments,
+    promoted: &Promoted,
+    plan: &Plan,
+) -> Result<()> {
+    let (name, set) = match plan {
+        Plan::Switch { name, set, .. } => (name, set),
+        Plan::ByHand(what) => {
+            promoted_line(&arguments.site, promoted, &plan.json(), &format!("next: {what}"));
+            return Ok(());
+        }
+    };
+    let patience = Duration::from_secs(arguments.dns_patience);
+    match dns::switch(&arguments.site.config, set, patience, say).await {
+        Ok(generation) => {
+            let json = json!({"name": name, "set": set, "generation": generation});
+            let line = format!("{name} leads to gateway set `{set}`, generation {generation}");
+            promoted_line(&arguments.site, promoted, &json, &line);
+            Ok(())
+        }
+        Err(error) => {
+            let json = json!({"name": name, "set": set, "problem": error.to_string()});
+            promoted_line(&arguments.site, promoted, &json, "DNS was not changed");
+            Err(error)
+        }
+    }
 }
 
 /// `thermocline demote`.
@@ -207,12 +247,12 @@ fn progress(step: &Step) {
 }
 
 #[expect(clippy::print_stdout, reason = "the summary is this command's output")]
-fn promoted_line(arguments: &SiteArguments, promoted: &Promoted) {
+fn promoted_line(arguments: &SiteArguments, promoted: &Promoted, dns: &Value, line: &str) {
     let Promoted { cluster_id, generation, topics, partitions, logs } = promoted;
     if arguments.json {
         let summary = json!({
             "cluster": cluster_id, "generation": generation, "topics": topics,
-            "partitions": partitions, "logs_ended": logs,
+            "partitions": partitions, "logs_ended": logs, "dns": dns,
         });
         println!("{summary}");
         return;
@@ -221,13 +261,13 @@ fn promoted_line(arguments: &SiteArguments, promoted: &Promoted) {
         "promoted: cluster {cluster_id}, generation {generation}: {topics} topics, {partitions} \
          partitions, {logs} logs ended"
     );
-    println!("next: point the clients' DNS name to this site's gateways");
+    println!("{line}");
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this command's output")]
-fn report(arguments: &SiteArguments, site: &Site, prospect: &Prospect, state: &str) {
+fn report(arguments: &SiteArguments, site: &Site, prospect: &Prospect, plan: &Plan, state: &str) {
     if arguments.json {
-        println!("{}", json_report(site, prospect, state));
+        println!("{}", json_report(site, prospect, plan, state));
         return;
     }
     let Prospect { cluster_id, generation, topics, partitions, open, .. } = prospect;
@@ -238,9 +278,10 @@ fn report(arguments: &SiteArguments, site: &Site, prospect: &Prospect, state: &s
     for line in prospect.at_risk.iter().flat_map(|log| risk_lines("at risk", log)) {
         println!("{line}");
     }
+    println!("{}", plan.prospect());
 }
 
-fn json_report(site: &Site, prospect: &Prospect, state: &str) -> Value {
+fn json_report(site: &Site, prospect: &Prospect, plan: &Plan, state: &str) -> Value {
     let at_risk = prospect.at_risk.iter().map(|log| {
         let partitions = log.partitions.iter().map(|risk| {
             json!({
@@ -256,6 +297,7 @@ fn json_report(site: &Site, prospect: &Prospect, state: &str) -> Value {
         "generation": prospect.generation, "taken_over_by": prospect.site,
         "topics": prospect.topics, "partitions": prospect.partitions,
         "logs_to_end": prospect.open, "at_risk": at_risk.collect::<Vec<_>>(),
+        "dns": plan.json(),
     })
 }
 

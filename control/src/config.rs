@@ -5,8 +5,12 @@ use std::{net::SocketAddr, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    api::AdminConfig, balance::BalanceConfig, dns::GatewaySetsConfig, failover::FailoverConfig,
-    front_choice::FrontChoice, standby::StandbyConfig,
+    api::AdminConfig,
+    balance::BalanceConfig,
+    dns::{GatewaySetConfig, GatewaySetsConfig},
+    failover::FailoverConfig,
+    front_choice::FrontChoice,
+    standby::StandbyConfig,
 };
 
 /// How control runs. Every control process of a cluster should have the same, apart from id and
@@ -123,7 +127,26 @@ impl Config {
         self.standby.as_ref().map_or(Ok(()), StandbyConfig::check)?;
         self.failover.check()?;
         self.balance.check()?;
-        self.gateway_sets.check()
+        self.gateway_sets.check()?;
+        let named = self.standby.as_ref().and_then(|standby| standby.gateway_set.as_ref());
+        match named.is_some_and(|set| self.gateway_sets.set(set).is_none()) {
+            true => refuse("standby.gateway_set", "must be one of `control.gateway_sets.sets`"),
+            false => Ok(()),
+        }
+    }
+
+    /// Where a promotion of this site sends clients; `None` where no sets are switched, or where it is
+    /// not clear which of them is this site's.
+    pub fn gateway_set_of_site(&self) -> Option<&GatewaySetConfig> {
+        let StandbyConfig { site, gateway_set, .. } = self.standby.as_ref()?;
+        if let Some(name) = gateway_set {
+            return self.gateway_sets.set(name);
+        }
+        let only = match self.gateway_sets.sets.as_slice() {
+            [set] => Some(set),
+            _ => None,
+        };
+        self.gateway_sets.set(site).or(only)
     }
 }
 
@@ -180,6 +203,36 @@ mod tests {
         assert_eq!(config.default_partitions, Config::new("a").default_partitions);
         let error = toml::from_str::<Config>("control_id = 'a'\nleese = '7s'").unwrap_err();
         assert!(error.to_string().contains("leese"), "{error}");
+    }
+
+    #[test]
+    fn a_site_has_the_gateway_set_that_is_named_or_that_goes_without_saying() {
+        let set = |site: &str, named: Option<&str>, sets: &[&str]| {
+            let mut config = Config::new("a");
+            config.standby = Some(StandbyConfig {
+                gateway_set: named.map(str::to_owned),
+                ..StandbyConfig::new(site)
+            });
+            config.gateway_sets.sets = sets
+                .iter()
+                .map(|name| GatewaySetConfig {
+                    name: (*name).to_owned(),
+                    addresses: Vec::new(),
+                    brokers: std::collections::BTreeMap::new(),
+                    probe: Vec::new(),
+                })
+                .collect();
+            config.gateway_set_of_site().map(|set| set.name.clone())
+        };
+        assert_eq!(set("fra-2", None, &["fra-1", "fra-2"]).as_deref(), Some("fra-2"));
+        assert_eq!(set("b", Some("fra-1"), &["fra-1", "fra-2"]).as_deref(), Some("fra-1"));
+        assert_eq!(set("b", None, &["gateways"]).as_deref(), Some("gateways"));
+        assert_eq!(set("b", None, &["fra-1", "fra-2"]), None);
+        assert_eq!(set("b", None, &[]), None);
+        let mut config = Config::new("a");
+        let gateway_set = Some("nowhere".to_owned());
+        config.standby = Some(StandbyConfig { gateway_set, ..StandbyConfig::new("b") });
+        assert_eq!(config.check().unwrap_err().key, "standby.gateway_set");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::context::Core;
 use crate::departure::{self, Departure};
 use crate::layers::connection_limits::ConnectionLimitsLayer;
 use crate::layers::tls::Door;
-use crate::limits::HANDSHAKES_PER_PROCESSOR;
+use crate::limits::{DEPARTURE_SPREAD, HANDSHAKES_PER_PROCESSOR};
 use crate::quota::{Quotas, Reporter};
 use crate::registration::{Registration, RegistrationError};
 use crate::route::cold::ColdReads;
@@ -181,6 +181,13 @@ impl Handle {
     /// disconnected. Clients that do not know how go on being served.
     pub fn rebootstrap_clients(&self) {
         self.core.departure.for_good();
+    }
+
+    /// The same, for a gateway that is about to end: returns when everybody who was connected has
+    /// been disconnected.
+    pub async fn send_clients_away(&self) {
+        self.rebootstrap_clients();
+        tokio::time::sleep(DEPARTURE_SPREAD).await;
     }
 
     /// Waits until the gateway accepts no more.

@@ -70,7 +70,7 @@ struct Admin {
 }
 
 /// A way to the leader.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Where the leader is looked up; `None` if its address was given.
     metadata: Option<std::sync::Arc<dyn MetadataStore>>,
     address: Option<String>,
@@ -81,8 +81,13 @@ pub(super) struct Client {
 // === impl Connection ===
 
 impl Connection {
+    /// By this file.
+    pub(crate) fn of(config: PathBuf) -> Self {
+        Self { config: Some(config), admin: None, token: None }
+    }
+
     /// Learns where to ask and what to prove.
-    pub(super) async fn open(&self) -> Result<Client> {
+    pub(crate) async fn open(&self) -> Result<Client> {
         let file: Option<MetadataFile> = self.config.as_deref().map(config::load).transpose()?;
         let drain = Drain::new();
         let tls = match &file {
@@ -110,7 +115,7 @@ impl Connection {
 // === impl Client ===
 
 impl Client {
-    pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
@@ -118,7 +123,7 @@ impl Client {
         self.ask(Method::POST, path, Bytes::new()).await
     }
 
-    pub(super) async fn post_json<T: DeserializeOwned>(
+    pub(crate) async fn post_json<T: DeserializeOwned>(
         &mut self,
         path: &str,
         body: &impl Serialize,

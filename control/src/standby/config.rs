@@ -17,12 +17,16 @@ pub struct StandbyConfig {
     /// How often the metadata log is looked at for something new, by one GET. Default: 500 ms.
     #[serde(default = "default_poll", with = "humantime_serde")]
     pub poll: Duration,
+    /// The gateway set of this site, one of `control.gateway_sets.sets`: a promotion ends with the
+    /// clients' name leading there. Default: the set with the site's name, or the only one.
+    #[serde(default)]
+    pub gateway_set: Option<String>,
 }
 
 impl StandbyConfig {
     /// All defaults, for `site`.
     pub fn new(site: impl Into<String>) -> Self {
-        Self { site: site.into(), poll: default_poll() }
+        Self { site: site.into(), poll: default_poll(), gateway_set: None }
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

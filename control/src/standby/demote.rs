@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use metadata::{
     MetadataError, MetadataStore, Txn,
-    keys::Key,
+    keys::{Key, VANTAGE_POINTS},
     model::{ClusterRecord, Record},
 };
 use segment::Store;
@@ -141,7 +141,8 @@ async fn delete_all(
     let record = Key::Cluster.to_string();
     let all = metadata.list("").await?.entries;
     let mut keys: Vec<String> = all.into_iter().map(|entry| entry.key).collect();
-    keys.retain(|key| *key != record);
+    // Vantage points are of no cluster: they look on, and say what they find when it changes.
+    keys.retain(|key| *key != record && !key.starts_with(VANTAGE_POINTS));
     keys.push(record);
     for some in keys.chunks(OPS_PER_TXN) {
         let unchanged = Txn::new().when_mod(Key::Cluster, revision);

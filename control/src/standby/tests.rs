@@ -378,6 +378,9 @@ async fn a_cluster_that_was_taken_over_becomes_a_standby_and_returns() {
     let lease = old.grant_lease(SOON * 10).await.unwrap();
     let gateway = Txn::new().put_leased("g/1", "", lease);
     assert!(old.txn(gateway).await.unwrap().is_committed());
+    let vantage = metadata::keys::vantage_point("site-c");
+    let looked = old.txn(Txn::new().put(&vantage, "")).await.unwrap();
+    assert!(looked.is_committed());
     let refused = demote(&old, &bucket.store, SOON).await;
     assert!(matches!(&refused, Err(DemoteError::StillUp { keys }) if keys == "g/1"), "{refused:?}");
     let entry = old.get(&Key::Cluster.to_string()).await.unwrap().unwrap();
@@ -385,7 +388,8 @@ async fn a_cluster_that_was_taken_over_becomes_a_standby_and_returns() {
     old.revoke_lease(lease).await.unwrap();
     let demoted = demote(&old, &bucket.store, SOON).await.unwrap();
     assert_eq!((demoted.generation, demoted.by), (1, 2));
-    assert!(old.list("").await.unwrap().entries.is_empty());
+    let left: Vec<_> = old.list("").await.unwrap().entries.into_iter().map(|it| it.key).collect();
+    assert_eq!(left, [vantage], "it looks on, and would not say again what it has said");
     let again = demote(&old, &bucket.store, SOON).await;
     assert!(matches!(again, Err(DemoteError::Empty)), "{again:?}");
 

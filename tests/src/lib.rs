@@ -15,6 +15,7 @@ pub mod drill;
 pub mod groups;
 pub mod identities;
 pub mod kafka_proxy;
+pub mod named;
 pub mod netns;
 pub mod pki;
 pub mod process;

@@ -18,12 +18,15 @@ pub struct Network {
     prefix: String,
     name_server: Ipv4Addr,
     namespaces: Vec<String>,
+    hosts: Vec<Host>,
 }
 
 /// A host of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Host {
     namespace: String,
+    hub: String,
+    port: String,
     /// Its only address, besides loopback.
     pub address: Ipv4Addr,
 }
@@ -32,7 +35,7 @@ impl Network {
     /// An empty network whose hosts ask this name server.
     pub fn new(name_server: Ipv4Addr) -> Result<Self> {
         let prefix = format!("tc{}", std::process::id());
-        let mut network = Self { prefix, name_server, namespaces: Vec::new() };
+        let mut network = Self { prefix, name_server, namespaces: Vec::new(), hosts: Vec::new() };
         let hub = network.namespace("hub").context(
             "this drill makes network namespaces: it needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN) and \
              Debian's `iproute2`. On a machine that has neither, it cannot be run",
@@ -48,7 +51,9 @@ impl Network {
         let hub = format!("{}-hub", self.prefix);
         let port = format!("port{}", address.octets()[3]);
         let pair = ["link", "add", &port, "netns", &hub, "type", "veth"];
-        ip(&[&pair[..], &["peer", "name", "eth0", "netns", &namespace]].concat())?;
+        let link = link_of(address);
+        let peer = ["peer", "name", "eth0", "address", &link, "netns", &namespace];
+        ip(&[&pair[..], &peer].concat())?;
         ip(&["-n", &hub, "link", "set", &port, "master", "bridge", "up"])?;
         ip(&["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"])?;
         ip(&["-n", &namespace, "link", "set", "eth0", "up"])?;
@@ -57,7 +62,13 @@ impl Network {
         fs::create_dir_all(&resolver)?;
         let text = format!("nameserver {}\noptions timeout:1 attempts:2\n", self.name_server);
         fs::write(resolver.join("resolv.conf"), text)?;
-        Ok(Host { namespace, address })
+        let host = Host { namespace, hub, port, address };
+        for other in &self.hosts {
+            host.knows(other)?;
+            other.knows(&host)?;
+        }
+        self.hosts.push(host.clone());
+        Ok(host)
     }
 
     fn namespace(&mut self, name: &str) -> Result<String> {
@@ -103,10 +114,36 @@ impl Host {
         self.route("delete", from)
     }
 
+    /// From now on nothing reaches the host and nothing leaves it, and nobody is told: packets go
+    /// where nobody is, as behind a link of a provider's that is gone. Everything on it runs on.
+    pub fn vanish(&self) -> Result<()> {
+        ip(&["-n", &self.hub, "link", "set", &self.port, "nomaster"])
+    }
+
+    /// Undoes it.
+    pub fn reappear(&self) -> Result<()> {
+        ip(&["-n", &self.hub, "link", "set", &self.port, "master", "bridge"])
+    }
+
+    /// Has the other's link address for good: who would ask for it again would find out that nobody
+    /// answers, as nobody does who is some networks away.
+    fn knows(&self, other: &Host) -> Result<()> {
+        let (address, link) = (other.address.to_string(), link_of(other.address));
+        let entry = ["lladdr", &link, "dev", "eth0", "nud", "permanent"];
+        let replace = ["-n", &self.namespace, "neighbour", "replace", &address];
+        ip(&[&replace[..], &entry].concat())
+    }
+
     fn route(&self, verb: &str, other: &Host) -> Result<()> {
         let to = format!("{}/32", other.address);
         ip(&["-n", &self.namespace, "route", verb, "blackhole", &to])
     }
+}
+
+/// A link address that goes without asking.
+fn link_of(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 fn files_of(namespace: &str) -> PathBuf {

@@ -110,6 +110,11 @@ impl Process {
         self.wait_until(text, |log| log.lines().any(|line| line.starts_with(text)))
     }
 
+    /// Waits until the log has `text` anywhere.
+    pub fn wait_for_text(&mut self, text: &str) -> Result<()> {
+        self.wait_until(text, |log| log.contains(text))
+    }
+
     /// Everything the process printed so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -4,11 +4,15 @@
 //! killed     every gateway of the active set dies: clients are at the other one soon, and stay
 //!            clients of it when the first is back
 //! back       an operator goes back: nobody is interrupted, and everybody has moved after a while
+//! swallowed  every packet to and from the active set is lost, and nobody is told: the same, with
+//!            nothing that refuses a connection; then it is reached again, and then back by hand
 //! half cut   half of the vantage points lose the active set: nothing may happen
 //! ```
 //!
-//! A Java and a librdkafka producer with default settings write all the time and are never started
-//! again. What was acknowledged must be there in the end.
+//! Java and librdkafka producers with default settings write all the time and are never started again:
+//! two that are given the name that moves, and two that are given a gateway of each set by its own
+//! address, which no cache of names can hold up. A third Java is given the name, and a cache of names
+//! that is as short as DNS allows. What was acknowledged must be there in the end.
 
 mod site;
 
@@ -40,9 +44,11 @@ pub fn dns(dir: &Path) -> Result<Outcome> {
         wait("the first acknowledgement", || Ok(!acks(beat)?.is_empty()))?;
     }
     sleep(Duration::from_secs(5));
-    let killed = killed(&mut site, &beats)?;
-    let back = back(&site, &beats)?;
-    let half_cut = half_cut(&site, &beats)?;
+    let killed = lost(&mut site, &beats, Loss::Killed, 1)?;
+    let back = go_back(&site, &beats, 2)?;
+    let swallowed = lost(&mut site, &beats, Loss::Swallowed, 3)?;
+    let back_again = go_back(&site, &beats, 4)?;
+    let half_cut = half_cut(&site, &beats, 5)?;
     let mut wrong = Vec::new();
     let mut clients = serde_json::Map::new();
     for beat in &mut beats {
@@ -58,6 +64,8 @@ pub fn dns(dir: &Path) -> Result<Outcome> {
         "ttl_ms": u64::try_from(TTL.as_millis())?,
         "killed": killed,
         "back": back,
+        "swallowed": swallowed,
+        "back_again": back_again,
         "half_cut": half_cut,
         "clients": clients,
         "wrong": wrong,
@@ -65,12 +73,24 @@ pub fn dns(dir: &Path) -> Result<Outcome> {
     Ok(Outcome { json, wrong })
 }
 
-/// The primary set dies and comes back.
-fn killed(site: &mut Site, beats: &[Beat]) -> Result<Value> {
-    eprintln!("the primary gateways die");
+/// How the primary set is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Its processes die: connections end, new ones are refused.
+    Killed,
+    /// Its packets are lost: connections stay, new ones are not answered.
+    Swallowed,
+}
+
+/// The primary set, active in `generation`, is lost and comes back.
+fn lost(site: &mut Site, beats: &[Beat], loss: Loss, generation: u64) -> Result<Value> {
+    eprintln!("the primary gateways are lost: {loss:?}");
     let at_ms = Clock::system().now_ms();
-    site.kill_primary();
-    wait("the switch", || Ok(is_active(&site.sets()?, "standby", 2)))?;
+    match loss {
+        Loss::Killed => site.kill_primary(),
+        Loss::Swallowed => site.swallow_primary()?,
+    }
+    wait("the switch", || Ok(is_active(&site.sets()?, "standby", generation + 1)))?;
     let switched_ms = Clock::system().now_ms() - at_ms;
     let mut first_acks = serde_json::Map::new();
     for beat in beats {
@@ -89,21 +109,24 @@ fn killed(site: &mut Site, beats: &[Beat]) -> Result<Value> {
         first_acks.insert(beat.name.to_owned(), first.into());
     }
     eprintln!("the primary gateways come back: nobody goes back by himself");
-    site.start_primary()?;
+    match loss {
+        Loss::Killed => site.start_primary()?,
+        Loss::Swallowed => site.give_primary_back()?,
+    }
     wait("the primary set to serve again", || Ok(verdict(&site.sets()?, "primary") == "serves"))?;
-    still(site, "standby", 2)?;
+    still(site, "standby", generation + 1)?;
     Ok(json!({ "switched_ms": switched_ms, "first_ack_ms": first_acks }))
 }
 
-/// An operator sends clients back; none is left behind.
-fn back(site: &Site, beats: &[Beat]) -> Result<Value> {
+/// An operator sends clients back from the standby set, active in `generation`; none is left behind.
+fn go_back(site: &Site, beats: &[Beat], generation: u64) -> Result<Value> {
     let dry = site.admin(&["failback", "--dry-run", "--json"])?;
     ensure!(dry["next"]["set"] == "primary" && dry["dry_run"] == true, "{dry}");
-    ensure!(is_active(&site.sets()?, "standby", 2), "a dry run changes nothing");
+    ensure!(is_active(&site.sets()?, "standby", generation), "a dry run changes nothing");
     eprintln!("an operator goes back");
     let at_ms = Clock::system().now_ms();
     site.admin(&["failback", "--json"])?;
-    wait("the switch back", || Ok(is_active(&site.sets()?, "primary", 3)))?;
+    wait("the switch back", || Ok(is_active(&site.sets()?, "primary", generation + 1)))?;
     wait("clients to leave the standby set", || Ok(site.clients_of_standby()? == 0))?;
     let left_ms = Clock::system().now_ms() - at_ms;
     sleep(Duration::from_secs(5));
@@ -113,7 +136,7 @@ fn back(site: &Site, beats: &[Beat]) -> Result<Value> {
 }
 
 /// Half of the vantage points lose the active set.
-fn half_cut(site: &Site, beats: &[Beat]) -> Result<Value> {
+fn half_cut(site: &Site, beats: &[Beat], generation: u64) -> Result<Value> {
     eprintln!("half of the vantage points are cut off from the primary set");
     let at_ms = Clock::system().now_ms();
     site.cut_half()?;
@@ -122,12 +145,12 @@ fn half_cut(site: &Site, beats: &[Beat]) -> Result<Value> {
         votes.filter(|set| set["set"] == "primary").all(|set| set["fails"] == 2)
     };
     wait("half of the votes", || Ok(fails(&site.sets()?)))?;
-    still(site, "primary", 3)?;
+    still(site, "primary", generation)?;
     let sets = site.sets()?;
     ensure!(fails(&sets) && verdict(&sets, "primary") == "disputed", "{sets:#}");
     site.heal_half()?;
     wait("all to agree again", || Ok(verdict(&site.sets()?, "primary") == "serves"))?;
-    ensure!(is_active(&site.sets()?, "primary", 3), "it flapped");
+    ensure!(is_active(&site.sets()?, "primary", generation), "it flapped");
     Ok(json!({ "longest_silence_ms": silences(beats, at_ms)? }))
 }
 

@@ -3,30 +3,28 @@
 
 mod texts;
 
-use std::fmt::Write;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use self::texts::{control_text, gateway_text, node_text, vantage_text};
 use crate::clients::{Client, python};
+use crate::named::Named;
 use crate::netns::{Host, Network};
 use crate::process::Process;
 use crate::thermocline_binary;
 
 /// How long resolvers may keep the clients' name.
 pub(super) const TTL: Duration = Duration::from_secs(5);
-/// What clients are given.
+/// What clients are given: the name that moves.
 const BOOTSTRAP: &str = "kafka.drill.test:9092";
-/// The secret that BIND and control share.
-const KEY: &str = "c2VjcmV0IG9mIHRoZSBkcmlsbCwgMzIgYnl0ZXMgbG9uZyE=";
-const READY_SECONDS: u64 = 120;
+/// The port where gateways advertise their own addresses, which never move.
+const OWN_PORT: u16 = 9093;
 
 /// Everything; it ends when it is dropped.
 pub(super) struct Site {
@@ -37,6 +35,7 @@ pub(super) struct Site {
     primary: Vec<Gateway>,
     standby: Vec<Gateway>,
     _servers: Vec<Process>,
+    _named: Named,
     // Last: processes end before their network does.
     _network: Network,
 }
@@ -77,8 +76,10 @@ impl Site {
             (first..first + 2).map(gateway).collect::<Result<Vec<_>>>()
         };
         let (primary, standby) = (gateways("primary", 11)?, gateways("standby", 21)?);
-        let mut servers = vec![named(dir, &name_server)?, etcd(dir, &core)?];
-        let control = control_text(dir);
+        let at = SocketAddrV4::new(name_server.address, 53);
+        let named = Named::start(dir, name_server.command("named"), at, TTL.as_secs())?;
+        let mut servers = vec![etcd(dir, &core)?];
+        let control = control_text(dir, named.table());
         servers.push(role(dir, &core, "control", "control", &control)?);
         servers.push(role(dir, &core, "storage-node", "node", &node_text(dir))?);
         for (vantage, last) in vantages.iter().zip(31..) {
@@ -93,6 +94,7 @@ impl Site {
             primary,
             standby,
             _servers: servers,
+            _named: named,
             _network: network,
         };
         site.thermocline(&["tenant", "create", "probes"])?;
@@ -113,6 +115,15 @@ impl Site {
 
     pub(super) fn start_primary(&mut self) -> Result<()> {
         start(&self.dir, &mut self.primary)
+    }
+
+    /// The primary gateways run on, and no packet reaches them or leaves them.
+    pub(super) fn swallow_primary(&self) -> Result<()> {
+        self.primary.iter().try_for_each(|gateway| gateway.host.vanish())
+    }
+
+    pub(super) fn give_primary_back(&self) -> Result<()> {
+        self.primary.iter().try_for_each(|gateway| gateway.host.reappear())
     }
 
     /// Half of the vantage points: two of these three, control being the fourth.
@@ -158,16 +169,26 @@ impl Site {
         self.standby.iter().map(connections).sum()
     }
 
-    /// Producers with nothing set but where to begin.
+    /// Producers with nothing set but where to begin: the name, or a gateway of each set; and one whose JVM
+    /// is told to remember addresses for as long as DNS allows.
     pub(super) fn beats(&self) -> Result<Vec<Beat>> {
+        let of = |gateways: &[Gateway]| format!("{}:{OWN_PORT}", gateways[0].host.address);
+        let both = format!("{},{}", of(&self.primary), of(&self.standby));
         let programs = [
-            ("java", Client::Java.command()?, "beat"),
-            ("librdkafka", python("beat.py", &[])?, "run"),
+            ("java", Client::Java.command()?, "beat", BOOTSTRAP),
+            ("librdkafka", python("beat.py", &[])?, "run", BOOTSTRAP),
+            ("java-short-cache", Client::Java.command()?, "beat", BOOTSTRAP),
+            ("java-of-both-sets", Client::Java.command()?, "beat", both.as_str()),
+            ("librdkafka-of-both-sets", python("beat.py", &[])?, "run", both.as_str()),
         ];
-        let beat = |(name, program, verb): (&'static str, Command, &str)| {
+        let beat = |(name, program, verb, bootstrap): (&'static str, Command, &str, &str)| {
             let log = self.dir.join(format!("{name}.acks"));
             let mut command = self.clients.run(&program);
-            command.args([verb, BOOTSTRAP, name]).arg(&log);
+            command.args([verb, bootstrap, name]).arg(&log);
+            if name == "java-short-cache" {
+                let ttl = format!("-Dsun.net.inetaddr.ttl={}", TTL.as_secs());
+                command.env("JAVA_TOOL_OPTIONS", ttl);
+            }
             Ok(Beat { name, process: Process::spawn(name, command, &self.dir)?, log })
         };
         programs.into_iter().map(beat).collect()
@@ -199,18 +220,6 @@ fn role(dir: &Path, host: &Host, subcommand: &str, name: &str, text: &str) -> Re
     Process::spawn(name, command, dir)
 }
 
-/// Waits for a line of the log: nobody here reaches the hosts' ports.
-fn wait_for_log(process: &mut Process, text: &str) -> Result<()> {
-    for _ in 0..READY_SECONDS * 20 {
-        if process.log().contains(text) {
-            return Ok(());
-        }
-        ensure!(!process.has_ended(), "it ended before `{text}`: {}", process.log());
-        sleep(Duration::from_millis(50));
-    }
-    bail!("`{text}` never came: {}", process.log())
-}
-
 fn etcd(dir: &Path, host: &Host) -> Result<Process> {
     let (client, peer) = (format!("http://{}:2379", host.address), "http://127.0.0.1:2380");
     let mut command = host.command("etcd");
@@ -224,42 +233,7 @@ fn etcd(dir: &Path, host: &Host) -> Result<Process> {
         .args([format!("--listen-peer-urls={peer}"), format!("--initial-cluster=drill={peer}")])
         .arg(format!("--initial-advertise-peer-urls={peer}"));
     let mut process = Process::spawn("etcd", command, dir)?;
-    wait_for_log(&mut process, "ready to serve client requests")?;
-    Ok(process)
-}
-
-fn named(dir: &Path, host: &Host) -> Result<Process> {
-    let path = dir.join("named");
-    fs::create_dir_all(&path)?;
-    let ttl = TTL.as_secs();
-    let zone = format!(
-        "$TTL {ttl}\n@ SOA ns.drill.test. root.drill.test. 1 60 60 600 {ttl}\n@ NS ns\nns A {}\n",
-        host.address
-    );
-    fs::write(path.join("drill.test.zone"), zone)?;
-    let mut grants = String::new();
-    for name in ["kafka", "b1.kafka", "b2.kafka"] {
-        writeln!(grants, "grant \"thermocline.\" name {name}.drill.test. A AAAA;")?;
-    }
-    let at = path.display();
-    let config = format!(
-        r#"options {{ directory "{at}"; pid-file "{at}/named.pid"; session-keyfile "{at}/session.key";
-          listen-on {{ any; }}; listen-on-v6 {{ none; }}; recursion no; allow-query {{ any; }};
-          dnssec-validation no; managed-keys-directory "{at}"; }};
-        controls {{ }};
-        key "thermocline." {{ algorithm hmac-sha256; secret "{KEY}"; }};
-        zone "drill.test" {{ type primary; file "{at}/drill.test.zone"; update-policy {{ {grants}
-          grant "thermocline." name _thermocline.kafka.drill.test. TXT; }}; }};
-        "#
-    );
-    let file = path.join("named.conf");
-    fs::write(&file, config)?;
-    fs::write(dir.join("tsig"), KEY)?;
-    let mut command = host.command("named");
-    command.arg("-g").arg("-c").arg(&file);
-    let mut process = Process::spawn("named", command, dir)
-        .context("BIND's named is needed: tests/scripts/setup clients installs it")?;
-    wait_for_log(&mut process, "running")?;
+    process.wait_for_text("ready to serve client requests")?;
     Ok(process)
 }
 

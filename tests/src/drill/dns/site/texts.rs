@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{TTL, address};
+use super::{OWN_PORT, TTL, address};
 
 fn common(http_port: u16) -> String {
     let core = address(1);
@@ -28,19 +28,16 @@ fn sets(of_control: bool) -> Vec<String> {
     [("primary", 11), ("standby", 21)].map(set).to_vec()
 }
 
-pub(super) fn control_text(dir: &Path) -> String {
-    let (core, name_server) = (address(1), address(53));
+pub(super) fn control_text(dir: &Path, name_server: &str) -> String {
+    let core = address(1);
     let mut text = format!(
         "{}{}[control]\ncontrol_id = \"control\"\nlisten = \"{core}:9703\"\ndefault_partitions = 4\n\
          [control.gateway_sets]\nname = \"kafka.drill.test.\"\nttl = \"{}s\"\nvantage_points = 4\n\
          fail_after = \"5s\"\nhold_down = \"10s\"\n\
-         [control.gateway_sets.probe]\ninterval = \"1s\"\ntimeout = \"3s\"\n\
-         [control.gateway_sets.rfc2136]\nserver = \"{name_server}:53\"\nzone = \"drill.test.\"\n\
-         key_name = \"thermocline.\"\nkey_file = \"{}\"\n",
+         [control.gateway_sets.probe]\ninterval = \"1s\"\ntimeout = \"3s\"\n{name_server}",
         common(9644),
         store(dir),
         TTL.as_secs(),
-        dir.join("tsig").display()
     );
     for set in sets(true) {
         text += &format!("[[control.gateway_sets.sets]]\n{set}");
@@ -77,6 +74,7 @@ pub(super) fn gateway_text(set: &str, last: u8) -> String {
     format!(
         "{}[gateway]\nbroker_id = {last}\nset = \"{set}\"\nslot = {slot}\nlease = \"5s\"\n\
          [[gateway.listeners]]\nbind = \"{at}:9092\"\nadvertised_host = \"b{slot}.kafka.drill.test\"\n\
+         [[gateway.listeners]]\nname = \"OWN\"\nbind = \"{at}:{OWN_PORT}\"\n\
          [[gateway.listeners]]\nname = \"PROBES\"\nbind = \"{at}:9094\"\ntenant = \"probes\"\n",
         common(9644)
     )

@@ -47,6 +47,8 @@ pub struct Spec {
     pub reader_lines: String,
     /// More lines of control's `[control]` table.
     pub control_lines: String,
+    /// More lines of each gateway's `[gateway]` table. `{id}` is the gateway's number.
+    pub gateway_lines: String,
     /// More of each gateway's file: tables, such as another listener. `{id}` is the gateway's number.
     pub gateway_tables: String,
     /// The `[compactor]` table of a compactor, if there is to be one.
@@ -105,6 +107,7 @@ impl Default for Spec {
             node_lines: String::new(),
             reader_lines: String::new(),
             control_lines: String::new(),
+            gateway_lines: String::new(),
             gateway_tables: String::new(),
             compactor: None,
             kafka_proxies: false,
@@ -215,8 +218,10 @@ impl Cluster {
                 reader_text(role, &etcd, store) + &spec.reader_lines
             })?,
             gateways: roles(dir, "gateway", spec.gateways, |role| {
-                let tables = spec.gateway_tables.replace("{id}", &role.id.to_string());
-                gateway_text(role, &etcd, fronts.get(role.id - 1)) + &tables
+                let numbered = |text: &str| text.replace("{id}", &role.id.to_string());
+                let lines = numbered(&spec.gateway_lines);
+                gateway_text(role, &etcd, fronts.get(role.id - 1), &lines)
+                    + &numbered(&spec.gateway_tables)
             })?,
             compactors: roles(dir, "compactor", usize::from(spec.compactor.is_some()), |role| {
                 let table = spec.compactor.as_deref().unwrap_or_default();

@@ -72,7 +72,12 @@ pub(super) fn reader_text(role: &Addresses, etcd: &Etcd, store: &str) -> String 
     )
 }
 
-pub(super) fn gateway_text(role: &Addresses, etcd: &Etcd, front: Option<&SocketAddr>) -> String {
+pub(super) fn gateway_text(
+    role: &Addresses,
+    etcd: &Etcd,
+    front: Option<&SocketAddr>,
+    lines: &str,
+) -> String {
     let Addresses { id, address, .. } = role;
     let advertised = front.map_or_else(String::new, |front| {
         format!("advertised_host = \"{}\"\nadvertised_port = {}\n", front.ip(), front.port())
@@ -80,6 +85,7 @@ pub(super) fn gateway_text(role: &Addresses, etcd: &Etcd, front: Option<&SocketA
     format!(
         "{}[gateway]
 broker_id = {id}
+{lines}
 [[gateway.listeners]]
 bind = \"{address}\"
 {advertised}",

@@ -17,6 +17,7 @@ mod deleting;
 mod dev;
 mod encryption;
 mod etcd;
+mod gateway_sets;
 mod harness;
 mod hostile;
 mod internal_tls;

@@ -22,15 +22,11 @@ pub(crate) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Believes the clock until the store's answers say otherwise.
-    pub(crate) fn new(store: Store) -> Self {
+    /// Believes the clock until the store's answers say otherwise. `word` is what the node says of
+    /// itself with its sign of life.
+    pub(crate) fn new(store: Store, word: watch::Sender<NodeLiveRecord>) -> Self {
         metrics::clock_is_wrong(false);
-        Self { store, word: watch::Sender::default() }
-    }
-
-    /// What the node says of itself, for the sign of life.
-    pub(crate) fn word(&self) -> watch::Receiver<NodeLiveRecord> {
-        self.word.subscribe()
+        Self { store, word }
     }
 
     /// Looks once a second until the drain begins.
@@ -79,8 +75,9 @@ mod tests {
 
     #[test]
     fn a_clock_is_wrong_when_it_is_off_for_certain_and_right_again_when_it_is_not() {
-        let watch = ClockWatch::new(Store::memory("test"));
-        let mut word = watch.word();
+        let said = watch::Sender::default();
+        let watch = ClockWatch::new(Store::memory("test"), said.clone());
+        let mut word = said.subscribe();
         let mut say = |least_ms, most_ms| {
             watch.judge(Skew { least_ms, most_ms });
             (word.has_changed().unwrap(), word.borrow_and_update().clock_is_wrong)
@@ -95,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_store_without_a_clock_says_nothing() {
-        let watch = ClockWatch::new(Store::memory("test"));
-        watch.look();
-        assert!(!watch.word().borrow().clock_is_wrong);
+        let word = watch::Sender::default();
+        ClockWatch::new(Store::memory("test"), word.clone()).look();
+        assert_eq!(*word.borrow(), NodeLiveRecord::default());
     }
 }

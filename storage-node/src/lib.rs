@@ -21,6 +21,7 @@ mod life;
 mod role;
 
 mod ending;
+mod farewell;
 mod incarnation;
 mod recover;
 mod survivor;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock_watch::ClockWatch;
 use crate::config::{Config, ConfigError};
+use crate::farewell::Farewell;
 use crate::lease::{self, RegisterError};
 use crate::life::Origin;
 use crate::limits::{CLUSTER_WAIT, SERVER_GRACE};
@@ -133,13 +134,16 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let bound = listener.local_addr().map_err(listen)?.to_string();
     let address = config.advertised_address.clone().unwrap_or(bound);
 
-    // Of its own, so that a node that fails stops alone; begun with the process's.
-    let drain = drain.child();
+    // Of its own: a node that fails stops alone, and one that is told to stop takes its leave first.
+    let told = drain;
+    let drain = told.deferred();
     let (lease, credentials) = (config.lease, deps.peers.credentials().clone());
     let metadata = Arc::clone(&deps.metadata);
-    let clock_watch = ClockWatch::new(deps.store.clone());
+    let word = watch::Sender::default();
+    let clock_watch = ClockWatch::new(deps.store.clone(), word.clone());
+    let (view, patience) = (deps.view.clone(), config.give_away);
     let origin = Origin { config, deps, cluster, address: address.clone() };
-    let life = origin.begin(&drain).await?;
+    let life = origin.begin(&drain).await.inspect_err(|_| drain.begin())?;
     let node = life.node().id();
     let (current, nodes) = watch::channel(Arc::clone(life.node()));
     let handler: Arc<dyn Handler> = Arc::new(Server(nodes.clone()));
@@ -149,8 +153,10 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let server = Drain::new();
     let serving = hop::serve(listener, Arc::clone(&handler), credentials, server.clone());
     server.spawn("storage-node server", serving);
-    let alive = lease::keep_alive(metadata, node, lease, clock_watch.word(), drain.clone());
+    let alive = lease::keep_alive(metadata, node, lease, word.subscribe(), drain.clone());
     drain.spawn("storage-node lease", alive);
+    let farewell = Farewell { view, word, nodes: nodes.clone(), patience };
+    told.spawn("storage-node farewell", farewell.take(told.clone(), drain.clone()));
     drain.spawn("storage-node clock", clock_watch.run(drain.clone()));
     let lives = drain.clone();
     let lifecycle = drain.spawn("storage-node", async move {

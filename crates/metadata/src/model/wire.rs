@@ -220,9 +220,13 @@ fn endpoints(wire: BTreeMap<String, WireEndpoint>) -> Result<BTreeMap<String, En
 record! {
     NodeLiveRecord as WireNodeLive {
         #[prost(bool, tag = "1")] clock_is_wrong: bool,
+        #[prost(bool, tag = "2")] is_leaving: bool,
     }
-    to: |record| WireNodeLive { clock_is_wrong: record.clock_is_wrong };
-    from: |wire| Ok(Self { clock_is_wrong: wire.clock_is_wrong });
+    to: |record| WireNodeLive {
+        clock_is_wrong: record.clock_is_wrong,
+        is_leaving: record.is_leaving,
+    };
+    from: |wire| Ok(Self { clock_is_wrong: wire.clock_is_wrong, is_leaving: wire.is_leaving });
 }
 
 record! {

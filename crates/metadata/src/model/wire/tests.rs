@@ -70,7 +70,8 @@ fn every_record_reads_back() {
         zone: "z".to_owned(),
         address: String::new(),
     });
-    reads_back(NodeLiveRecord { clock_is_wrong: true });
+    reads_back(NodeLiveRecord { clock_is_wrong: true, is_leaving: false });
+    reads_back(NodeLiveRecord { clock_is_wrong: false, is_leaving: true });
     reads_back(ReaderRecord {
         reader: ReaderId(2),
         address: "r:1".to_owned(),

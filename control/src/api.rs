@@ -44,7 +44,8 @@ pub struct AdminConfig {
     /// only. Default: any free port of the address that `control.listen` names; `thermocline`
     /// commands learn it from the metadata store.
     pub listen: Option<SocketAddr>,
-    /// What commands connect to, `host:port`, when it differs from `listen`.
+    /// What commands connect to, `host:port`, when it differs from `listen`. Default: the address it
+    /// listens on; where that is all addresses, the host of `control.advertised`.
     pub advertised: Option<String>,
 }
 
@@ -69,10 +70,12 @@ impl Default for AdminConfig {
 }
 
 impl AdminConfig {
-    /// Listens, if it is to. `control` is the address of the internal port.
+    /// Listens, if it is to. `control` is the address of the internal port, `host_port` what others
+    /// are told of that.
     pub(crate) async fn listen(
         &self,
         control: SocketAddr,
+        host_port: &str,
         net: &Net,
     ) -> Result<Option<Door>, (SocketAddr, std::io::Error)> {
         if !self.enabled {
@@ -82,7 +85,11 @@ impl AdminConfig {
         let failed = |cause| (address, cause);
         let listener = net.listen(&address.to_string()).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let advertised = self.advertised.clone().unwrap_or_else(|| bound.to_string());
+        let reached = match host_port.rsplit_once(':') {
+            Some((host, _)) if bound.ip().is_unspecified() => format!("{host}:{}", bound.port()),
+            _ => bound.to_string(),
+        };
+        let advertised = self.advertised.clone().unwrap_or(reached);
         Ok(Some(Door { listener, advertised }))
     }
 }
@@ -134,5 +141,24 @@ mod tests {
         assert_eq!(token.len(), 64);
         assert_eq!(token, admin_token(&[7; 32]));
         assert_ne!(token, admin_token(&[8; 32]));
+    }
+
+    async fn advertised(listen: &str, config: AdminConfig) -> (String, u16) {
+        let control = listen.parse().expect("an address");
+        let door = config.listen(control, "10.0.0.10:9700", &Net::system()).await;
+        let door = door.expect("a free port").expect("it is enabled");
+        let port = door.listener.local_addr().expect("it is bound").port();
+        (door.advertised, port)
+    }
+
+    /// Goal: a process that listens on all addresses, as in a container, is found from elsewhere.
+    #[tokio::test]
+    async fn commands_are_told_of_an_address_that_they_can_connect_to() {
+        let (told, port) = advertised("0.0.0.0:9700", AdminConfig::default()).await;
+        assert_eq!(told, format!("10.0.0.10:{port}"));
+        let (told, port) = advertised("127.0.0.1:9700", AdminConfig::default()).await;
+        assert_eq!(told, format!("127.0.0.1:{port}"));
+        let config = AdminConfig { advertised: Some("c:1".to_owned()), ..AdminConfig::default() };
+        assert_eq!(advertised("0.0.0.0:9700", config).await.0, "c:1");
     }
 }

@@ -126,7 +126,7 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Control, 
     let listener = deps.peers.net().listen(&config.listen.to_string()).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
-    let door = config.admin.listen(config.listen, deps.peers.net()).await;
+    let door = config.admin.listen(config.listen, &advertised, deps.peers.net()).await;
     let door = door.map_err(|(address, cause)| RoleError::ListenAdmin { address, cause })?;
     let shared = Shared::default();
     let handler: Arc<dyn hop::Handler> =

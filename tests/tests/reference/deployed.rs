@@ -16,13 +16,14 @@ const PREFIXES: &[&str] = &[
     "control_",
     "hop_",
     "object_store_",
+    "tenant_keys",
 ];
 
 #[test]
 fn dashboards_and_alerts_name_metrics_that_exist() {
     let known = metrics::names();
     let mut named = 0;
-    for path in files("deploy", &["json", "yaml", "yml"]) {
+    for path in files("deploy", &["json", "yaml", "yml", "tpl"]) {
         let text = fs::read_to_string(&path).expect("readable");
         let is_query = |line: &&str| line.contains("expr") || line.contains("query");
         // Queries may go over several lines in YAML: look at whole files of rules.

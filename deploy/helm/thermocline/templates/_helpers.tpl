@@ -26,7 +26,7 @@ url = {{ .root.Values.metadata.url | quote }}
 [metadata.tls]
 {{- include "thermocline.pems" "/etc/thermocline-etcd" }}
 {{- end }}
-{{- if .root.Values.cluster.tlsSecret }}
+{{- if and .root.Values.cluster.tlsSecret (ne .role "vantage") }}
 
 [cluster.tls]
 {{- include "thermocline.pems" "/etc/thermocline-cluster" }}
@@ -38,7 +38,7 @@ listen = "0.0.0.0:9644"
 [log]
 format = {{ .root.Values.log.format | quote }}
 filter = {{ .root.Values.log.filter | quote }}
-{{- if ne .role "gateway" }}
+{{- if include "thermocline.hasStore" . }}
 
 [store]
 url = {{ .root.Values.store.url | quote }}
@@ -50,6 +50,35 @@ endpoint = {{ . | quote }}
 access_key_id = "${STORE_ACCESS_KEY_ID}"
 secret_access_key = "${STORE_SECRET_ACCESS_KEY}"
 {{- end }}
+{{- if .root.Values.encryption.keySecret }}
+
+[encryption]
+key_file = "/etc/thermocline-keys/keys"
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Which roles touch the object store. */ -}}
+{{- define "thermocline.hasStore" -}}
+{{- if not (has .role (list "gateway" "vantage")) }}yes{{ end -}}
+{{- end }}
+
+{{- /* Where a pod stands: what the values say, or else its own label. */ -}}
+{{- define "thermocline.zone" -}}
+zone = {{ .root.Values.zones.name | default "${POD_ZONE}" | quote }}
+{{- end }}
+
+{{- /* A process's number: the pod's index, after the digits of this release. */ -}}
+{{- define "thermocline.number" -}}
+{{ .root.Values.idPrefix }}${POD_INDEX}
+{{- end }}
+
+{{- /* How many pods, unless an autoscaler says so: none at a site that sleeps. */ -}}
+{{- define "thermocline.replicas" -}}
+{{- if .root.Values.standby.asleep }}
+replicas: 0
+{{- else if not (dig "autoscaling" "enabled" false .values) }}
+replicas: {{ .values.replicas }}
 {{- end }}
 {{- end }}
 
@@ -62,118 +91,7 @@ key = "{{ . }}/tls.key"
 {{- define "thermocline.storeSecret" -}}
 {{- if and (eq .role "compactor") .root.Values.store.compactorSecret -}}
 {{ .root.Values.store.compactorSecret }}
-{{- else if ne .role "gateway" -}}
+{{- else if include "thermocline.hasStore" . -}}
 {{ .root.Values.store.existingSecret }}
 {{- end -}}
-{{- end }}
-
-{{- /* A role's pod: .root, .role, .values, .ports (name: number), .volumes and .mounts (YAML). */ -}}
-{{- define "thermocline.pod" -}}
-metadata:
-  labels:
-    {{- include "thermocline.allLabels" . | nindent 4 }}
-  annotations:
-    # A changed file makes new pods, one after the other.
-    checksum/config: {{ .config | sha256sum }}
-spec:
-  serviceAccountName: {{ include "thermocline.name" .root }}
-  automountServiceAccountToken: false
-  # A role drains for up to 30 s after SIGTERM.
-  terminationGracePeriodSeconds: 45
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 10001
-    runAsGroup: 10001
-    fsGroup: 10001
-    seccompProfile: { type: RuntimeDefault }
-  {{- with .root.Values.image.pullSecrets }}
-  imagePullSecrets:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  affinity:
-    podAntiAffinity:
-      # Two of a role on one machine fail together.
-      preferredDuringSchedulingIgnoredDuringExecution:
-        - weight: 100
-          podAffinityTerm:
-            topologyKey: kubernetes.io/hostname
-            labelSelector:
-              matchLabels:
-                {{- include "thermocline.labels" . | nindent 16 }}
-  topologySpreadConstraints:
-    - maxSkew: 1
-      topologyKey: {{ .root.Values.zones.topologyKey }}
-      whenUnsatisfiable: {{ ternary "DoNotSchedule" "ScheduleAnyway" .root.Values.zones.required }}
-      labelSelector:
-        matchLabels:
-          {{- include "thermocline.labels" . | nindent 10 }}
-  {{- with .root.Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .root.Values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  containers:
-    - name: {{ .role }}
-      image: {{ printf "%s:%s" .root.Values.image.repository (.root.Values.image.tag | default .root.Chart.AppVersion) | quote }}
-      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-      args: [{{ .role }}, --config, /etc/thermocline/{{ .role }}.toml]
-      env:
-        - name: POD_NAME
-          valueFrom: { fieldRef: { fieldPath: metadata.name } }
-        - name: POD_IP
-          valueFrom: { fieldRef: { fieldPath: status.podIP } }
-        - name: POD_INDEX
-          valueFrom: { fieldRef: { fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']" } }
-        {{- with include "thermocline.storeSecret" . }}
-        - name: STORE_ACCESS_KEY_ID
-          valueFrom: { secretKeyRef: { name: {{ . }}, key: access_key_id } }
-        - name: STORE_SECRET_ACCESS_KEY
-          valueFrom: { secretKeyRef: { name: {{ . }}, key: secret_access_key } }
-        {{- end }}
-      ports:
-        - { name: http, containerPort: 9644 }
-        {{- range $name, $port := .ports }}
-        - { name: {{ $name }}, containerPort: {{ $port }} }
-        {{- end }}
-      readinessProbe:
-        httpGet: { path: /readyz, port: http }
-        periodSeconds: 2
-      livenessProbe:
-        httpGet: { path: /healthz, port: http }
-        periodSeconds: 10
-        failureThreshold: 6
-      resources:
-        {{- toYaml .values.resources | nindent 8 }}
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities: { drop: [ALL] }
-      volumeMounts:
-        - { name: config, mountPath: /etc/thermocline, readOnly: true }
-        {{- if .root.Values.metadata.tlsSecret }}
-        - { name: etcd-tls, mountPath: /etc/thermocline-etcd, readOnly: true }
-        {{- end }}
-        {{- if .root.Values.cluster.tlsSecret }}
-        - { name: cluster-tls, mountPath: /etc/thermocline-cluster, readOnly: true }
-        {{- end }}
-        {{- with .mounts }}
-        {{- . | nindent 8 }}
-        {{- end }}
-  volumes:
-    - name: config
-      configMap: { name: {{ include "thermocline.name" .root }}-{{ .role }} }
-    {{- with .root.Values.metadata.tlsSecret }}
-    - name: etcd-tls
-      secret: { secretName: {{ . }} }
-    {{- end }}
-    {{- with .root.Values.cluster.tlsSecret }}
-    - name: cluster-tls
-      secret: { secretName: {{ . }}-{{ $.role }} }
-    {{- end }}
-    {{- with .volumes }}
-    {{- . | nindent 4 }}
-    {{- end }}
 {{- end }}

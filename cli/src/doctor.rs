@@ -6,9 +6,12 @@
 
 mod certificates;
 mod gateway;
+mod keys;
 mod log_device;
 mod machine;
 mod metadata;
+mod sets;
+mod standby;
 mod store;
 
 use std::path::PathBuf;
@@ -48,6 +51,9 @@ struct Surroundings {
     cold_reader: Option<cold_reader::Config>,
     compactor: Option<compactor::Config>,
     control: Option<control::Config>,
+    vantage: Option<control::dns::VantageConfig>,
+    #[serde(default)]
+    encryption: tenant_keys::EncryptionConfig,
 }
 
 /// How bad a finding is.
@@ -79,6 +85,7 @@ pub(crate) async fn run(arguments: DoctorArguments) -> Result<ExitCode> {
         findings.extend(metadata::examine(metadata).await);
     }
     findings.extend(certificates::examine(&file.cluster, role, file.listen()).await);
+    findings.extend(keys::examine(&file.encryption));
     if let Some(store) = &file.store {
         findings.extend(store::examine(store, arguments.full).await);
     }
@@ -87,6 +94,13 @@ pub(crate) async fn run(arguments: DoctorArguments) -> Result<ExitCode> {
     }
     if let Some(gateway) = &file.gateway {
         findings.extend(gateway::examine(gateway).await);
+    }
+    if let Some(control) = &file.control {
+        findings.extend(sets::examine(&control.gateway_sets).await);
+        findings.extend(standby::examine(&file, control).await);
+    }
+    if let Some(vantage) = &file.vantage {
+        findings.extend(sets::look_from(vantage).await);
     }
     print(role, &findings, arguments.json);
     let is_bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
@@ -116,9 +130,13 @@ impl Surroundings {
                 compactor.check()?;
                 "compactor"
             }
+            Self { vantage: Some(vantage), .. } => {
+                vantage.check()?;
+                "vantage"
+            }
             _ => bail!(
                 "config: the file has no role's table; it needs one of [gateway], [storage_node], \
-                 [cold_reader], [compactor] and [control]"
+                 [cold_reader], [compactor], [control] and [vantage]"
             ),
         })
     }

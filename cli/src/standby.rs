@@ -94,7 +94,7 @@ struct Site {
 }
 
 /// Ends logs as a storage node does.
-struct Bucket(Store);
+pub(crate) struct Bucket(pub(crate) Store);
 
 impl Ender for Bucket {
     fn end(&self, log: LogId) -> BoxFuture<'_, Result<(), String>> {

@@ -21,6 +21,7 @@ mod board;
 mod config;
 mod connection;
 mod content;
+mod examine;
 mod orders;
 mod probe;
 mod provider;
@@ -39,6 +40,7 @@ pub use self::config::{
     ProbeTlsConfig, Rfc2136Config, VantageConfig, VantageConfigError, VantageSetConfig,
     WebhookConfig,
 };
+pub use self::examine::{look, names, try_dns};
 pub(crate) use self::orders::{Order, Refused};
 pub use self::provider::DnsError;
 pub(crate) use self::provider::DnsProvider;

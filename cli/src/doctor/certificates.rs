@@ -13,8 +13,8 @@ const WHAT: &str = "cluster certificate";
 /// Room for the handshake of one connection.
 const PIPE_BYTES: usize = 64 * 1024;
 /// Long enough to notice, and to get another.
-const SOON_DAYS: i64 = 14;
-const DAY_SECONDS: i64 = 24 * 60 * 60;
+pub(super) const SOON_DAYS: i64 = 14;
+pub(super) const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// `listen` is where the role of this file listens for other processes, if it does.
 pub(super) async fn examine(

@@ -20,7 +20,10 @@ async fn a_node_whose_surroundings_are_well_passes() {
          [storage_node]\nnode_id = 1\ncache_size = '1MiB'\n[storage_node.wal]\npath = '{path}/wal'\n\
          size = '64MiB'\n"
     );
-    assert_eq!(findings(&text).await.expect("it runs"), ExitCode::SUCCESS);
+    // Some machines have their temporary files in memory, where no log belongs.
+    let lasts = !log_device::is_in_memory(folder.path());
+    let expected = if lasts { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    assert_eq!(findings(&text).await.expect("it runs"), expected);
     let left: Vec<_> = fs::read_dir(folder.path()).expect("readable").flatten().collect();
     assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().contains("doctor")));
 }

@@ -56,6 +56,10 @@ impl DnsProvider for FakeZone {
         *content = Some(next.clone());
         Ok(Swap::Done)
     }
+
+    async fn rehearse(&self, _: &[String]) -> Result<(), DnsError> {
+        self.away.lock().clone().map_or(Ok(()), Err)
+    }
 }
 
 pub(super) fn content(generation: u64, set: &str, addresses: &[&str]) -> Content {
@@ -71,6 +75,9 @@ async fn conforms(provider: &dyn DnsProvider) {
     let second = content(2, "standby", &["192.0.2.2", "192.0.2.3"]);
     let other = content(2, "elsewhere", &["192.0.2.9"]);
     assert_eq!(provider.read().await, Ok(None));
+    let names: Vec<String> = first.names.keys().cloned().collect();
+    assert_eq!(provider.rehearse(&names).await, Ok(()));
+    assert_eq!(provider.read().await, Ok(None), "a rehearsal changes nothing");
     let nothing = provider.replace(Some(&first.stamp), &second).await;
     assert_eq!(nothing, Ok(Swap::Conflict), "what does not exist is not replaced");
     assert_eq!(provider.replace(None, &first).await, Ok(Swap::Done));
@@ -91,7 +98,8 @@ async fn conforms(provider: &dyn DnsProvider) {
     let third = content(3, "primary", &["192.0.2.1"]);
     assert_eq!(provider.replace(Some(&first.stamp), &third).await, Ok(Swap::Conflict));
     assert_eq!(provider.replace(Some(&won.stamp), &third).await, Ok(Swap::Done));
-    assert_eq!(provider.read().await, Ok(Some(third.stamp)));
+    assert_eq!(provider.rehearse(&names).await, Ok(()));
+    assert_eq!(provider.read().await, Ok(Some(third.stamp)), "not later either");
 }
 
 #[tokio::test]
@@ -269,6 +277,16 @@ async fn bind_by_rfc_2136() {
     let now = reader.read().await.unwrap();
     let refused = reader.replace(now.as_ref(), &next).await;
     assert!(matches!(refused, Err(DnsError::Refused(_))), "a key without the right: {refused:?}");
+    let hosts = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let right = rfc2136(&dir, named.1, "thermocline.", KEY);
+    let foreign_hosts = hosts(&["kafka.drill.test.", "b7.kafka.drill.test."]);
+    for rehearsed in [
+        reader.rehearse(&hosts(&["kafka.drill.test."])).await,
+        right.rehearse(&foreign_hosts).await,
+        right.rehearse(&hosts(&["elsewhere.test."])).await,
+    ] {
+        assert!(matches!(rehearsed, Err(DnsError::Refused(_))), "{rehearsed:?}");
+    }
     let mut foreign = next.clone();
     foreign.names.insert("elsewhere.test.".to_owned(), Vec::new());
     let refused = reader.replace(now.as_ref(), &foreign).await;

@@ -23,6 +23,9 @@ pub(crate) trait DnsProvider: Send + Sync + 'static {
 
     /// Sets it, if it still stands for what is expected.
     async fn replace(&self, expected: Option<&Stamp>, next: &Content) -> Result<Swap, DnsError>;
+
+    /// Whether it may change these names, found out without changing any.
+    async fn rehearse(&self, names: &[String]) -> Result<(), DnsError>;
 }
 
 /// What the TXT record says: which switch the addresses beside it are of.

@@ -10,7 +10,7 @@
 //! nobody else can say what DNS says. Each message has a connection of its own: there is one every
 //! few seconds at most.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -122,25 +122,38 @@ impl Rfc2136 {
         }
     }
 
-    /// The update, with everything below the zone's name.
-    fn update(&self, expected: Option<&Stamp>, next: &Content) -> Result<Message, DnsError> {
+    /// An update of the zone that changes nothing yet.
+    fn change(&self) -> Message {
         let mut message = Message::query();
         message.metadata.op_code = OpCode::Update;
         message.metadata.recursion_desired = false;
         let mut zone = Query::query(self.zone.clone(), RecordType::SOA);
         zone.set_query_class(DNSClass::IN);
         message.add_zone(zone);
+        message
+    }
+
+    fn within_zone(&self, host: &str) -> Result<Name, DnsError> {
+        let host = name(host)?;
+        match self.zone.zone_of(&host) {
+            true => Ok(host),
+            false => {
+                let text = format!("`{host}` is not in the zone `{}`", self.zone);
+                Err(DnsError::Refused(text))
+            }
+        }
+    }
+
+    /// The update, with everything below the zone's name.
+    fn update(&self, expected: Option<&Stamp>, next: &Content) -> Result<Message, DnsError> {
+        let mut message = self.change();
         message.add_pre_requisite(match expected {
             Some(stamp) => Record::from_rdata(self.owner.clone(), 0, text(stamp)),
             None => of_class(&self.owner, RecordType::TXT, DNSClass::NONE),
         });
         let ttl = u32::try_from(next.ttl.as_secs()).unwrap_or(u32::MAX);
         for (host, addresses) in &next.names {
-            let host = name(host)?;
-            if !self.zone.zone_of(&host) {
-                let text = format!("`{host}` is not in the zone `{}`", self.zone);
-                return Err(DnsError::Refused(text));
-            }
+            let host = self.within_zone(host)?;
             message.add_update(of_class(&host, RecordType::A, DNSClass::ANY));
             message.add_update(of_class(&host, RecordType::AAAA, DNSClass::ANY));
             for address in addresses {
@@ -188,6 +201,27 @@ impl DnsProvider for Rfc2136 {
             _ => {
                 Err(DnsError::Refused(format!("there are several TXT records at `{}`", self.owner)))
             }
+        }
+    }
+
+    /// Takes away records that are not there: servers look at the key's rights first.
+    async fn rehearse(&self, names: &[String]) -> Result<(), DnsError> {
+        let mut message = self.change();
+        let mut absent = |host: &Name, data| {
+            let mut record = Record::from_rdata(host.clone(), 0, data);
+            record.dns_class = DNSClass::NONE;
+            message.add_update(record);
+        };
+        for host in names {
+            let host = self.within_zone(host)?;
+            absent(&host, RData::A(A(Ipv4Addr::UNSPECIFIED)));
+            absent(&host, RData::AAAA(AAAA(Ipv6Addr::UNSPECIFIED)));
+        }
+        absent(&self.owner, RData::TXT(TXT::new(vec!["thermocline doctor".to_owned()])));
+        let answer = self.ask(message).await?;
+        match answer.metadata.response_code {
+            ResponseCode::NoError => Ok(()),
+            code => Err(DnsError::Refused(format!("{} answers {code}", self.server))),
         }
     }
 

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -84,6 +86,18 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// The issuers in a PEM file.
 pub async fn issuers(path: &Path) -> Result<RootCertStore, FilesError> {
     roots(path, &read(path).await?)
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// Whether a client that connects to `host` takes the certificate for that host's.
+    pub fn is_of_host(&self, host: &str) -> bool {
+        let Some(certificate) = self.key.cert.first() else { return false };
+        let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return false };
+        let name = ServerName::try_from(host);
+        name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
+    }
 }
 
 // === impl Files ===

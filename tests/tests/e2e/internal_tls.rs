@@ -169,7 +169,7 @@ fn commands_need_the_right_certificate(dir: &Path, cluster: &Cluster) {
     assert!(!done, "a gateway's certificate opens the admin API");
     let (done, told) = run(&["tenant", "create", "acme"], &dir.join("control-1.toml"));
     assert!(done, "{told}");
-    let (done, told) = run(&["doctor"], &dir.join("storage-node-1.toml"));
+    let (done, told) = run(&["doctor"], &dir.join("control-1.toml"));
     assert!(done, "{told}");
 
     // A gateway that was given a reader's certificate.

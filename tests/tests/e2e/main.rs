@@ -15,6 +15,7 @@ mod compacted;
 mod consumer_groups;
 mod deleting;
 mod dev;
+mod doctor;
 mod encryption;
 mod etcd;
 mod gateway_sets;

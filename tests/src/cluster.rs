@@ -29,8 +29,12 @@ pub struct Spec {
     pub gateways: usize,
     /// Cold readers.
     pub readers: usize,
+    /// Control processes, of which one leads.
+    pub controls: usize,
     /// Which etcd.
     pub etcd: EtcdVersion,
+    /// Members of etcd.
+    pub etcd_members: usize,
     /// Where the bytes end up.
     pub store: StoreKind,
     /// Where acknowledgements become durable.
@@ -98,7 +102,9 @@ impl Default for Spec {
             nodes: 3,
             gateways: 2,
             readers: 2,
+            controls: 1,
             etcd: EtcdVersion::Debian,
+            etcd_members: 1,
             store: StoreKind::S3,
             front: FrontKind::Disk,
             hot_cache: "64MiB".to_owned(),
@@ -119,8 +125,10 @@ impl Default for Spec {
 /// A running cluster; everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Control, one process.
+    /// Control, the first of its processes.
     pub control: Role,
+    /// Its other ones, if there are any.
+    pub other_controls: Vec<Role>,
     /// Storage nodes, by index.
     pub nodes: Vec<Role>,
     /// Cold readers, by index.
@@ -158,10 +166,8 @@ impl Cluster {
     /// Starts everything below `dir` and waits until all roles are ready.
     pub fn start(dir: &Path, spec: &Spec) -> Result<Self> {
         fs::create_dir_all(dir)?;
-        let s3 = match spec.store {
-            StoreKind::S3 | StoreKind::FaultyS3 => Some(S3::start(dir)?),
-            StoreKind::Directory => None,
-        };
+        let is_s3 = spec.store != StoreKind::Directory;
+        let s3 = is_s3.then(|| S3::start(dir)).transpose()?;
         let proxy = match &s3 {
             Some(server) if spec.store == StoreKind::FaultyS3 => {
                 Some(S3Proxy::start(server.endpoint)?)
@@ -203,14 +209,15 @@ impl Cluster {
     fn prepare(dir: &Path, spec: &Spec, store: &str) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let pki = spec.tls.then(|| Pki::new(dir, &spec.members())).transpose()?;
-        let etcd = Etcd::start(dir, spec.etcd, pki.as_ref())?;
+        let etcd = Etcd::start_members(dir, spec.etcd, spec.etcd_members, pki.as_ref())?;
         let fronts =
             (0..if spec.kafka_proxies { spec.gateways } else { 0 }).map(|_| free_address());
         let fronts = fronts.collect::<Result<Vec<SocketAddr>>>()?;
+        let control = |role: &Addresses| control_text(role, &etcd, store) + &spec.control_lines;
+        let others = (2..=spec.controls).map(|id| Role::new(dir, "control", id, control));
         let mut cluster = Self {
-            control: Role::new(dir, "control", 1, |role| {
-                control_text(role, &etcd, store) + &spec.control_lines
-            })?,
+            control: Role::new(dir, "control", 1, control)?,
+            other_controls: others.collect::<Result<_>>()?,
             nodes: roles(dir, "storage-node", spec.nodes, |role| {
                 node_text(role, &etcd, store, spec)
             })?,
@@ -237,10 +244,10 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Every role's processes but control's.
+    /// Every role's processes but the first of control.
     fn followers(&mut self) -> impl Iterator<Item = &mut Role> {
-        let Self { nodes, readers, gateways, compactors, .. } = self;
-        nodes.iter_mut().chain(readers).chain(gateways).chain(compactors)
+        let Self { other_controls, nodes, readers, gateways, compactors, .. } = self;
+        other_controls.iter_mut().chain(nodes).chain(readers).chain(gateways).chain(compactors)
     }
 
     /// Puts proxies in front of the gateways, if there are addresses for any.
@@ -266,8 +273,9 @@ impl Cluster {
 
     /// Every role's processes.
     pub fn roles(&mut self) -> impl Iterator<Item = &mut Role> {
-        let Self { control, nodes, readers, gateways, compactors, .. } = self;
-        std::iter::once(control).chain(nodes).chain(readers).chain(gateways).chain(compactors)
+        let Self { control, other_controls, nodes, readers, gateways, compactors, .. } = self;
+        let controls = std::iter::once(control).chain(other_controls);
+        controls.chain(nodes).chain(readers).chain(gateways).chain(compactors)
     }
 
     /// Sends a signal to every role that runs.
@@ -282,17 +290,8 @@ impl Cluster {
         self.run(&["rebuild", "--from-bucket"])
     }
 
-    /// Runs an operator's command that works without a running cluster; what it prints.
+    /// Runs an operator's command with control's configuration; what it prints.
     pub fn run(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(thermocline_binary());
-        let output = command.args(args).arg("--config").arg(&self.control.config).output()?;
-        let error = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "{}: {error}", args[0]);
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// Runs an operator's command with control's configuration; what it printed.
-    pub fn operate(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new(thermocline_binary());
         let output = command.args(args).arg("--config").arg(&self.control.config).output()?;
         let error = String::from_utf8_lossy(&output.stderr);

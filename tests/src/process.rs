@@ -129,7 +129,12 @@ impl Process {
         Ok(status)
     }
 
-    fn wait_until(&mut self, what: &str, mut reached: impl FnMut(&str) -> bool) -> Result<()> {
+    /// Waits until something holds, given the log, while the process lives.
+    pub(crate) fn wait_until(
+        &mut self,
+        what: &str,
+        mut reached: impl FnMut(&str) -> bool,
+    ) -> Result<()> {
         for _ in 0..READY_SECONDS * 50 {
             if reached(&self.log()) {
                 return Ok(());

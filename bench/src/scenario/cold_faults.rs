@@ -180,7 +180,7 @@ fn pids(cluster: &mut Cluster) -> Vec<u32> {
     let store = cluster.s3.as_ref().map(|s3| s3.process.id());
     let roles: Vec<u32> =
         cluster.roles().filter_map(|role| role.process().map(|process| process.id())).collect();
-    roles.into_iter().chain(store).chain([cluster.etcd.process.id(), std::process::id()]).collect()
+    roles.into_iter().chain(store).chain(cluster.etcd.ids()).chain([std::process::id()]).collect()
 }
 
 fn rows(phases: &[Vec<Phase>; 3]) -> Vec<Row> {

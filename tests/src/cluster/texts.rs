@@ -10,7 +10,7 @@ impl Spec {
     /// Who has a certificate, where everybody has one.
     pub fn members(&self) -> Vec<String> {
         let groups = [
-            ("control", 1),
+            ("control", self.controls),
             ("storage-node", self.nodes),
             ("cold-reader", self.readers),
             ("gateway", self.gateways),

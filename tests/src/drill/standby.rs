@@ -49,9 +49,9 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
     let mut knocks = Vec::new();
     let lost_ms = Clock::system().now_ms();
     a.signal(Signal::STOP)?;
-    a.etcd.process.signal(Signal::STOP)?;
+    a.etcd.signal(Signal::STOP)?;
     let paused = take_over(&b, &clients, "a is paused whole")?;
-    a.etcd.process.signal(Signal::CONT)?;
+    a.etcd.signal(Signal::CONT)?;
     a.signal(Signal::CONT)?;
     knocks.push(knock(&a, &clients)?);
     wait_until_left(&mut a)?;

@@ -90,7 +90,7 @@ fn an_encrypted_tenants_records_come_back_and_are_in_no_object() {
     let mut lines = produce(&cluster, dir.path(), TOPIC, "open-letter");
     assert!(is_in_bucket(&bucket, "open-letter"), "this is how plain text would be found");
 
-    cluster.operate(&["tenant", "set-encryption", "default", "on"]).expect("encryption is on");
+    cluster.run(&["tenant", "set-encryption", "default", "on"]).expect("encryption is on");
     eventually("the first key", || everybody_has(&cluster, 1.0));
     lines += &produce(&cluster, dir.path(), TOPIC, "first-secret");
     // What is only in the write-ahead log is read from there by whoever ends it.
@@ -98,8 +98,8 @@ fn an_encrypted_tenants_records_come_back_and_are_in_no_object() {
     cluster.nodes[0].start().expect("the node starts again");
 
     key_file(dir.path(), &['b', 'a']);
-    cluster.operate(&["tenant", "rotate-key", "default"]).expect("the key rotates");
-    let listed = cluster.operate(&["tenant", "list"]).expect("tenants are listed");
+    cluster.run(&["tenant", "rotate-key", "default"]).expect("the key rotates");
+    let listed = cluster.run(&["tenant", "list"]).expect("tenants are listed");
     let words: Vec<&str> = listed.split_whitespace().collect();
     assert_eq!(words, ["TENANT", "NUMBER", "HOSTS", "KEY", "default", "1", "-", "2"]);
     eventually("the second key", || everybody_has(&cluster, 2.0));

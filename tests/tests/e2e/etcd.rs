@@ -1,4 +1,4 @@
-//! etcd under load: killed, frozen, brought back from an old backup. It is a locator: without it
+//! etcd under load: killed, one member of it or all, frozen, brought back from an old backup. It is a locator: without it
 //! produce, hot and cold reads go on (DESIGN §6, R5, R10), nobody is evicted when it returns (R12),
 //! and what it forgot or never knew takes nothing back (R9). That its data is lost is a drill of its
 //! own (`make drill DRILL=rebuild`).
@@ -40,10 +40,11 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(front: FrontKind) -> Self {
+    fn start(front: FrontKind, etcd_members: usize) -> Self {
         let dir = tempfile::tempdir().expect("temporary folder");
         let spec = Spec {
             front,
+            etcd_members,
             gateways: 1,
             readers: 1,
             hot_cache: "2MiB".to_owned(),
@@ -113,7 +114,7 @@ fn cold_lines(cluster: &mut Cluster, dir: &Path) {
 }
 
 fn etcd_comes_and_goes(front: FrontKind) {
-    let mut rig = Rig::start(front);
+    let mut rig = Rig::start(front, 1);
     rig.cluster.etcd.kill();
     sleep(AWAY);
     rig.goes_on("etcd is killed");
@@ -121,10 +122,10 @@ fn etcd_comes_and_goes(front: FrontKind) {
     sleep(AFTERMATH);
     rig.nobody_left("etcd was killed");
 
-    rig.cluster.etcd.process.signal(Signal::STOP).expect("etcd runs");
+    rig.cluster.etcd.signal(Signal::STOP).expect("etcd runs");
     sleep(AWAY);
     rig.goes_on("etcd is frozen");
-    rig.cluster.etcd.process.signal(Signal::CONT).expect("etcd is frozen");
+    rig.cluster.etcd.signal(Signal::CONT).expect("etcd is frozen");
     sleep(AFTERMATH);
     rig.nobody_left("etcd was frozen");
     rig.goes_on("etcd is back");
@@ -142,6 +143,24 @@ fn with_the_disk_front_nothing_but_administration_needs_etcd() {
 #[test]
 fn with_the_object_front_nothing_but_administration_needs_etcd() {
     etcd_comes_and_goes(FrontKind::Object);
+}
+
+/// Who leads of three members is killed, and then who leads of the other two and it. What needs etcd
+/// waits for an election.
+#[test]
+fn nobody_notices_that_a_member_of_etcd_dies() {
+    let mut rig = Rig::start(FrontKind::Object, 3);
+    for topic in ["meanwhile", "once-more"] {
+        let leader = rig.cluster.etcd.leader().expect("one leads");
+        rig.cluster.etcd.kill_member(leader);
+        rig.goes_on("a member of etcd is killed");
+        Client::Python
+            .create_topic(&rig.cluster.bootstrap(), topic, 3)
+            .expect("administration goes on as well");
+        rig.cluster.etcd.start_again().expect("the member starts again");
+    }
+    rig.nobody_left("two members of etcd were killed");
+    rig.finish();
 }
 
 /// The epoch of each partition.
@@ -169,7 +188,7 @@ fn move_on(rig: &mut Rig, before: &[i32]) {
 }
 
 fn etcd_goes_back(front: FrontKind) {
-    let mut rig = Rig::start(front);
+    let mut rig = Rig::start(front, 1);
     let bootstrap = rig.cluster.bootstrap();
     rig.cluster.etcd.kill();
     rig.cluster.etcd.back_up().expect("etcd's data is copied");

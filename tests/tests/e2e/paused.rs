@@ -143,7 +143,7 @@ impl Paused {
         let asked = askers.map(|direct| (direct, self.old.ask(direct, end)));
         // Its kernel has taken them; the process reads them when it is resumed.
         sleep(Duration::from_millis(500));
-        self.cluster.etcd.process.signal(Signal::STOP).expect("etcd runs");
+        self.cluster.etcd.signal(Signal::STOP).expect("etcd runs");
         self.cluster.nodes[self.old.index].signal(Signal::CONT).expect("the node is paused");
         for (direct, (questions, late)) in asked {
             for (what, question) in questions {
@@ -159,7 +159,7 @@ impl Paused {
         let node = &mut self.cluster.nodes[self.old.index];
         let status = node.wait_exit().expect("a node without a log ends by itself");
         assert!(!status.success(), "it was fenced: {status}");
-        self.cluster.etcd.process.signal(Signal::CONT).expect("etcd is paused");
+        self.cluster.etcd.signal(Signal::CONT).expect("etcd is paused");
         node.start().expect("the next incarnation joins");
         let history = self.load.finish().expect("clients end in order");
         let findings = check(&history);

@@ -1,9 +1,10 @@
-//! `failover`: SIGKILL of a storage node, a gateway, the cold reader, control and etcd under load; how
-//! long until every partition has acknowledged something that was sent after it. On the object front,
-//! where any node takes over; a directory as store. Then four nodes of many at once.
+//! `failover`: SIGKILL of a storage node, a gateway, the cold reader, control, the leading member of
+//! etcd's three, and all three, under load; how long until every partition has acknowledged something
+//! that was sent after it. On the object front, where any node takes over; a directory as store. Then
+//! four nodes of many at once.
 //!
-//! The killed process is started again once the load is back, as a supervisor would, and etcd at once:
-//! there is one of it here, which no cluster that is to last would have.
+//! The killed process is started again once the load is back, as a supervisor would, and all of etcd
+//! at once.
 
 use std::path::Path;
 use std::thread;
@@ -21,6 +22,8 @@ use crate::wire::Security;
 const PARTITIONS: i32 = 64;
 /// 50 MiB/s.
 const RATE: f64 = 50.0 * 1024.0 * 1024.0;
+/// Members of etcd, as in a cluster that is to last; one where there are many nodes on this machine.
+const ETCD_MEMBERS: usize = 3;
 /// Of the cluster with many nodes.
 const KILLED: usize = 4;
 /// Longer than it should ever take.
@@ -42,15 +45,16 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     Ok(Report::new("failover", f64::NAN, rows))
 }
 
-/// A cluster of two gateways and so many nodes, with a topic.
-fn start(dir: &Path, nodes: usize, control_lines: &str) -> Result<(Cluster, Persistent)> {
+/// A cluster of two gateways and so many nodes and members of etcd, with a topic.
+fn start(dir: &Path, nodes: usize, etcd_members: usize) -> Result<(Cluster, Persistent)> {
     let spec = Spec {
         nodes,
+        etcd_members,
         gateways: 2,
         readers: 1,
         store: StoreKind::Directory,
         front: FrontKind::Object,
-        control_lines: control_lines.to_owned(),
+        control_lines: CONTROL.to_owned(),
         ..Spec::default()
     };
     let cluster = Cluster::start(dir, &spec)?;
@@ -83,7 +87,7 @@ fn start(dir: &Path, nodes: usize, control_lines: &str) -> Result<(Cluster, Pers
 
 fn few(repeats: usize) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
-    let (mut cluster, load) = start(dir.path(), 3, CONTROL)?;
+    let (mut cluster, load) = start(dir.path(), 3, ETCD_MEMBERS)?;
     let load = load.start();
     wait_for_all(&load, Duration::ZERO)?;
     thread::sleep(GRACE);
@@ -111,10 +115,28 @@ fn few(repeats: usize) -> Result<Vec<Row>> {
         }
         rows.extend(case(name, acks, p99s));
     }
+    rows.extend(without_etcd(&mut cluster, &load, repeats)?);
+    Ok(rows)
+}
+
+/// The member of etcd that leads, and then all members, which are started again at once.
+fn without_etcd(cluster: &mut Cluster, load: &Running, repeats: usize) -> Result<Vec<Row>> {
+    let (mut acks, mut p99s) = (Vec::new(), Vec::new());
+    for _ in 0..repeats {
+        let leader = cluster.etcd.leader()?;
+        let since = load.now();
+        cluster.etcd.kill_member(leader);
+        acks.push(wait_for_all(load, since)?.as_secs_f64());
+        thread::sleep(CALM);
+        p99s.push(load.latency(since, since + CALM).percentile_ms(0.99));
+        cluster.etcd.start_again()?;
+        thread::sleep(CALM);
+    }
+    let mut rows = Vec::from(case("etcd_member", acks, p99s));
     let since = load.now();
     cluster.etcd.kill();
     cluster.etcd.start_again()?;
-    let ack = wait_for_all(&load, since)?.as_secs_f64();
+    let ack = wait_for_all(load, since)?.as_secs_f64();
     thread::sleep(CALM);
     let p99 = load.latency(since, since + CALM).percentile_ms(0.99);
     rows.extend(case("etcd", vec![ack], vec![p99]));
@@ -139,7 +161,7 @@ fn case(name: &str, acks: Vec<f64>, p99s: Vec<f64>) -> [Row; 2] {
 fn many(options: &Options) -> Result<Vec<Row>> {
     let nodes = options.nodes.max(KILLED + 2);
     let dir = tempfile::tempdir()?;
-    let (mut cluster, load) = start(dir.path(), nodes, CONTROL)?;
+    let (mut cluster, load) = start(dir.path(), nodes, 1)?;
     let load = load.start();
     wait_for_all(&load, Duration::ZERO)?;
     thread::sleep(GRACE);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use metadata::{MetadataError, MetadataStore, Txn, TxnOutcome, keys::Key};
 
+use crate::metrics;
+
 /// The metadata store, as one term's leader writes to it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Guard {
@@ -55,6 +57,10 @@ impl Guard {
     }
 
     async fn conflict(&self) -> Result<GuardError, MetadataError> {
-        Ok(if self.leads().await? { GuardError::Conflict } else { GuardError::Superseded })
+        if self.leads().await? {
+            return Ok(GuardError::Conflict);
+        }
+        metrics::superseded();
+        Ok(GuardError::Superseded)
     }
 }

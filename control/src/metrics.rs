@@ -13,6 +13,7 @@ const PARTITIONS: &str = "control_partitions";
 const ASSIGNED: &str = "control_partitions_assigned_total";
 const REPAIRED: &str = "control_copies_repaired_total";
 const TERMS: &str = "control_terms_total";
+const SUPERSEDED: &str = "control_writes_superseded_total";
 const SUSPECTS: &str = "control_suspects";
 const EVICTIONS: &str = "control_evictions_total";
 const EVICTIONS_HELD: &str = "control_evictions_held";
@@ -73,6 +74,10 @@ pub(crate) fn describe() {
         ADMIN_REQUESTS,
         "Requests to the admin API by outcome: done, refused, or denied to somebody without the token"
     );
+    describe_counter!(
+        SUPERSEDED,
+        "Changes by this process that were refused because it did not lead any more"
+    );
 }
 
 pub(crate) fn admin_request(outcome: &'static str) {
@@ -91,6 +96,10 @@ pub(crate) fn stands_by(lag: Option<Duration>) {
 
 pub(crate) fn term_began() {
     counter!(TERMS).increment(1);
+}
+
+pub(crate) fn superseded() {
+    counter!(SUPERSEDED).increment(1);
 }
 
 pub(crate) fn catalogue(topics: usize, partitions: usize) {

@@ -24,6 +24,8 @@ pub(super) struct FakeZone {
     content: Mutex<Option<Content>>,
     /// The next calls fail with it.
     pub(super) away: Mutex<Option<DnsError>>,
+    /// What somebody else makes of it, as soon as it was read once more.
+    pub(super) meanwhile: Mutex<Option<Content>>,
 }
 
 impl FakeZone {
@@ -42,7 +44,11 @@ impl DnsProvider for FakeZone {
         if let Some(error) = self.away.lock().clone() {
             return Err(error);
         }
-        Ok(self.content.lock().as_ref().map(|content| content.stamp.clone()))
+        let read = self.content.lock().as_ref().map(|content| content.stamp.clone());
+        if let Some(content) = self.meanwhile.lock().take() {
+            self.set(content);
+        }
+        Ok(read)
     }
 
     async fn replace(&self, expected: Option<&Stamp>, next: &Content) -> Result<Swap, DnsError> {

@@ -391,3 +391,20 @@ async fn who_does_not_lead_any_more_fences_nobody() {
     sleep(LONG).await;
     assert_eq!(cluster.state(2).await, NodeState::Live, "R11");
 }
+
+/// Goal: a survivor has drained the node for a leader that was succeeded meanwhile. That does no harm
+/// (the next leader asks again); that the incarnation has ended is the next leader's to say.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_lead_any_more_ends_nobody() {
+    let mut cluster = Cluster::new(&["object"]).await;
+    cluster.nodes[&1].manners.lock().end_takes = Duration::from_secs(1);
+    cluster.add(2, "object", NodeState::Fenced).await;
+    cluster.watch();
+    while cluster.nodes[&1].asked.lock().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let successor = Txn::new().delete(Key::Leader);
+    assert!(cluster.metadata.txn(successor).await.unwrap().is_committed());
+    sleep(LONG).await;
+    assert_eq!(cluster.state(2).await, NodeState::Fenced, "R11");
+}

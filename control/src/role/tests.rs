@@ -10,6 +10,7 @@ mod leaders;
 mod meddled;
 mod nodes;
 mod placement;
+mod stale;
 mod taken_over;
 mod tenants;
 mod topics;

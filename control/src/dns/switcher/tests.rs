@@ -158,6 +158,27 @@ async fn a_leader_of_yesterday_decides_nothing() {
     assert_eq!(ask(&mut first, Cause::Failover, true, false).await, Err(Refused::NotLeading));
 }
 
+/// Goal: it has decided and looked at DNS, and is held up there until the next leader has switched.
+#[tokio::test(start_paused = true)]
+async fn a_leader_of_yesterday_does_not_end_its_switch_over_the_next_one() {
+    let world = World::new();
+    let mut first = world.leader().await;
+    world.found(true, true).await;
+    look(&mut first, 3).await;
+    world.found(false, true).await;
+    *world.zone.meanwhile.lock() = Some(content(3, "primary", &["192.0.2.1"]));
+    while world.active().await.generation == 1 {
+        look(&mut first, 1).await;
+    }
+    let mut second = world.leader().await;
+    assert_eq!(world.zone.content().unwrap().stamp.generation, 3, "R55");
+    look(&mut first, 30).await;
+    assert_eq!(world.active().await.generation, 2, "R11: it may not even say what it found");
+    look(&mut second, 1).await;
+    let third = Some(("primary".to_owned(), 3));
+    assert_eq!(world.state().await, ("primary".into(), 3, true, third));
+}
+
 #[tokio::test(start_paused = true)]
 async fn dns_that_another_cluster_changed_is_followed() {
     let world = World::new();

@@ -16,7 +16,7 @@ async fn control<M: MetadataStore>(cluster: &Cluster<M>) -> Process {
 }
 
 /// What the API answers: status and JSON.
-async fn ask(process: &Process, method: &str, path: &str, body: Value) -> (u16, Value) {
+pub(super) async fn ask(process: &Process, method: &str, path: &str, body: Value) -> (u16, Value) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
     let method = Method::from_bytes(method.as_bytes()).unwrap();

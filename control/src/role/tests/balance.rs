@@ -130,7 +130,7 @@ async fn a_node_that_is_fenced_in_between_gets_nothing() {
     let fenced = metadata::model::Record::encode(&fenced);
     let fenced = Txn::new().put(Key::Node(joining.id), fenced);
     cluster.metadata.meddle(move |txn| match moves(txn) {
-        true => Verdict::After(fenced.clone()),
+        true => Verdict::After(vec![fenced.clone()]),
         false => Verdict::Pass,
     });
     tokio::time::sleep(SOON).await;
@@ -139,7 +139,7 @@ async fn a_node_that_is_fenced_in_between_gets_nothing() {
 }
 
 /// Whether a transaction assigns partitions.
-fn moves(txn: &Txn) -> bool {
+pub(super) fn moves(txn: &Txn) -> bool {
     let is_partition = |key: &str| matches!(Key::parse(key), Some(Key::Partition(..)));
     txn.ops.iter().any(|op| matches!(op, Op::Put { key, .. } if is_partition(key)))
 }

@@ -21,7 +21,7 @@ use hop::{
 use metadata::{
     ClusterView, LeaseId, MetadataStore, Topic, Txn, TxnOutcome,
     keys::Key,
-    model::{NodeLiveRecord, NodeRecord, NodeState, Record},
+    model::{LeaderRecord, NodeLiveRecord, NodeRecord, NodeState, Record},
     settings::placement::{Duty, NodePlacement, PlacementName},
 };
 use parking_lot::Mutex;
@@ -172,6 +172,13 @@ impl<M: MetadataStore> Cluster<M> {
             panic!("conflict")
         };
         assert!(self.view.wait_for_revision(revision, SOON).await);
+    }
+
+    /// Somebody else leads, who does nothing, and nobody tells who led before: its lease lives.
+    pub(super) async fn depose(&self) {
+        for txn in succession() {
+            self.commit(txn).await;
+        }
     }
 
     /// A topic as every gateway would see it now.
@@ -349,6 +356,16 @@ impl Handler for Node {
         let response = Response::OpenPartitions(OpenPartitionsResponse { error_codes });
         async move { response }.boxed()
     }
+}
+
+/// What makes a stranger the leader.
+pub(super) fn succession() -> [Txn; 2] {
+    let stranger = LeaderRecord {
+        control_id: "z".to_owned(),
+        address: "z:1".to_owned(),
+        admin: String::new(),
+    };
+    [Txn::new().delete(Key::Leader), Txn::new().put(Key::Leader, stranger.encode())]
 }
 
 pub(super) fn config(control_id: &str) -> Config {

@@ -1,17 +1,13 @@
-//! Leaders follow each other, and one of yesterday changes nothing (R9, R11).
+//! Leaders follow each other, and each knows what the one before did (R9).
 
-use metadata::{
-    MemoryStore, MetadataStore, Txn,
-    keys::Key,
-    model::{LeaderRecord, NodeState, Record},
-};
+use metadata::{MemoryStore, MetadataStore, Txn, keys::Key, model::Record};
 use protocol::{ErrorCode, ids::TopicId};
 
 use super::{
-    harness::{Cluster, SOON, TENANT, config},
+    harness::{Cluster, SOON, TENANT},
     meddled::{Meddled, Verdict},
 };
-use crate::{Config, limits::PRODUCER_IDS_PER_BLOCK};
+use crate::limits::PRODUCER_IDS_PER_BLOCK;
 
 #[tokio::test(start_paused = true)]
 async fn only_the_leader_answers() {
@@ -83,49 +79,6 @@ async fn copies_are_repaired_from_the_log() {
     assert_eq!(cluster.metadata.get("s/acl/1/never").await.unwrap(), None, "in no record");
     let assigned = cluster.metadata.get(&Key::Partition(lost, 0).to_string()).await.unwrap();
     assert!(assigned.is_some(), "assignments outlive a lost copy of their topic");
-}
-
-/// Goal: a leader whose key is gone, and which does not know it yet, commits nothing that a
-/// later leader does not see, and shows nothing.
-#[tokio::test(start_paused = true)]
-async fn a_stale_leader_steps_down() {
-    let cluster = Cluster::found(MemoryStore::new()).await;
-    let unaware = Config { reconcile_interval: 100 * SOON, ..config("a") };
-    let old = cluster.control_with(unaware).await;
-    old.leads().await;
-    assert_eq!(old.create("before", 1).await, ErrorCode::None);
-    // Its lease lives and it does not look at the log, so nothing tells it. The new leader has had nothing to do yet.
-    cluster.commit(Txn::new().delete(Key::Leader)).await;
-    let new = cluster.control("b").await;
-    tokio::time::sleep(SOON).await;
-
-    assert_eq!(old.create("stale", 1).await, ErrorCode::RequestTimedOut, "in doubt");
-    assert_eq!(old.create("stale", 1).await, ErrorCode::NotController, "it stepped down");
-    assert!(cluster.topic("stale").await.is_none());
-    // The log has one history: the new leader was not disturbed and does not know the topic.
-    assert_eq!(new.create("after", 1).await, ErrorCode::None);
-    assert_eq!(new.create("stale", 1).await, ErrorCode::None);
-}
-
-/// Goal: R11 by itself. A leader whose key was taken does nothing that needs no log: it gives no
-/// partition to anybody.
-#[tokio::test(start_paused = true)]
-async fn a_stale_leader_assigns_nothing() {
-    let cluster = Cluster::found(MemoryStore::new()).await;
-    let (ended, _heir) = (cluster.node(1).await, cluster.node(2).await);
-    let old = cluster.leader("a").await;
-    assert_eq!(old.create("orders", 4).await, ErrorCode::None);
-    let before = cluster.owners("orders").await;
-    let foreign = LeaderRecord {
-        control_id: "z".to_owned(),
-        address: "z:1".to_owned(),
-        admin: String::new(),
-    };
-    cluster.commit(Txn::new().delete(Key::Leader)).await;
-    cluster.commit(Txn::new().put(Key::Leader, foreign.encode())).await;
-    cluster.register(&ended, 1, NodeState::Ended).await;
-    tokio::time::sleep(SOON).await;
-    assert_eq!(cluster.owners("orders").await, before);
 }
 
 #[tokio::test(start_paused = true)]

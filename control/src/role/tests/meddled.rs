@@ -18,8 +18,8 @@ pub(super) enum Verdict {
     Pass,
     /// The store is away.
     Refuse,
-    /// This one comes first.
-    After(Txn),
+    /// These come first.
+    After(Vec<Txn>),
 }
 
 type Meddler = Box<dyn FnMut(&Txn) -> Verdict + Send>;
@@ -65,7 +65,11 @@ impl MetadataStore for Meddled {
         match verdict {
             Verdict::Pass => {}
             Verdict::Refuse => return Err(MetadataError::Unavailable("as told".to_owned())),
-            Verdict::After(first) => assert!(self.store.txn(first).await?.is_committed()),
+            Verdict::After(first) => {
+                for txn in first {
+                    assert!(self.store.txn(txn).await?.is_committed());
+                }
+            }
         }
         self.store.txn(txn).await
     }

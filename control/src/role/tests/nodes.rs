@@ -138,7 +138,7 @@ async fn a_node_that_comes_back_in_between_keeps_its_partitions() {
     let again = NodeRecord { incarnation: 2, state: NodeState::Live, ..record };
     let again = Txn::new().put(Key::Node(back.id), again.encode());
     cluster.metadata.meddle(move |txn| match assigns(txn) {
-        true => Verdict::After(again.clone()),
+        true => Verdict::After(vec![again.clone()]),
         false => Verdict::Pass,
     });
     let _heir = cluster.node(2).await;
@@ -160,7 +160,7 @@ async fn a_partition_that_gets_an_owner_in_between_keeps_it() {
     let other = Txn::new().put(Key::Partition(id, 0), other.encode());
     let wanted = Key::Partition(id, 0).to_string();
     cluster.metadata.meddle(move |txn| match txn.ops.iter().any(|op| op.key() == wanted) {
-        true => Verdict::After(other.clone()),
+        true => Verdict::After(vec![other.clone()]),
         false => Verdict::Pass,
     });
     let _node = cluster.node(1).await;
@@ -180,7 +180,7 @@ async fn a_topic_that_goes_in_between_leaves_no_assignment() {
     let wanted = Key::Partition(id, 0).to_string();
     let looked = wanted.clone();
     cluster.metadata.meddle(move |txn| match txn.ops.iter().any(|op| op.key() == wanted) {
-        true => Verdict::After(gone.clone()),
+        true => Verdict::After(vec![gone.clone()]),
         false => Verdict::Pass,
     });
     let _node = cluster.node(1).await;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use metadata::keys::{self, Key};
-use metadata::model::{Assignment, ClusterRecord, NodeRecord, NodeState, Record, TopicRecord};
+use metadata::model::{
+    Assignment, ClusterRecord, LeaderRecord, NodeRecord, NodeState, Record, TopicRecord,
+};
 use metadata::{Entry, MetadataStore, Txn, TxnOutcome};
 use protocol::ids::{NodeId, TopicId};
 use tokio::runtime::Runtime;
@@ -34,6 +36,20 @@ impl Registry {
     /// A node's record.
     pub fn node(&self, node: i32) -> Result<NodeRecord> {
         self.record(Key::Node(NodeId(node)))
+    }
+
+    /// The name of the control process that leads; `None` while there is none.
+    pub fn leader(&self) -> Result<Option<String>> {
+        let entry = self.entry(Key::Leader)?;
+        let record = entry.map(|entry| LeaderRecord::decode(&entry.value)).transpose()?;
+        Ok(record.map(|record| record.control_id))
+    }
+
+    /// Takes the leadership from whoever has it and does not tell: its lease lives on.
+    pub fn depose_leader(&self) -> Result<()> {
+        let outcome = self.runtime.block_on(self.store.txn(Txn::new().delete(Key::Leader)))?;
+        anyhow::ensure!(outcome.is_committed(), "nothing is compared");
+        Ok(())
     }
 
     /// The id of a topic.

@@ -17,6 +17,8 @@ const PRODUCERS: u16 = 2;
 pub(super) const PROBE: u16 = PRODUCERS + 1;
 /// Bytes per second and partition of the probe: about five records.
 const PROBE_RATE: u64 = 20_000;
+/// And of all partitions together: with hundreds of them, the probe would be a load of its own.
+const PROBE_RATE_MAX: u64 = 1_000_000;
 /// The program of all of them.
 const HISTORY: &str = "history.py";
 /// The name of the consumer that follows from the beginning.
@@ -46,7 +48,7 @@ impl Load {
         partitions: u32,
         rate: u64,
     ) -> Result<Self> {
-        let probe_rate = PROBE_RATE * u64::from(partitions);
+        let probe_rate = PROBE_RATE_MAX.min(PROBE_RATE * u64::from(partitions));
         let partitions = partitions.to_string();
         let log = |name: &str| history_path(dir, name).display().to_string();
         let producers = (1..=PROBE).map(|worker| {

@@ -13,6 +13,7 @@ mod cold_faults;
 mod commands;
 mod compacted;
 mod consumer_groups;
+mod control;
 mod deleting;
 mod dev;
 mod doctor;

@@ -25,6 +25,7 @@ pub mod s3_proxy;
 pub mod servers;
 pub mod transactions;
 pub mod wait;
+pub mod witness;
 
 mod times;
 

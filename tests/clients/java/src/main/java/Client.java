@@ -47,6 +47,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   describe  BOOTSTRAP                           cluster id and broker count
  *   admin     BOOTSTRAP                           what {@link AdminQuestions} prints
  *   beat      BOOTSTRAP TOPIC LOG               see Beat
+ *   witness   BOOTSTRAP TOPIC PARTITIONS RATE LOG [BESIDE]   see Witness
  *   transactions BOOTSTRAP IN OUT COUNT         see Transactions
  *   set_user  BOOTSTRAP USER PASSWORD             see Login
  *   login     BOOTSTRAP MECHANISM USER PASSWORD SECONDS   see Login
@@ -69,6 +70,7 @@ public final class Client {
             case "admin" -> AdminQuestions.ask(args[1]);
             case "tail" -> tail(args[1], args[2], Integer.parseInt(args[3]), Path.of(args[4]), Long.parseLong(args[5]));
             case "beat" -> Beat.run(args[1], args[2], Path.of(args[3]));
+            case "witness" -> Witness.run(args[1], args[2], Integer.parseInt(args[3]), Double.parseDouble(args[4]), Path.of(args[5]), args.length > 6 ? args[6] : null);
             case "transactions" -> Transactions.run(args[1], args[2], args[3], Integer.parseInt(args[4]));
             case "set_user" -> Login.set(args[1], args[2], args[3]);
             case "login" -> Login.in(args[1], args[2], args[3], args[4], Integer.parseInt(args[5]));

@@ -56,10 +56,10 @@ mutations: ## every deliberate mistake of docs/mutations.md must be caught (RULE
 	@tests/scripts/setup build
 	@tests/scripts/mutations $(RULES)
 
-bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS=n]
+bench: ## one scenario with its peers: make bench SCENARIO=peak-produce [SECONDS=n] [FRONT=disk|object]
 	@tests/scripts/setup build clients kafka
 	@$(CARGO) build --quiet --release -p thermocline -p thermocline-bench
-	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG)
+	@THERMOCLINE_BIN=$(CURDIR)/target/release/thermocline target/release/thermocline-bench $(SCENARIO) $(SECONDS_ARG) $(if $(FRONT),--front $(FRONT))
 
 demo: ## the claim in one minute: produce, tail, replay everything at full speed, watch the latency
 	@tests/scripts/setup build

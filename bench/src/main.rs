@@ -24,6 +24,7 @@ mod wire;
 
 use anyhow::Result;
 use clap::Parser;
+use thermocline_tests::cluster::FrontKind;
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs one benchmark scenario and writes bench/results/SCENARIO.{json,html}")]
@@ -42,6 +43,9 @@ struct Arguments {
     /// Idle clients, where a scenario has many.
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
+    /// The nodes' front, where a scenario can do with another than its own.
+    #[arg(long, value_enum)]
+    front: Option<FrontKind>,
 }
 
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
@@ -50,8 +54,8 @@ fn main() -> Result<()> {
     if arguments.scenario == "demo" {
         return demo::run();
     }
-    let Arguments { seconds, repeats, nodes, connections, .. } = arguments;
-    let options = scenario::Options { seconds, repeats, nodes, connections };
+    let Arguments { seconds, repeats, nodes, connections, front, .. } = arguments;
+    let options = scenario::Options { seconds, repeats, nodes, connections, front };
     let report = scenario::run(&arguments.scenario, &options)?;
     let folder = thermocline_tests::root().join("bench/results");
     println!("{}", report.write(&folder)?);

@@ -17,6 +17,7 @@ mod tail_consume;
 mod tls;
 
 use anyhow::{Result, bail};
+use thermocline_tests::cluster::FrontKind;
 
 use crate::load::Load;
 use crate::report::Report;
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) nodes: usize,
     /// Idle clients, where a scenario has many.
     pub(crate) connections: usize,
+    /// The nodes' front, where a scenario can do with another.
+    pub(crate) front: Option<FrontKind>,
 }
 
 /// Runs the scenario with that name.

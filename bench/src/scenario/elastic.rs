@@ -1,5 +1,6 @@
 //! `elastic`: storage nodes join a loaded cluster of one, and all but one of them leave again. How long
-//! until the load is spread, what producers feel meanwhile, and whether any of them hears of it.
+//! until the load is spread, what producers feel meanwhile, and whether any of them hears of it: the
+//! load's own, and a Java and a librdkafka program with default settings beside it.
 //!
 //! Load is what each node takes from producers within half a second, so a spread load is seen up to
 //! as much later. On a directory as object store: the figures are this system's, not an S3 server's.
@@ -8,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use thermocline_tests::cluster::{Cluster, Spec, StoreKind};
+use thermocline_tests::cluster::{Cluster, FrontKind, Spec, StoreKind};
 use thermocline_tests::process::metric;
+use thermocline_tests::witness::{self, Duties, Testimony};
 
 use super::Options;
 use crate::clock::Instant;
@@ -29,14 +31,20 @@ const PRODUCED: &str = "storage_node_produce_bytes_total";
 /// Long enough for a node's share of sixteen to be some sixty batches.
 const WINDOW: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(50);
+/// Partitions that the witnesses read, of each. They also write to all of the topic.
+const WITNESS_PARTITIONS: u32 = 16;
+/// Records a second of each witness: nothing beside the load.
+const WITNESS_RATE: u32 = 100;
 /// After the last move, for producers to feel it.
 const AFTER: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let dir = tempfile::tempdir()?;
     let nodes = options.nodes.max(2);
+    let front = options.front.unwrap_or(FrontKind::Disk);
     let spec = Spec {
         nodes,
+        front,
         gateways: 1,
         readers: 0,
         store: StoreKind::Directory,
@@ -62,13 +70,40 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         watch: None,
     };
     load.create_topic()?;
+    let bootstrap = cluster.bootstrap();
+    let duties = Duties {
+        bootstrap: &bootstrap,
+        partitions: WITNESS_PARTITIONS,
+        rate: WITNESS_RATE,
+        beside: Some(TOPIC),
+    };
+    let witnesses = witness::both(dir.path(), duties)?;
     load.run()?;
     let before = load.run()?;
 
     let (out, joining) = meanwhile(&load, || join(&mut cluster))?;
     let (back, leaving) = meanwhile(&load, || leave(&mut cluster))?;
+    let testimonies = witness::testimonies(witnesses)?;
     let seconds =
         |name: &str, time: Duration| Row::median(name, "s", "lower", vec![time.as_secs_f64()]);
+    let mut rows = vec![
+        Row::median("nodes", "nodes", "higher", vec![nodes as f64]),
+        seconds("scale_out_since_start_s", joining.since_start),
+        seconds("scale_out_seconds", joining.since_ready).target(10.0, 2.0),
+        seconds("scale_in_seconds", leaving).target(10.0, 2.0),
+        Row::median("automq_published_s", "s", "lower", vec![240.0])
+            .against("AutoMQ, as published"),
+    ];
+    rows.extend(rows_of_load(&before, &out, &back));
+    rows.extend(testimonies.iter().flat_map(rows_of_witness));
+    let name = match front {
+        FrontKind::Disk => "elastic".to_owned(),
+        front => format!("elastic-{}", front.name()),
+    };
+    Ok(Report::new(&name, 0.0, rows))
+}
+
+fn rows_of_load(before: &Outcome, out: &Outcome, back: &Outcome) -> Vec<Row> {
     let p99 = |name: &str, of: &Outcome| {
         Row::median(name, "ms", "lower", vec![of.latency.percentile_ms(0.99)])
     };
@@ -77,22 +112,30 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
         Row::median(name, "x", "lower", vec![ratio]).target(5.0, 1.5)
     };
     let errors = (before.errors + out.errors + back.errors) as f64;
-    let errors = Row::median("client_errors", "errors", "lower", vec![errors]).target(0.0, 0.0);
-    let published = Row::median("automq_published_s", "s", "lower", vec![240.0]);
-    let rows = vec![
-        Row::median("nodes", "nodes", "higher", vec![nodes as f64]),
-        seconds("scale_out_since_start_s", joining.since_start),
-        seconds("scale_out_seconds", joining.since_ready).target(10.0, 2.0),
-        seconds("scale_in_seconds", leaving).target(10.0, 2.0),
-        published.against("AutoMQ, as published"),
-        p99("p99_before_ms", &before),
-        p99("p99_out_ms", &out),
-        p99("p99_in_ms", &back),
-        during("p99_out_over_before", &out),
-        during("p99_in_over_before", &back),
-        errors,
-    ];
-    Ok(Report::new("elastic", 0.0, rows))
+    vec![
+        p99("p99_before_ms", before),
+        p99("p99_out_ms", out),
+        p99("p99_in_ms", back),
+        during("p99_out_over_before", out),
+        during("p99_in_over_before", back),
+        Row::median("client_errors", "errors", "lower", vec![errors]).target(0.0, 0.0),
+    ]
+}
+
+/// What a user's program would have noticed of all of it.
+fn rows_of_witness(testimony: &Testimony) -> Vec<Row> {
+    let row = |figure: &str, unit, value: f64| {
+        Row::median(&format!("elastic_{}_{figure}", testimony.name), unit, "lower", vec![value])
+    };
+    for complaint in testimony.complaints() {
+        eprintln!("{complaint}");
+    }
+    vec![
+        row("errors", "errors", testimony.errors() as f64).target(0.0, 0.0),
+        row("lost", "records", testimony.count("lost") as f64).target(0.0, 0.0),
+        row("p99_ms", "ms", testimony.percentile_ms(99)),
+        row("max_ms", "ms", testimony.percentile_ms(100)),
+    ]
 }
 
 /// How long it took until the load was spread.

@@ -7,7 +7,7 @@ Commands, all ending with one line on standard output:
     delete_records BOOTSTRAP TOPIC PARTITION OFFSET   prints the low watermark afterwards
     produce BOOTSTRAP TOPIC PARTITION CODEC     lines from standard input
     digest  BOOTSTRAP TOPIC PARTITION           "COUNT SHA256" of all payload lines, offsets checked dense
-    group   BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group and commits, prints COUNT
+    group   BOOTSTRAP TOPIC GROUP MAX           reads MAX records in a group and commits, prints COUNT FIRST LAST
     load    BOOTSTRAP TOPIC PARTITIONS BYTES_PER_S SECONDS LOG
                                                 idempotent producer; LOG gets one "PARTITION OFFSET VALUE" line per ack
     check   BOOTSTRAP TOPIC PARTITIONS LOG      reads everything back and compares it with the ack log
@@ -122,7 +122,7 @@ def group(bootstrap, topic, name, most):
     })
     consumer.subscribe([topic])
     count = 0
-    last = {}
+    first, last = {}, {}
     deadline = time.monotonic() + 120
     while count < int(most):
         if time.monotonic() > deadline:
@@ -133,10 +133,16 @@ def group(bootstrap, topic, name, most):
         if message.error():
             sys.exit(str(message.error()))
         count += 1
-        last[message.partition()] = message.offset() + 1
-    consumer.commit(offsets=[TopicPartition(topic, p, o) for p, o in last.items()], asynchronous=False)
+        first.setdefault(message.partition(), message.offset())
+        last[message.partition()] = message.offset()
+    consumer.commit(offsets=[TopicPartition(topic, p, o + 1) for p, o in last.items()], asynchronous=False)
     consumer.close()
-    print(count)
+    print(count, in_java(first), in_java(last))
+
+
+def in_java(offsets):
+    """As Java prints a map."""
+    return "{" + ", ".join(f"{partition}={offset}" for partition, offset in sorted(offsets.items())) + "}"
 
 
 def load(bootstrap, topic, partitions, rate, seconds, log_path):

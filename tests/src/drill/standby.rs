@@ -8,7 +8,10 @@
 //! ```
 //!
 //! A producer works through all of it. It is given the gateways of both sites, where clients would be
-//! given one DNS name that moves. Groups committed their offsets at the beginning.
+//! given one DNS name that moves. Groups committed their offsets at the beginning; others, of Java and
+//! librdkafka consumers, read on at each site that serves.
+
+mod groups;
 
 use std::path::Path;
 use std::thread::sleep;
@@ -20,6 +23,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::groups::Groups;
 use super::{CALM, Clients, Outcome, Size, judge_records, silences};
 use crate::cluster::{Cluster, FrontKind, Role, Spec};
 
@@ -40,6 +44,8 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
     let mut clients = Clients::of(dir, a.bootstrap(), size);
     clients.run(&["create"], &[&clients.partitions])?;
     clients.run(&["commit"], &[&clients.offsets.display().to_string()])?;
+    let mut groups = Groups::new(dir, &a.bootstrap())?;
+    let mut wrong = groups.read(&a.bootstrap())?;
     clients.bootstrap = format!("{},{}", a.bootstrap(), b.bootstrap());
     let rate = u64::from(mib_per_second) * (1 << 20) / u64::from(RECORD_BYTES);
     let mut load = clients.load(&rate.to_string(), &RECORD_BYTES.to_string())?;
@@ -54,6 +60,7 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
     a.etcd.signal(Signal::CONT)?;
     a.signal(Signal::CONT)?;
     knocks.push(knock(&a, &clients)?);
+    wrong.extend(groups.read(&b.bootstrap())?);
     wait_until_left(&mut a)?;
     eprint!("{}", a.run(&["demote"])?);
     a.start_standby()?;
@@ -64,6 +71,7 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
     }
     b.etcd.kill();
     let killed = take_over(&a, &clients, "b is killed whole")?;
+    wrong.extend(groups.read(&a.bootstrap())?);
     b.etcd.start_again()?;
     b.roles().try_for_each(Role::spawn)?;
     knocks.push(knock(&b, &clients)?);
@@ -73,6 +81,7 @@ pub fn standby(dir: &Path, size: Size, mib_per_second: u32) -> Result<Outcome> {
 
     clients.bootstrap = a.bootstrap();
     let mut outcome = judge_records(&a, &clients, &load)?;
+    outcome.wrong.extend(wrong);
     for (site, acked) in ["a", "b"].iter().zip(&knocks).filter(|(_, acked)| *acked != "0") {
         outcome.wrong.push(format!("site {site} acknowledged {acked} records after its takeover"));
     }

@@ -73,7 +73,9 @@ impl Api {
             Self::AlterClientQuotas | Self::AlterUserScramCredentials => {
                 (&[Control], &[Gateway, Operator, Control])
             }
-            Self::ChangePlacement | Self::ChangeTenant => (&[Control], &[Operator, Control]),
+            Self::ChangePlacement | Self::ChangeTenant | Self::FinishRelease => {
+                (&[Control], &[Operator, Control])
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The hop's APIs: one row each, one version each.
+//! The hop's APIs: one row each, one version each per release.
 //!
 //! Clients speak many versions of an API; the gateway translates at the edge, and behind it
-//! there is only the version pinned here (R48). Changing a pinned version, a key or a
-//! message is a change of the wire between processes of different releases: add a new row
-//! instead, and remove the old one a release later.
+//! there is only the version pinned here (R48). What a connection speaks is that of the release
+//! its ends agreed on (ADR 0035), so a pinned version, a key or a message changes with a release
+//! only: a row says `was 12` or `was none` of the release before, and [`Release::THIS`] is raised
+//! once for all that a release changes. The next release drops these words.
 
 use bytes::Bytes;
 use protocol::{
@@ -31,6 +32,7 @@ use protocol::{
         OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, SyncGroupRequest,
         SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     },
+    release::Release,
     rope::{Rope, RopeMut},
 };
 
@@ -42,10 +44,10 @@ use crate::{
         ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse,
         CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
         CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
-        EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-        PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse,
-        ReleasePartitionRequest, ReleasePartitionResponse, ShareQuotasRequest, ShareQuotasResponse,
-        WriteTxnMarkersRequest, WriteTxnMarkersResponse,
+        EndIncarnationResponse, FinishReleaseRequest, FinishReleaseResponse, OpenPartitionsRequest,
+        OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+        ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, ShareQuotasRequest,
+        ShareQuotasResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
     },
     wire::Wire,
 };
@@ -62,8 +64,30 @@ pub trait Call: Send + Sized + 'static {
     fn answer(response: Response) -> Option<Self::Answer>;
 }
 
+/// An API's versions in the release before this one, and in this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Versions([Option<i16>; 2]);
+
+impl Versions {
+    const fn of(self, release: Release) -> Option<i16> {
+        self.0[(release.number() > Release::PREVIOUS.number()) as usize]
+    }
+}
+
+macro_rules! versions {
+    ($version:literal) => {
+        Versions([Some($version), Some($version)])
+    };
+    ($version:literal none) => {
+        Versions([None, Some($version)])
+    };
+    ($version:literal $previous:literal) => {
+        Versions([Some($previous), Some($version)])
+    };
+}
+
 macro_rules! apis {
-    ($($(#[doc = $doc:literal])* $name:ident = $key:literal v $version:literal:
+    ($($(#[doc = $doc:literal])* $name:ident = $key:literal v $version:literal $(was $was:tt)?:
         $request:ty => $response:ty,)*) => {
         /// An API of the hop.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,9 +104,16 @@ macro_rules! apis {
                 match self { $(Api::$name => $key,)* }
             }
 
-            /// The one version that request and response have behind the gateway.
+            /// The one version that request and response have behind the gateway, in this release.
             pub const fn version(self) -> i16 {
                 match self { $(Api::$name => $version,)* }
+            }
+
+            /// The one that they have between processes that behave as `release`; `None` if it
+            /// lacks the API.
+            pub const fn version_in(self, release: Release) -> Option<i16> {
+                const VERSIONS: &[Versions] = &[$(versions!($version $($was)?),)*];
+                VERSIONS[self as usize].of(release)
             }
 
             /// The name, for metrics and logs.
@@ -90,12 +121,13 @@ macro_rules! apis {
                 match self { $(Api::$name => stringify!($name),)* }
             }
 
-            /// The API of this key, if this is its pinned version.
-            pub fn from_wire(key: i16, version: i16) -> Option<Self> {
-                match (key, version) {
-                    $(($key, $version) => Some(Api::$name),)*
-                    _ => None,
-                }
+            /// The API of this key, if this is its version in `release`.
+            pub fn from_wire(key: i16, version: i16, release: Release) -> Option<Self> {
+                let api = match key {
+                    $($key => Api::$name,)*
+                    _ => return None,
+                };
+                (api.version_in(release) == Some(version)).then_some(api)
             }
         }
 
@@ -117,17 +149,21 @@ macro_rules! apis {
                 match self { $(Request::$name(_) => Api::$name,)* }
             }
 
-            pub(crate) fn encode(&self) -> Result<Rope, EncodeError> {
+            pub(crate) fn encode(&self, version: i16) -> Result<Rope, EncodeError> {
                 let mut rope = RopeMut::new();
                 match self {
-                    $(Request::$name(message) => message.encode_wire($version, &mut rope)?,)*
+                    $(Request::$name(message) => message.encode_wire(version, &mut rope)?,)*
                 }
                 Ok(rope.finish())
             }
 
-            pub(crate) fn decode(api: Api, body: Bytes) -> Result<Self, DecodeError> {
+            pub(crate) fn decode(
+                api: Api,
+                version: i16,
+                body: Bytes,
+            ) -> Result<Self, DecodeError> {
                 Ok(match api {
-                    $(Api::$name => Request::$name(Wire::decode_wire($version, body)?),)*
+                    $(Api::$name => Request::$name(Wire::decode_wire(version, body)?),)*
                 })
             }
         }
@@ -138,17 +174,21 @@ macro_rules! apis {
                 match self { $(Response::$name(_) => Api::$name,)* }
             }
 
-            pub(crate) fn encode(&self) -> Result<Rope, EncodeError> {
+            pub(crate) fn encode(&self, version: i16) -> Result<Rope, EncodeError> {
                 let mut rope = RopeMut::new();
                 match self {
-                    $(Response::$name(message) => message.encode_wire($version, &mut rope)?,)*
+                    $(Response::$name(message) => message.encode_wire(version, &mut rope)?,)*
                 }
                 Ok(rope.finish())
             }
 
-            pub(crate) fn decode(api: Api, body: Bytes) -> Result<Self, DecodeError> {
+            pub(crate) fn decode(
+                api: Api,
+                version: i16,
+                body: Bytes,
+            ) -> Result<Self, DecodeError> {
                 Ok(match api {
-                    $(Api::$name => Response::$name(Wire::decode_wire($version, body)?),)*
+                    $(Api::$name => Response::$name(Wire::decode_wire(version, body)?),)*
                 })
             }
         }
@@ -278,6 +318,8 @@ apis! {
     CommitCompaction = 10_021 v 0: CommitCompactionRequest => CommitCompactionResponse,
     /// A compactor asks a node which partition is to be compacted by key.
     CleaningWork = 10_022 v 0: CleaningWorkRequest => CleaningWorkResponse,
+    /// Let the cluster write what the releases before this one cannot read; control only.
+    FinishRelease = 10_060 v 0 was none: FinishReleaseRequest => FinishReleaseResponse,
     /// An operator makes, changes or deletes a tenant; control only.
     ChangeTenant = 10_050 v 0: ChangeTenantRequest => ChangeTenantResponse,
     /// A transaction coordinator ends transactions in a node's partitions.

@@ -84,15 +84,19 @@ pub(crate) enum FrameError {
 // === impl Head ===
 
 impl Head {
-    /// The head of a request.
+    /// The head of a request at this version.
+    pub(crate) fn request_at(
+        (api, version): (Api, i16),
+        tenant: TenantId,
+        correlation: u64,
+    ) -> Self {
+        Self { kind: Kind::Request, api_key: api.key(), api_version: version, tenant, correlation }
+    }
+
+    /// The same at the version of this release.
+    #[cfg(test)]
     pub(crate) fn request(api: Api, tenant: TenantId, correlation: u64) -> Self {
-        Self {
-            kind: Kind::Request,
-            api_key: api.key(),
-            api_version: api.version(),
-            tenant,
-            correlation,
-        }
+        Self::request_at((api, api.version()), tenant, correlation)
     }
 
     /// A frame that belongs to no request.

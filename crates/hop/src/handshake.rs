@@ -10,8 +10,24 @@
 //! Each side's proof covers bytes the other side just made up, so a recorded handshake is
 //! worth nothing; the two labels keep one side's proof from being played back as the
 //! other's. Whoever knows the secret can claim any role; over TLS it must be the certificate's.
+//!
+//! The last bytes of each side's random ones say which releases it can behave as (ADR 0035):
+//!
+//! ```text
+//! offset size
+//!      0   20  random
+//!     20    8  "TCLNRELS"
+//!     28    2  the oldest release, big-endian
+//!     30    2  the newest
+//! ```
+//!
+//! Processes of release 1 make all 32 bytes up and look into none of them: they take these for
+//! random, and without the mark they are taken for release 1 (by chance, once in 2^64 handshakes,
+//! not). The proofs cover them, so nobody in between makes two members speak an older release. Both
+//! ends judge only after the proofs, and so both can say what is wrong.
 
 use aws_lc_rs::hmac;
+use protocol::release::{Release, Releases};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{Role, TlsRefusal, limits::HANDSHAKE_TIMEOUT, secret::ClusterSecret};
@@ -21,6 +37,12 @@ const MAGIC: [u8; 8] = *b"TCLNHOP\x01";
 
 const NONCE_BYTES: usize = 32;
 const PROOF_BYTES: usize = 32;
+
+/// Of the random bytes, those that are random: 160 bits do not repeat.
+const RANDOM_BYTES: usize = 20;
+
+/// Says that releases follow.
+const RELEASES_MARK: [u8; 8] = *b"TCLNRELS";
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +61,11 @@ pub(crate) enum HandshakeError {
     Role(u8),
     #[error("peer claims to be a {claimed} with the certificate of a {certified}")]
     NotItsRole { claimed: Role, certified: Role },
+    #[error(
+        "peer speaks release {theirs}, this process release {ours}: processes of one cluster may be \
+         one release apart; upgrade the older one first, or raise its cluster.release"
+    )]
+    Release { ours: Releases, theirs: Releases },
 }
 
 impl HandshakeError {
@@ -46,7 +73,11 @@ impl HandshakeError {
     /// correct, or worse. A connection that merely breaks off is neither.
     pub(crate) fn is_foreign(&self) -> bool {
         match self {
-            Self::Version | Self::Secret | Self::Role(_) | Self::NotItsRole { .. } => true,
+            Self::Version
+            | Self::Secret
+            | Self::Role(_)
+            | Self::NotItsRole { .. }
+            | Self::Release { .. } => true,
             Self::Tls(refusal) => refusal.is_foreign(),
             Self::TimedOut | Self::Io(_) => false,
         }
@@ -57,7 +88,7 @@ impl HandshakeError {
         match self {
             Self::TimedOut | Self::Tls(TlsRefusal::TimedOut) => "slow",
             Self::Io(_) => "io",
-            Self::Version => "version",
+            Self::Version | Self::Release { .. } => "version",
             Self::Secret => "secret",
             Self::Role(_) | Self::NotItsRole { .. } => "role",
             Self::Tls(TlsRefusal::Stranger(_)) => "identity",
@@ -66,70 +97,91 @@ impl HandshakeError {
     }
 }
 
-/// The client's part, on a fresh connection.
+/// The client's part, on a fresh connection; the release that both ends behave as.
 pub(crate) async fn connect<S>(
     stream: &mut S,
     secret: &ClusterSecret,
     role: Role,
-) -> Result<(), HandshakeError>
+    releases: Releases,
+) -> Result<Release, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    in_time(async {
-        let mut magic = [0; MAGIC.len()];
-        stream.read_exact(&mut magic).await?;
-        if magic != MAGIC {
-            return Err(HandshakeError::Version);
-        }
-        let mut theirs = [0; NONCE_BYTES];
-        stream.read_exact(&mut theirs).await?;
+    in_time(connect_with(nonce(releases), stream, secret, role, releases)).await
+}
 
-        let ours = nonce();
-        let proof = client_proof(secret, &theirs, &ours, role as u8);
-        let hello = [&[role as u8], &ours[..], proof.as_ref()].concat();
-        stream.write_all(&hello).await?;
-        stream.flush().await?;
+async fn connect_with<S>(
+    ours: [u8; NONCE_BYTES],
+    stream: &mut S,
+    secret: &ClusterSecret,
+    role: Role,
+    releases: Releases,
+) -> Result<Release, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut magic = [0; MAGIC.len()];
+    stream.read_exact(&mut magic).await?;
+    if magic != MAGIC {
+        return Err(HandshakeError::Version);
+    }
+    let mut theirs = [0; NONCE_BYTES];
+    stream.read_exact(&mut theirs).await?;
 
-        let mut proof = [0; PROOF_BYTES];
-        stream.read_exact(&mut proof).await?;
-        verify(secret, &server_message(&ours, &theirs), &proof)
-    })
-    .await
+    let proof = client_proof(secret, &theirs, &ours, role as u8);
+    let hello = [&[role as u8], &ours[..], proof.as_ref()].concat();
+    stream.write_all(&hello).await?;
+    stream.flush().await?;
+
+    let mut proof = [0; PROOF_BYTES];
+    stream.read_exact(&mut proof).await?;
+    verify(secret, &server_message(&ours, &theirs), &proof)?;
+    agree(releases, &theirs)
 }
 
 /// The server's part, on a fresh connection; the client's role, which must be the one that its
-/// certificate gives it, if there is one.
+/// certificate gives it, if there is one, and the release that both ends behave as.
 pub(crate) async fn accept<S>(
     stream: &mut S,
     secret: &ClusterSecret,
     certified: Option<Role>,
-) -> Result<Role, HandshakeError>
+    releases: Releases,
+) -> Result<(Role, Release), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    in_time(async {
-        let ours = nonce();
-        stream.write_all(&[&MAGIC[..], &ours[..]].concat()).await?;
-        stream.flush().await?;
+    in_time(accept_with(nonce(releases), stream, secret, certified, releases)).await
+}
 
-        let mut role = [0; 1];
-        stream.read_exact(&mut role).await?;
-        let mut theirs = [0; NONCE_BYTES];
-        stream.read_exact(&mut theirs).await?;
-        let mut proof = [0; PROOF_BYTES];
-        stream.read_exact(&mut proof).await?;
-        verify(secret, &client_message(&ours, &theirs, role[0]), &proof)?;
-        let claimed = Role::from_wire(role[0]).ok_or(HandshakeError::Role(role[0]))?;
-        if let Some(certified) = certified.filter(|certified| *certified != claimed) {
-            return Err(HandshakeError::NotItsRole { claimed, certified });
-        }
+async fn accept_with<S>(
+    ours: [u8; NONCE_BYTES],
+    stream: &mut S,
+    secret: &ClusterSecret,
+    certified: Option<Role>,
+    releases: Releases,
+) -> Result<(Role, Release), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(&[&MAGIC[..], &ours[..]].concat()).await?;
+    stream.flush().await?;
 
-        let proof = hmac::sign(secret.key(), &server_message(&theirs, &ours));
-        stream.write_all(proof.as_ref()).await?;
-        stream.flush().await?;
-        Ok(claimed)
-    })
-    .await
+    let mut role = [0; 1];
+    stream.read_exact(&mut role).await?;
+    let mut theirs = [0; NONCE_BYTES];
+    stream.read_exact(&mut theirs).await?;
+    let mut proof = [0; PROOF_BYTES];
+    stream.read_exact(&mut proof).await?;
+    verify(secret, &client_message(&ours, &theirs, role[0]), &proof)?;
+    let claimed = Role::from_wire(role[0]).ok_or(HandshakeError::Role(role[0]))?;
+    if let Some(certified) = certified.filter(|certified| *certified != claimed) {
+        return Err(HandshakeError::NotItsRole { claimed, certified });
+    }
+
+    let proof = hmac::sign(secret.key(), &server_message(&theirs, &ours));
+    stream.write_all(proof.as_ref()).await?;
+    stream.flush().await?;
+    Ok((claimed, agree(releases, &theirs)?))
 }
 
 async fn in_time<T>(
@@ -140,10 +192,32 @@ async fn in_time<T>(
         .unwrap_or(Err(HandshakeError::TimedOut))
 }
 
-fn nonce() -> [u8; NONCE_BYTES] {
+fn nonce(releases: Releases) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     aws_lc_rs::rand::fill(&mut nonce).expect("the system's random source works");
+    if releases != Releases::UNSAID {
+        let (oldest, newest) = (releases.oldest().number(), releases.newest().number());
+        let (mark, numbers) = nonce[RANDOM_BYTES..].split_at_mut(RELEASES_MARK.len());
+        mark.copy_from_slice(&RELEASES_MARK);
+        numbers[..2].copy_from_slice(&oldest.to_be_bytes());
+        numbers[2..].copy_from_slice(&newest.to_be_bytes());
+    }
     nonce
+}
+
+/// What the other end's bytes say.
+fn said(nonce: &[u8; NONCE_BYTES]) -> Releases {
+    let Some(&[a, b, c, d]) = nonce[RANDOM_BYTES..].strip_prefix(&RELEASES_MARK) else {
+        return Releases::UNSAID;
+    };
+    let release = |bytes| Release::new(u16::from_be_bytes(bytes));
+    let said = release([a, b]).zip(release([c, d]));
+    said.and_then(|(oldest, newest)| Releases::new(oldest, newest)).unwrap_or(Releases::UNSAID)
+}
+
+fn agree(ours: Releases, nonce: &[u8; NONCE_BYTES]) -> Result<Release, HandshakeError> {
+    let theirs = said(nonce);
+    ours.common(theirs).ok_or(HandshakeError::Release { ours, theirs })
 }
 
 fn client_proof(secret: &ClusterSecret, server: &[u8], client: &[u8], role: u8) -> hmac::Tag {
@@ -164,81 +238,4 @@ fn verify(secret: &ClusterSecret, message: &[u8], proof: &[u8]) -> Result<(), Ha
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{DuplexStream, duplex};
-
-    use super::*;
-
-    async fn shake(
-        client: ClusterSecret,
-        server: ClusterSecret,
-    ) -> (Result<(), HandshakeError>, Result<Role, HandshakeError>) {
-        let (mut near, mut far) = duplex(1024);
-        // Each end is dropped when its side is done, as a refused connection is.
-        tokio::join!(async move { connect(&mut near, &client, Role::Gateway).await }, async move {
-            accept(&mut far, &server, None).await
-        },)
-    }
-
-    #[tokio::test]
-    async fn two_members_accept_each_other() {
-        let secret = ClusterSecret::new(b"shared");
-        let (client, server) = shake(secret.clone(), secret).await;
-        assert!(client.is_ok());
-        assert_eq!(server.unwrap(), Role::Gateway);
-    }
-
-    #[tokio::test]
-    async fn another_secret_is_refused_by_both_ends() {
-        let (ours, theirs) = (ClusterSecret::new(b"ours"), ClusterSecret::new(b"theirs"));
-        let (client, server) = shake(ours, theirs).await;
-        assert!(matches!(server, Err(HandshakeError::Secret)), "{server:?}");
-        assert!(matches!(client, Err(HandshakeError::Io(_))), "{client:?}");
-    }
-
-    #[tokio::test]
-    async fn a_role_that_the_certificate_does_not_give_is_refused() {
-        let secret = ClusterSecret::new(b"shared");
-        let (mut near, mut far) = duplex(1024);
-        let gateway = Some(Role::Gateway);
-        let (client, server) =
-            tokio::join!(async { connect(&mut near, &secret, Role::Control).await }, async {
-                let refused = accept(&mut far, &secret, gateway).await;
-                drop(far);
-                refused
-            },);
-        let told = server.unwrap_err().to_string();
-        assert_eq!(told, "peer claims to be a control with the certificate of a gateway");
-        assert!(matches!(client, Err(HandshakeError::Io(_))), "{client:?}");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_cannot_prove_itself_is_left() {
-        let (mut near, mut far) = duplex(1024);
-        let imposter = async move {
-            far.write_all(&[&MAGIC[..], &[1; NONCE_BYTES]].concat()).await.unwrap();
-            let mut hello = [0; 1 + NONCE_BYTES + PROOF_BYTES];
-            far.read_exact(&mut hello).await.unwrap();
-            // The best it can do without the secret is to play the client's proof back.
-            far.write_all(&hello[1 + NONCE_BYTES..]).await.unwrap();
-        };
-        let secret = ClusterSecret::new(b"shared");
-        let (client, ()) = tokio::join!(connect(&mut near, &secret, Role::Gateway), imposter);
-        assert!(matches!(client, Err(HandshakeError::Secret)), "{client:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_peer_is_left_in_time() {
-        let (mut near, _far): (DuplexStream, DuplexStream) = duplex(1024);
-        let silent = accept(&mut near, &ClusterSecret::new(b"shared"), None).await;
-        assert!(matches!(silent, Err(HandshakeError::TimedOut)), "{silent:?}");
-    }
-
-    #[tokio::test]
-    async fn another_protocol_is_left_at_once() {
-        let (mut near, mut far) = duplex(1024);
-        far.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-        let other = connect(&mut near, &ClusterSecret::new(b"shared"), Role::Control).await;
-        assert!(matches!(other, Err(HandshakeError::Version)), "{other:?}");
-    }
-}
+mod tests;

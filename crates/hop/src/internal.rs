@@ -3,6 +3,7 @@
 
 mod load;
 mod quotas;
+mod releases;
 mod tenants;
 mod transactions;
 
@@ -15,6 +16,7 @@ pub use self::load::{
     PlacementChange, TopicLoad, Traffic,
 };
 pub use self::quotas::{QuotaWant, ShareQuotasRequest, ShareQuotasResponse};
+pub use self::releases::{FinishReleaseRequest, FinishReleaseResponse};
 pub use self::tenants::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
 pub use self::transactions::{
     AddTxnPartitionsRequest, AddTxnPartitionsResponse, TxnMarker, TxnPartition,

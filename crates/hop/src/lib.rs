@@ -1,7 +1,7 @@
 //! The internal hop: how gateways, storage nodes, cold readers and control ask each other.
 //!
-//! In: a [`HopRequest`], Kafka's own message at the one version pinned for its API, or one
-//! of ours ([`internal`]). Out: the [`Response`] of the same name, or a [`HopError`] that
+//! In: a [`HopRequest`], Kafka's own message at the one version that its API has in the release
+//! that both ends behave as, or one of ours ([`internal`]). Out: the [`Response`] of the same name, or a [`HopError`] that
 //! says what may be concluded. Never: retries (only the caller knows what is idempotent).
 //!
 //! ```text

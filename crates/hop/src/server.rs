@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Credentials,
+    credentials::Admitted,
     handshake::HandshakeError,
     limits::{SERVER_CONNECTIONS_MAX, SERVER_STRANGERS_MAX, SERVER_STRANGERS_PER_ADDRESS_MAX},
     metrics::ServerMetrics,
@@ -86,7 +87,7 @@ impl Door {
             () = draining => return,
             shaken = self.credentials.accept(stream) => shaken,
         };
-        let (stream, role, name) = match shaken {
+        let Admitted { stream, role, name, release } = match shaken {
             Ok(member) => member,
             Err(error) => return self.refuse(peer, &error),
         };
@@ -98,10 +99,10 @@ impl Door {
                 "hop connection refused: too many"
             );
         };
-        tracing::debug!(%peer, name, "hop connection accepted");
+        tracing::debug!(%peer, name, %release, "hop connection accepted");
         let (read, write) = stream.into_inner();
         let Self { handler, metrics, drain, .. } = self;
-        let serving = connection::Serving { handler, metrics, drain, role };
+        let serving = connection::Serving { handler, metrics, drain, role, release };
         match connection::serve(serving, read, write).await {
             Ok(()) => tracing::debug!(%peer, name, "hop connection closed"),
             Err(error) => tracing::info!(%peer, name, %error, "hop connection lost"),

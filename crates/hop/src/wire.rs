@@ -38,10 +38,10 @@ use crate::internal::{
     ColdFetchRequest, ColdFetchResponse, ColdSearchRequest, ColdSearchResponse,
     CommitCompactionRequest, CommitCompactionResponse, CompactionWorkRequest,
     CompactionWorkResponse, DescribeLoadRequest, DescribeLoadResponse, EndIncarnationRequest,
-    EndIncarnationResponse, OpenPartitionsRequest, OpenPartitionsResponse, PingRequest,
-    PingResponse, PlanRequest, PlanResponse, ProbeRequest, ProbeResponse, ReleasePartitionRequest,
-    ReleasePartitionResponse, ShareQuotasRequest, ShareQuotasResponse, WriteTxnMarkersRequest,
-    WriteTxnMarkersResponse,
+    EndIncarnationResponse, FinishReleaseRequest, FinishReleaseResponse, OpenPartitionsRequest,
+    OpenPartitionsResponse, PingRequest, PingResponse, PlanRequest, PlanResponse, ProbeRequest,
+    ProbeResponse, ReleasePartitionRequest, ReleasePartitionResponse, ShareQuotasRequest,
+    ShareQuotasResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 
 /// A message that the hop can carry. `decode_wire` takes the whole body: bytes left over
@@ -127,6 +127,7 @@ protobuf! {
     CompactionWorkRequest CompactionWorkResponse
     DescribeLoadRequest DescribeLoadResponse
     EndIncarnationRequest EndIncarnationResponse
+    FinishReleaseRequest FinishReleaseResponse
     OpenPartitionsRequest OpenPartitionsResponse
     PingRequest PingResponse
     PlanRequest PlanResponse

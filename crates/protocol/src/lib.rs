@@ -32,6 +32,7 @@ pub mod fetch;
 pub mod ids;
 pub mod messages;
 pub mod produce;
+pub mod release;
 pub mod request;
 pub mod response;
 pub mod rope;

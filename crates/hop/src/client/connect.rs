@@ -3,6 +3,7 @@
 use std::io;
 
 use process::net::{ReadHalf, WriteHalf};
+use protocol::release::Release;
 use tokio::time::timeout;
 
 use super::lane::Dialler;
@@ -25,6 +26,8 @@ pub(super) struct Established {
     pub(super) write: WriteHalf,
     /// The other end's, if it is certain.
     pub(super) role: Option<Role>,
+    /// What both ends behave as.
+    pub(super) release: Release,
 }
 
 /// Connects to `address` as a member of the cluster.
@@ -35,9 +38,10 @@ pub(super) async fn establish(
     let connecting = dialler.net.connect(address);
     let stream =
         timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| ConnectError::TimedOut)??;
-    let (stream, role) = dialler.credentials.connect(stream, address, dialler.role).await?;
+    let (stream, role, release) =
+        dialler.credentials.connect(stream, address, dialler.role).await?;
     let (read, write) = stream.into_inner();
-    Ok(Established { read, write, role })
+    Ok(Established { read, write, role, release })
 }
 
 impl ConnectError {
@@ -47,7 +51,7 @@ impl ConnectError {
         match self {
             _ if failures > 1 => tracing::debug!(peer, %error, failures, "peer is unreachable"),
             Self::Handshake(error) if error.is_foreign() => {
-                tracing::error!(peer, %error, "peer is not of this cluster");
+                tracing::error!(peer, %error, "peer cannot be spoken with");
             }
             _ => tracing::info!(peer, %error, "peer is unreachable"),
         }

@@ -9,6 +9,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use protocol::release::Release;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, mpsc},
@@ -59,8 +60,9 @@ pub(super) async fn run(lane: Arc<Lane>, queue: mpsc::Receiver<Outgoing>, tenure
         return refuse(queue).await;
     };
     match connected {
-        Ok(Established { read, write, role }) => {
-            converse(Arc::new(Shared::new(lane, tenure, role)), queue, read, write).await;
+        Ok(Established { read, write, role, release }) => {
+            lane.agreed(&tenure, release);
+            converse(Arc::new(Shared::new(lane, tenure, role, release)), queue, read, write).await;
         }
         Err(error) => {
             let failures = lane.failed();
@@ -85,6 +87,8 @@ struct Shared {
     tenure: Tenure,
     /// What the peer is, if that is certain.
     role: Option<Role>,
+    /// What both ends behave as.
+    release: Release,
     /// Ends the connection; comes with the lane's giving it up.
     stop: CancellationToken,
     /// Ends the writing; comes with `stop`, or before it when the peer goes away.
@@ -94,12 +98,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(lane: Arc<Lane>, tenure: Tenure, role: Option<Role>) -> Self {
+    fn new(lane: Arc<Lane>, tenure: Tenure, role: Option<Role>, release: Release) -> Self {
         let stop = tenure.given_up.child_token();
         let stop_writing = stop.child_token();
         let retired = AtomicBool::new(false);
         let pending = Pending::default();
-        Self { lane, pending, tenure, role, stop, stop_writing, retired }
+        Self { lane, pending, tenure, role, release, stop, stop_writing, retired }
     }
 
     /// No more requests on this connection. The lane hears it first: a call that comes
@@ -216,15 +220,28 @@ fn number(
 ) -> Vec<OwnedSemaphorePermit> {
     let now = Instant::now();
     let mut byte_permits = Vec::with_capacity(taken.len());
+    let mut refuses = false;
     for outgoing in taken.drain(..) {
-        let Outgoing { api, mut header, body, queued_at, reply, request_permit, byte_permit } =
+        let Outgoing { api, mut header, message, queued_at, reply, request_permit, byte_permit } =
             outgoing;
         header.deadline = header.deadline.saturating_sub(now - queued_at);
-        if !shared.answers(api) {
+        if refuses || !shared.answers(api) {
             let _ = reply.send(Err(HopError::Unreachable));
             continue;
         }
-        match shared.pending.insert(api, header.tenant, reply, request_permit) {
+        let (version, body) = match message.settle(api, shared.release) {
+            Ok(settled) => settled,
+            Err(error) => {
+                if error.is_definite() {
+                    // Nothing of the lane is delivered after something that was not (R45).
+                    refuses = true;
+                    shared.stop_writing();
+                }
+                let _ = reply.send(Err(error));
+                continue;
+            }
+        };
+        match shared.pending.insert((api, version), header.tenant, reply, request_permit) {
             Ok(head) => {
                 batch.request(head, &header, &body);
                 byte_permits.push(byte_permit);
@@ -296,7 +313,7 @@ fn hand_over(shared: &Shared, frame: Frame) -> Result<(), ConnectionError> {
             let refused = format!("peer does not serve {}", answer.api.name());
             Err(HopError::Protocol(refused))
         }
-        _ => match Response::decode(answer.api, body) {
+        _ => match Response::decode(answer.api, head.api_version, body) {
             Ok(response) => Ok(response),
             Err(error) => {
                 let _ = answer.reply.send(Err(HopError::Lost));

@@ -9,11 +9,17 @@
 //! Nothing connects unless a call wants to. A call that finds the pause refuses at once:
 //! waiting there would hold up its caller for an answer that is known already.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use process::{Drain, Net};
-use protocol::rope::Rope;
+use protocol::{release::Release, rope::Rope};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, mpsc::error::TrySendError, oneshot},
     time::Instant,
@@ -23,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::{connection, pending::Reply};
 use crate::{
     Credentials, Role,
-    api::{Api, Response},
+    api::{Api, Request, Response},
     caller,
     error::HopError,
     frame::HEAD_BYTES,
@@ -50,6 +56,8 @@ pub(crate) struct Lane {
     pub(super) address: Arc<str>,
     pub(super) dialler: Dialler,
     state: Mutex<State>,
+    /// The number of the release that the connection's ends agreed on; 0 while there is none.
+    release: AtomicU16,
     /// Requests queued or under way.
     requests: Arc<Semaphore>,
     /// Bytes queued.
@@ -80,13 +88,61 @@ pub(super) struct Tenure {
 /// A request that waits to be written.
 pub(super) struct Outgoing {
     pub(super) api: Api,
+    pub(super) message: Message,
     pub(super) header: HopHeader,
-    pub(super) body: Rope,
     pub(super) queued_at: Instant,
     pub(super) reply: Reply,
     pub(super) request_permit: OwnedSemaphorePermit,
     pub(super) byte_permit: OwnedSemaphorePermit,
 }
+
+/// A request's bytes, at the version that its connection speaks as far as that is known.
+pub(super) struct Message {
+    pub(super) version: i16,
+    pub(super) body: Rope,
+    /// What to write again at another version, if the connection was not made yet.
+    request: Option<Box<Request>>,
+}
+
+// === impl Message ===
+
+impl Message {
+    /// Writes a request for a peer of this release; for one that is not known yet as for `newest`.
+    pub(super) fn new(
+        request: Request,
+        known: Option<Release>,
+        newest: Release,
+    ) -> Result<Self, HopError> {
+        let (version, body) = encode(&request, known.unwrap_or(newest))?;
+        // Once a connection is there, nothing is allocated for this.
+        let request = known.is_none().then(|| Box::new(request));
+        Ok(Self { version, body, request })
+    }
+
+    /// The same for a connection of this release.
+    pub(super) fn settle(self, api: Api, release: Release) -> Result<(i16, Rope), HopError> {
+        match (api.version_in(release), self.request) {
+            (Some(version), _) if version == self.version => Ok((version, self.body)),
+            (_, Some(request)) => encode(&request, release),
+            // The connection that it was written for was replaced by one of another release in
+            // just this moment; nobody saw it.
+            (_, None) => Err(HopError::Unreachable),
+        }
+    }
+}
+
+fn encode(request: &Request, release: Release) -> Result<(i16, Rope), HopError> {
+    let api = request.api();
+    let lacking = || {
+        let name = api.name();
+        HopError::Protocol(format!("{name} is not spoken with a peer of release {release}"))
+    };
+    let version = api.version_in(release).ok_or_else(lacking)?;
+    let body = request.encode(version).map_err(|error| HopError::Protocol(error.to_string()))?;
+    Ok((version, body))
+}
+
+// === impl Lane ===
 
 impl Lane {
     pub(crate) fn new(address: Arc<str>, dialler: Dialler) -> Self {
@@ -94,6 +150,7 @@ impl Lane {
             address,
             dialler,
             state: Mutex::default(),
+            release: AtomicU16::new(0),
             requests: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)),
             bytes: Arc::new(Semaphore::new(REQUEST_BYTES_QUEUED_MAX)),
         }
@@ -106,19 +163,24 @@ impl Lane {
     ) -> Result<oneshot::Receiver<Result<Response, HopError>>, HopError> {
         let HopRequest { header, body } = request;
         let api = body.api();
-        let body = body.encode().map_err(|error| HopError::Protocol(error.to_string()))?;
+        let message =
+            Message::new(body, self.release(), self.dialler.credentials.releases().newest())?;
         let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing {
             api,
             header,
             reply,
             request_permit: self.request_permit()?,
-            byte_permit: self.byte_permit(&body)?,
-            body,
+            byte_permit: self.byte_permit(&message.body)?,
+            message,
             queued_at: Instant::now(),
         };
         self.send(outgoing)?;
         Ok(answer)
+    }
+
+    fn release(&self) -> Option<Release> {
+        Release::new(self.release.load(Ordering::Relaxed))
     }
 
     fn request_permit(&self) -> Result<OwnedSemaphorePermit, HopError> {
@@ -144,7 +206,7 @@ impl Lane {
                 Err(TrySendError::Closed(outgoing)) => outgoing,
             },
         };
-        state.queue = None;
+        self.forget(&mut state);
         if state.retry_at.is_some_and(|at| Instant::now() < at) {
             return Err(HopError::Unreachable);
         }
@@ -162,7 +224,7 @@ impl Lane {
     /// Gives up the connection, with what is under way on it.
     pub(crate) fn disconnect(&self) {
         let mut state = self.state.lock();
-        state.queue = None;
+        self.forget(&mut state);
         state.newest.given_up.cancel();
     }
 
@@ -177,8 +239,22 @@ impl Lane {
         let mut state = self.state.lock();
         // Its successor keeps its queue.
         if state.newest.number == tenure.number {
-            state.queue = None;
+            self.forget(&mut state);
         }
+    }
+
+    /// Connecting → connected: what the two ends agreed on.
+    pub(super) fn agreed(&self, tenure: &Tenure, release: Release) {
+        let state = self.state.lock();
+        if state.newest.number == tenure.number && state.queue.is_some() {
+            self.release.store(release.number(), Ordering::Relaxed);
+        }
+    }
+
+    /// The next connection may lead to another process, of another release.
+    fn forget(&self, state: &mut State) {
+        state.queue = None;
+        self.release.store(0, Ordering::Relaxed);
     }
 
     /// Connecting → paused.

@@ -56,7 +56,7 @@ impl Pending {
     /// Gives the caller back if nothing may be sent any more.
     pub(crate) fn insert(
         &self,
-        api: Api,
+        (api, version): (Api, i16),
         tenant: TenantId,
         reply: Reply,
         permit: OwnedSemaphorePermit,
@@ -67,7 +67,7 @@ impl Pending {
         }
         let correlation = state.last + 1;
         state.last = correlation;
-        let head = Head::request(api, tenant, correlation);
+        let head = Head::request_at((api, version), tenant, correlation);
         state.calls.insert(correlation, Waiting { head, api, reply, _permit: permit });
         Ok(head)
     }
@@ -128,7 +128,7 @@ mod tests {
     fn insert(pending: &Pending, permits: &Arc<Semaphore>, tenant: u32) -> (Head, Answer) {
         let (reply, answer) = oneshot::channel();
         let permit = Arc::clone(permits).try_acquire_owned().unwrap();
-        let head = pending.insert(Api::Heartbeat, TenantId(tenant), reply, permit);
+        let head = pending.insert((Api::Heartbeat, 4), TenantId(tenant), reply, permit);
         (head.map_err(drop).expect("open"), answer)
     }
 
@@ -187,7 +187,7 @@ mod tests {
         assert!(taken.try_recv().is_err(), "still waiting");
 
         let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
-        let late = pending.insert(Api::Heartbeat, TenantId(1), oneshot::channel().0, permit);
+        let late = pending.insert((Api::Heartbeat, 4), TenantId(1), oneshot::channel().0, permit);
         assert!(late.is_err(), "nothing is sent after it");
 
         pending.lost();

@@ -2,6 +2,7 @@
 
 mod broken;
 mod endings;
+mod releases;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,6 +12,7 @@ use process::Drain;
 use protocol::{
     ids::TenantId,
     messages::{HeartbeatRequest, HeartbeatResponse},
+    release::Releases,
     rope::Rope,
 };
 use tokio::{
@@ -22,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    ClusterSecret, HopError, HopHeader, HopRequest, Peer, Peers, Request, Response, Role,
+    Api, ClusterSecret, HopError, HopHeader, HopRequest, Peer, Peers, Request, Response, Role,
     frame::{Frame, Head, Kind},
     handshake,
     stream::{FrameReader, write_all},
@@ -80,8 +82,13 @@ impl Caller {
 impl Stage {
     /// Accepts the next connection as a member.
     async fn connection(&self) -> Connection {
+        self.connection_of(Releases::OURS).await
+    }
+
+    /// The same as a member of these releases.
+    async fn connection_of(&self, releases: Releases) -> Connection {
         let (mut stream, _) = self.listener.accept().await.unwrap();
-        handshake::accept(&mut stream, &self.secret, None).await.unwrap();
+        handshake::accept(&mut stream, &self.secret, None, releases).await.unwrap();
         let (read, write) = stream.into_split();
         Connection { frames: FrameReader::new(read), stream: write }
     }
@@ -101,7 +108,7 @@ impl Connection {
     /// The next request, which must be a heartbeat, with its generation.
     async fn heartbeat(&mut self) -> (Head, i32) {
         let Frame { head, body, .. } = self.frame().await.expect("a request");
-        let request = Request::decode(crate::Api::Heartbeat, body);
+        let request = Request::decode(Api::Heartbeat, head.api_version, body);
         let Ok(Request::Heartbeat(heartbeat)) = request else { panic!("{request:?}") };
         (head, heartbeat.generation_id)
     }
@@ -120,7 +127,7 @@ impl Connection {
 
     /// Answers a heartbeat with this error code.
     async fn answer(&mut self, request: Head, error_code: i16) {
-        let body = answer(error_code).encode().unwrap().into_bytes();
+        let body = answer(error_code).encode(request.api_version).unwrap().into_bytes();
         self.send(request.answered(Kind::Response), &body).await;
     }
 

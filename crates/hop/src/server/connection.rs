@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use process::Drain;
-use protocol::{DecodeError, preflight, preflight::PreflightError};
+use protocol::{DecodeError, preflight, preflight::PreflightError, release::Release};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Semaphore, mpsc},
@@ -37,6 +37,8 @@ pub(super) struct Serving {
     pub(super) drain: Drain,
     /// What the peer is, and so what it may ask.
     pub(super) role: Role,
+    /// What both ends behave as, and so at which versions the peer asks.
+    pub(super) release: Release,
 }
 
 /// Why a connection ended that was not meant to. It is the only thing that ends.
@@ -153,17 +155,19 @@ impl Taker {
         let header = caller::parse(head.tenant, &caller)?;
         let permits = self.permits(body.len()).await;
         self.last = head.correlation;
-        let Some(api) = Api::from_wire(head.api_key, head.api_version) else {
-            // A peer of another release: it is told, and the connection lives on.
+        let version = head.api_version;
+        let Some(api) = Api::from_wire(head.api_key, version, self.serving.release) else {
+            // Nothing that the release has which was agreed on: it is told, and the connection
+            // lives on.
             return Ok(Item::Refused(head));
         };
         if !self.may_ask(api) {
             return Ok(Item::Refused(head));
         }
         if api.key() < FIRST_OWN_KEY {
-            preflight::walk(api.key(), api.version(), &body)?;
+            preflight::walk(api.key(), version, &body)?;
         }
-        let body = Request::decode(api, body)?;
+        let body = Request::decode(api, version, body)?;
         let request = HopRequest { header, body };
         Ok(Item::Call(Call::start(&*self.serving.handler, head, request, permits)))
     }

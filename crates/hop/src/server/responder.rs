@@ -109,7 +109,7 @@ impl Batch {
     fn answer(&mut self, answered: Answered) {
         let Answered { head, api, started, response } = answered;
         self.metrics.answered(api, started.elapsed(), response.is_some());
-        match response.map(|response| response.encode()) {
+        match response.map(|response| response.encode(head.api_version)) {
             Some(Ok(body)) if HEAD_BYTES + body.remaining() <= FRAME_BYTES_MAX => {
                 self.frames.frame(head.answered(Kind::Response), &body);
             }

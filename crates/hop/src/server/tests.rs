@@ -2,6 +2,7 @@
 
 mod bounds;
 mod misuse;
+mod releases;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,6 +13,7 @@ use process::Drain;
 use protocol::{
     ids::TenantId,
     messages::{HeartbeatRequest, HeartbeatResponse},
+    release::Releases,
     rope::Rope,
 };
 use tokio::{
@@ -98,8 +100,13 @@ impl Server {
 
     /// Connects as a member.
     async fn client(&self) -> Client {
+        self.client_of(Role::Gateway, Releases::OURS).await
+    }
+
+    /// Connects as a member of this role and these releases.
+    async fn client_of(&self, role: Role, releases: Releases) -> Client {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        handshake::connect(&mut stream, &self.secret, Role::Gateway).await.unwrap();
+        handshake::connect(&mut stream, &self.secret, role, releases).await.unwrap();
         let (read, write) = stream.into_split();
         Client { frames: FrameReader::new(read), stream: write, last: 0 }
     }
@@ -148,7 +155,10 @@ impl Client {
     async fn expect(&mut self, request: Head, error_code: i16) {
         let frame = self.frame().await.expect("an answer");
         assert_eq!(frame.head, request.answered(Kind::Response));
-        assert_eq!(Response::decode(Api::Heartbeat, frame.body), Ok(answer(error_code)));
+        assert_eq!(
+            Response::decode(Api::Heartbeat, frame.head.api_version, frame.body),
+            Ok(answer(error_code))
+        );
     }
 
     /// The next frame, which must be of this kind and echo `request`.
@@ -159,7 +169,7 @@ impl Client {
 
 fn heartbeat(generation: i32) -> Bytes {
     let message = HeartbeatRequest::default().with_generation_id(generation);
-    Request::Heartbeat(message).encode().unwrap().into_bytes()
+    Request::Heartbeat(message).encode(Api::Heartbeat.version()).unwrap().into_bytes()
 }
 
 fn answer(error_code: i16) -> Response {

@@ -20,8 +20,9 @@ use crate::{
         ChangeTenantResponse, CleaningWorkRequest, CleaningWorkResponse, ColdFetchRequest,
         ColdFetchResponse, ColdSearchRequest, ColdSearchResponse, CommitCompactionRequest,
         CommitCompactionResponse, CompactedRun, CompactionOffer, CompactionWorkRequest,
-        CompactionWorkResponse, FoundRecord, OpenPartition, OpenPartitionsRequest,
-        OpenPartitionsResponse, PlanRequest, PlanResponse, TenantChange,
+        CompactionWorkResponse, FinishReleaseRequest, FinishReleaseResponse, FoundRecord,
+        OpenPartition, OpenPartitionsRequest, OpenPartitionsResponse, PlanRequest, PlanResponse,
+        TenantChange,
     },
 };
 
@@ -60,6 +61,14 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
         Api::IncrementalAlterConfigs => topics::alter_configs(),
         Api::AlterUserScramCredentials => credentials::alter(),
         Api::ChangeTenant => change_tenant(),
+        Api::FinishRelease => (
+            Request::FinishRelease(FinishReleaseRequest { release: 2 }),
+            Response::FinishRelease(FinishReleaseResponse {
+                error_code: 42,
+                message: "gateway 1 is of release 1".to_owned(),
+                release: 2,
+            }),
+        ),
         Api::AlterClientQuotas => topics::alter_client_quotas(),
         Api::CreateAcls => acls::create(),
         Api::DeleteAcls => acls::delete(),
@@ -101,9 +110,9 @@ pub(super) fn sample(api: Api) -> (Request, Response) {
 /// Every message that carries records, carrying these.
 pub(super) fn with_records(records: &Bytes) -> [(&'static str, Rope); 3] {
     [
-        ("Produce", produce(records.clone()).encode().unwrap()),
-        ("Fetch", fetched(records.clone()).encode().unwrap()),
-        ("ColdFetch", cold_fetched(records.clone()).encode().unwrap()),
+        ("Produce", produce(records.clone()).encode(Api::Produce.version()).unwrap()),
+        ("Fetch", fetched(records.clone()).encode(Api::Fetch.version()).unwrap()),
+        ("ColdFetch", cold_fetched(records.clone()).encode(Api::ColdFetch.version()).unwrap()),
     ]
 }
 

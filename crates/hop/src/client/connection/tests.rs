@@ -11,7 +11,10 @@ use tokio::{
 
 use super::*;
 use crate::{
-    ClusterSecret, HopHeader, Request, Role, api::Api, client::Dialler, limits::FRAME_TIMEOUT,
+    ClusterSecret, HopHeader, Request, Role,
+    api::Api,
+    client::{Dialler, lane::Message},
+    limits::FRAME_TIMEOUT,
 };
 
 /// A connection with one request in its queue; gives its lane, the other end and the answer.
@@ -26,10 +29,11 @@ fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, H
     let (queue, outgoings) = mpsc::channel(1);
     let (reply, answer) = oneshot::channel();
     let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let request = Request::Heartbeat(HeartbeatRequest::default());
     let outgoing = Outgoing {
         api: Api::Heartbeat,
+        message: Message::new(request, Some(Release::THIS), Release::THIS).unwrap(),
         header: HopHeader::internal(TenantId(1), Duration::MAX),
-        body: Request::Heartbeat(HeartbeatRequest::default()).encode().unwrap(),
         queued_at: Instant::now(),
         reply,
         request_permit: permit(),
@@ -38,7 +42,7 @@ fn connected() -> (Arc<Lane>, DuplexStream, oneshot::Receiver<Result<Response, H
     queue.try_send(outgoing).map_err(drop).unwrap();
 
     let (near, far) = duplex(64 * 1024);
-    let shared = Arc::new(Shared::new(Arc::clone(&lane), Tenure::default(), None));
+    let shared = Arc::new(Shared::new(Arc::clone(&lane), Tenure::default(), None, Release::THIS));
     drain.spawn("hop connection", async move {
         let (read, write) = tokio::io::split(near);
         converse(shared, outgoings, read, write).await;

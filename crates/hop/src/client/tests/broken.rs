@@ -1,7 +1,7 @@
 //! Peers that do not keep the protocol: their connection ends before anybody is told
 //! something that was meant for another (R46).
 
-use protocol::ids::TenantId;
+use protocol::{ids::TenantId, release::Releases};
 
 use super::{Caller, Connection, answer, stage};
 use crate::{
@@ -91,7 +91,8 @@ async fn a_peer_with_another_secret_is_not_talked_to() {
     let caller = Caller::of(address, ClusterSecret::new(b"another"));
     let answered = caller.heartbeat(1, 10);
     let (mut stream, _) = stage.listener.accept().await.unwrap();
-    assert!(crate::handshake::accept(&mut stream, &stage.secret, None).await.is_err());
+    let refused = crate::handshake::accept(&mut stream, &stage.secret, None, Releases::OURS).await;
+    assert!(refused.is_err());
     drop(stream);
     assert_eq!(answered.await, Err(HopError::Unreachable));
 }

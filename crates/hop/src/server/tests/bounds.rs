@@ -42,6 +42,7 @@ fn connected(sink: &Arc<Sink>) -> (DuplexStream, JoinHandle<Result<(), Connectio
         metrics: Arc::new(ServerMetrics::new()),
         drain: Drain::new(),
         role: Role::Gateway,
+        release: protocol::release::Release::THIS,
     };
     let (near, far) = duplex(1024 * 1024);
     let (read, write) = tokio::io::split(near);

@@ -1,5 +1,6 @@
 //! What a server must survive: each costs its own connection, or less.
 
+use protocol::release::Releases;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Api, Bytes, Client, ClusterSecret, Head, Kind, Role, Server, TcpStream, TenantId};
@@ -103,7 +104,7 @@ async fn without_the_secret_nothing_served() {
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let other = ClusterSecret::new(b"another");
-    assert!(handshake::connect(&mut stream, &other, Role::Gateway).await.is_err());
+    assert!(handshake::connect(&mut stream, &other, Role::Gateway, Releases::OURS).await.is_err());
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(&[b'?'; 1000]).await.unwrap();

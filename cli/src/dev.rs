@@ -179,6 +179,7 @@ async fn start_control(
         }
         founded => founded?,
     };
+    control::finish_alone(store).await?;
     let member = join(metadata, Role::Dev, &ClusterConfig::default(), &process.plumbing).await?;
     let deps = control::Deps {
         clock: process.clock.clone(),

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use metadata::EtcdTls;
 use process::tls::Files;
+use protocol::release::{Release, Releases};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -48,6 +49,11 @@ pub(crate) struct ClusterConfig {
     /// Mutual TLS. Default: plain text, and the cluster's secret alone proves who is a member.
     #[serde(default)]
     pub(crate) tls: Option<ClusterTlsConfig>,
+    /// The newest release that this process behaves as, of those that its program knows: with that of
+    /// the release before, a new program is for everybody else a process of that release. For trying
+    /// out upgrades; an upgrade does not need it. Default: the newest, see `thermocline release show`.
+    #[serde(default)]
+    pub(crate) release: Option<u16>,
 }
 
 /// `[cluster.tls]`: certificates for connections between the processes of a cluster, all of which
@@ -103,6 +109,17 @@ impl Metadata {
             _ => bail!("metadata.tls: certificate and key belong together"),
         };
         Ok(Some(EtcdTls { ca: tls.ca, client }))
+    }
+}
+
+impl ClusterConfig {
+    /// The releases that this process can behave as.
+    pub(crate) fn releases(&self) -> Result<Releases> {
+        let Some(number) = self.release else { return Ok(Releases::OURS) };
+        let releases = Release::new(number).and_then(Releases::up_to);
+        releases.with_context(|| {
+            format!("cluster.release = {number}: this program knows release {}", Releases::OURS)
+        })
     }
 }
 
@@ -232,30 +249,34 @@ impl RoleFile for VantageFile {
 
 impl RoleFile for GatewayFile {
     fn check(&self) -> Result<()> {
+        self.cluster.releases()?;
         Ok(self.gateway.check()?)
     }
 }
 
 impl RoleFile for StorageNodeFile {
     fn check(&self) -> Result<()> {
+        self.cluster.releases()?;
         Ok(self.storage_node.check()?)
     }
 }
 
 impl RoleFile for ColdReaderFile {
     fn check(&self) -> Result<()> {
-        Ok(())
+        self.cluster.releases().map(drop)
     }
 }
 
 impl RoleFile for CompactorFile {
     fn check(&self) -> Result<()> {
+        self.cluster.releases()?;
         Ok(self.compactor.check()?)
     }
 }
 
 impl RoleFile for ControlFile {
     fn check(&self) -> Result<()> {
+        self.cluster.releases()?;
         Ok(self.control.check()?)
     }
 }

@@ -18,6 +18,7 @@ mod files;
 mod output;
 mod quota;
 mod rebuild;
+mod release;
 mod repair_manifest;
 mod roles;
 mod scrub;
@@ -67,6 +68,8 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     /// Limit a tenant as a whole; its users and clients are limited by Kafka's tools.
     Quota(quota::QuotaArguments),
+    /// Show of which release the cluster is, and finish an upgrade.
+    Release(release::ReleaseArguments),
     /// Fill an empty metadata store from the bucket alone, after the old one was lost.
     Rebuild(rebuild::RebuildArguments),
     /// Take the bucket over from the cluster that serves it: for a standby's site.
@@ -133,6 +136,7 @@ impl Command {
                 Self::Certificates(arguments) => certificates::run(&arguments)?,
                 Self::Doctor(arguments) => return doctor::run(arguments).await,
                 Self::Quota(arguments) => quota::run(arguments).await?,
+                Self::Release(arguments) => release::run(arguments).await?,
                 Self::Rebuild(arguments) => rebuild::run(arguments).await?,
                 Self::Promote(arguments) => standby::promote(arguments).await?,
                 Self::Demote(arguments) => standby::demote(arguments).await?,

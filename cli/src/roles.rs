@@ -7,8 +7,8 @@ use metadata::Over;
 use crate::background::Background;
 use crate::files::{ColdReaderFile, CompactorFile, ControlFile, GatewayFile, StorageNodeFile};
 use crate::startup::{
-    Process, join, load_keys, open_metadata, open_store, start_compactor, wait_for_partitions,
-    warn_if_plain,
+    Process, announce, join, load_keys, open_metadata, open_store, start_compactor,
+    wait_for_partitions, warn_if_plain,
 };
 
 /// `thermocline gateway`.
@@ -94,6 +94,7 @@ pub(crate) async fn compactor(file: CompactorFile) -> Result<()> {
     let member = join(metadata, Role::Compactor, &file.cluster, &process.plumbing).await?;
     load_keys(&process, &member, &store, &file.encryption).await?;
     let over = member.over();
+    announce(&process, &member, Role::Compactor);
     start_compactor(&process, &member, &store, file.compactor)?;
     gate.open();
     process.run_until_told(over).await
@@ -111,8 +112,10 @@ pub(crate) async fn control(file: ControlFile) -> Result<()> {
         let Some(promoted) = process.unless_told(followed).await? else { return Ok(()) };
         promoted?;
     }
-    control::bootstrap(&file.control, &process.clock, &*metadata, &store).await?;
+    let releases = file.cluster.releases()?;
+    control::bootstrap_within(releases, &file.control, &process.clock, &*metadata, &store).await?;
     let member = join(metadata, Role::Control, &file.cluster, &process.plumbing).await?;
+    announce(&process, &member, Role::Control);
     let over = member.over();
     let deps = control::Deps {
         clock: process.clock.clone(),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use futures::FutureExt as _;
 use hop::{ClusterSecret, ClusterTls, Credentials, Peers, Role};
-use metadata::{ClusterView, MetadataStore, Over, keys::Key};
+use metadata::model::{Beyond, ProcessRecord, Record};
+use metadata::{ClusterView, MetadataStore, Over, keys, keys::Key, presence};
 use process::{Clock, Drain, admin};
 use tenant_keys::KeyFile;
 use tokio::net::TcpListener;
@@ -50,11 +51,12 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Waits until this process has to leave the cluster: its metadata was rebuilt, or its bucket
-    /// taken over.
+    /// Waits until this process has to leave the cluster: its metadata was rebuilt, its bucket
+    /// taken over, or a release finished that this process does not know.
     pub(crate) fn over(&self) -> impl Future<Output = Over> + Send + use<> {
         let (view, generation) = (self.view.clone(), self.generation);
-        async move { view.over_since(generation).await }
+        let releases = self.peers.credentials().releases();
+        async move { view.over_since(generation, releases).await }
     }
 }
 
@@ -108,6 +110,7 @@ impl Process {
                          to join it"
                     ),
                     Over::TakenOver => bail!(TAKEN_OVER),
+                    Over::Outgrown(beyond) => bail!(beyond),
                 }
             }
         };
@@ -181,9 +184,23 @@ pub(crate) async fn join(
     if cluster.retired {
         bail!(TAKEN_OVER);
     }
+    let releases = config.releases()?;
+    Beyond::check(cluster.release, releases)?;
     let credentials = Credentials::new(ClusterSecret::new(&cluster.secret), tls);
-    let peers = Peers::new(role, credentials, plumbing.clone());
+    let peers = Peers::new(role, credentials.limited_to(releases), plumbing.clone());
     Ok(Membership { metadata: store, view, peers, generation: cluster.generation })
+}
+
+/// Says of which release this process is, for roles that register nothing else.
+pub(crate) fn announce(process: &Process, member: &Membership, role: Role) {
+    let release = member.peers.credentials().releases().newest();
+    let record = ProcessRecord { role: role.name().to_owned(), release };
+    let mut name = [0; 8];
+    aws_lc_rs::rand::fill(&mut name).expect("the system has randomness");
+    let key = keys::process(&format!("{role}-{:016x}", u64::from_be_bytes(name)));
+    let (metadata, drain) = (Arc::clone(&member.metadata), process.roles.clone());
+    let kept = presence::keep(metadata, key, record.encode(), drain);
+    process.roles.spawn("registration", kept);
 }
 
 /// Loads the certificates for other processes, if there are any, and follows them. A role's must be

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use hop::internal::{ChangeTenantRequest, ChangeTenantResponse, TenantChange};
-use hop::{HopHeader, Role};
+use hop::internal::{ChangeTenantRequest, TenantChange};
+use hop::{Call, HopHeader, Role};
 use metadata::model::Record;
 use metadata::settings::SettingKind;
 use metadata::settings::key::TenantKeys;
@@ -192,7 +192,7 @@ async fn change(
     hosts: Vec<String>,
 ) -> Result<()> {
     let request = ChangeTenantRequest { name: name.clone(), change: change.into(), hosts };
-    let answer = ask_control(member, request).await?;
+    let answer = ask_control(member, request, |answer| answer.error_code).await?;
     if answer.error_code != 0 {
         bail!("tenant `{name}`: {}", answer.message);
     }
@@ -301,10 +301,11 @@ impl Described {
 }
 
 /// Asks whoever leads, and the next one while it surely did nothing.
-async fn ask_control(
+pub(crate) async fn ask_control<M: Call + Clone>(
     member: &Membership,
-    request: ChangeTenantRequest,
-) -> Result<ChangeTenantResponse> {
+    request: M,
+    error_code: impl Fn(&M::Answer) -> i32,
+) -> Result<M::Answer> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -312,7 +313,7 @@ async fn ask_control(
             let header = HopHeader::internal(TenantId::DEFAULT, left);
             let header = HopHeader { client_id: operator(), ..header };
             match member.peers.peer(&leader.address).ask(header, request.clone()).await {
-                Ok(answer) if answer.error_code != i32::from(ErrorCode::NotController.code()) => {
+                Ok(answer) if error_code(&answer) != i32::from(ErrorCode::NotController.code()) => {
                     return Ok(answer);
                 }
                 Err(error) if !error.is_definite() => {

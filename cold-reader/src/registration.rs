@@ -11,6 +11,7 @@ use metadata::model::{ReaderRecord, Record as _};
 use metadata::{LeaseId, MetadataError, MetadataStore, Txn};
 use process::Drain;
 use protocol::ids::ReaderId;
+use protocol::release::Release;
 
 /// A lease is renewed this many times in its life: one lost renewal is no loss.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -23,6 +24,7 @@ pub(crate) struct Registration {
     pub(crate) reader: ReaderId,
     pub(crate) address: String,
     pub(crate) zone: String,
+    pub(crate) release: Release,
     pub(crate) lease: Duration,
 }
 
@@ -77,6 +79,7 @@ impl Registration {
             reader: self.reader,
             address: self.address.clone(),
             zone: self.zone.clone(),
+            release: self.release,
         };
         let key = Key::Reader(self.reader).to_string();
         // Unconditional: whoever held the number before is this reader's past life.
@@ -96,11 +99,12 @@ mod tests {
     use process::Drain;
     use protocol::ids::ReaderId;
 
-    use super::Registration;
+    use super::{Registration, Release};
 
     fn registration() -> Registration {
         let (address, zone) = ("reader:9702".to_owned(), "a".to_owned());
-        Registration { reader: ReaderId(3), address, zone, lease: Duration::from_secs(10) }
+        let (reader, release) = (ReaderId(3), Release::THIS);
+        Registration { reader, address, zone, release, lease: Duration::from_secs(10) }
     }
 
     async fn registered(metadata: &MemoryStore) -> Option<ReaderRecord> {

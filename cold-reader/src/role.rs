@@ -60,13 +60,14 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Reader, R
     let handler: Arc<dyn hop::Handler> =
         Arc::new(Server::new(&config, secret, deps.store, drain.clone()));
     let credentials = deps.peers.credentials().clone();
-    let serve = hop::serve(listener, Arc::clone(&handler), credentials, drain.clone());
+    let serve = hop::serve(listener, Arc::clone(&handler), credentials.clone(), drain.clone());
     drain.spawn("cold reader server", serve);
     let advertised = config.advertised.clone().unwrap_or_else(|| address.to_string());
     let registration = Registration {
         reader: ReaderId(config.reader_id),
         address: advertised.clone(),
         zone: config.zone,
+        release: credentials.releases().newest(),
         lease: config.lease,
     };
     drain.spawn("cold reader registration", registration.keep(deps.metadata, drain.clone()));

@@ -21,10 +21,11 @@ use std::collections::BTreeMap;
 use metadata::{
     Entry, MetadataError, MetadataStore, Txn,
     keys::Key,
-    model::{ClusterRecord, DecodeError, Record, TopicRecord},
+    model::{Beyond, ClusterRecord, DecodeError, Record, TopicRecord},
 };
 use process::Clock;
 use protocol::ids::{TenantId, TopicId};
+use protocol::release::{Release, Releases};
 use segment::Store;
 
 use crate::{
@@ -94,6 +95,9 @@ pub enum BootstrapError {
     /// The metadata store's record is unreadable.
     #[error("the cluster's record is unreadable: {0}")]
     Record(#[from] DecodeError),
+    /// The cluster is of a release that this process cannot behave as.
+    #[error(transparent)]
+    Beyond(#[from] Beyond),
     /// The metadata store failed.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -110,9 +114,24 @@ pub async fn bootstrap(
     metadata: &dyn MetadataStore,
     store: &Store,
 ) -> Result<ClusterRecord, BootstrapError> {
+    bootstrap_within(Releases::OURS, config, clock, metadata, store).await
+}
+
+/// The same for a process that behaves as no other releases than these: a cluster that it founds
+/// is of the newest of them.
+pub async fn bootstrap_within(
+    releases: Releases,
+    config: &Config,
+    clock: &Clock,
+    metadata: &dyn MetadataStore,
+    store: &Store,
+) -> Result<ClusterRecord, BootstrapError> {
     loop {
         let (mut log, records) = MetaLog::open(store, 0).await?;
         let catalogue = Catalogue::replay(records);
+        if catalogue.founded().is_some() {
+            Beyond::check(catalogue.release(), releases)?;
+        }
         let known = read(metadata).await?;
         let next = match (catalogue.founded(), known) {
             (Some(founded), Some((entry, record))) if founded.cluster_id == record.cluster_id => {
@@ -146,7 +165,7 @@ pub async fn bootstrap(
                 publish(metadata, founded).await?;
                 continue;
             }
-            (None, None) => found(config, clock),
+            (None, None) => found(config, clock, releases),
         };
         match log.append(&next).await {
             // Or somebody else wrote first: see what.
@@ -154,6 +173,16 @@ pub async fn bootstrap(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Finishes the release of this program in a founded cluster that is this process alone, and that
+/// nobody leads yet: there is nobody to ask, nor to be asked.
+pub async fn finish_alone(store: &Store) -> Result<(), MetaLogError> {
+    let (mut log, records) = MetaLog::open(store, 0).await?;
+    if Catalogue::replay(records).release() < Release::THIS {
+        log.append(&MetaRecord::ReleaseFinished(Release::THIS)).await?;
+    }
+    Ok(())
 }
 
 async fn read(
@@ -174,7 +203,7 @@ fn taken_over(store: &Store, founded: &Founded, known: u16) -> BootstrapError {
     }
 }
 
-fn found(config: &Config, clock: &Clock) -> MetaRecord {
+fn found(config: &Config, clock: &Clock, releases: Releases) -> MetaRecord {
     let group_state = TopicRecord {
         tenant: TenantId::SYSTEM,
         id: TopicId::random(),
@@ -185,7 +214,8 @@ fn found(config: &Config, clock: &Clock) -> MetaRecord {
         internal: true,
         created_ms: clock.now_ms(),
     };
-    MetaRecord::Founded { cluster_id: cluster_id::random(), generation: 1, group_state }
+    let (cluster_id, release) = (cluster_id::random(), releases.newest());
+    MetaRecord::Founded { cluster_id, generation: 1, group_state, release }
 }
 
 /// The cluster's record with a new secret. That is in no log: whoever can read the bucket must not
@@ -200,6 +230,7 @@ pub(crate) fn cluster_record(founded: &Founded) -> ClusterRecord {
         group_state_topic: founded.group_state_topic,
         group_state_partitions: founded.group_state_partitions,
         retired: false,
+        release: founded.release,
     }
 }
 

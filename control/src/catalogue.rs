@@ -13,6 +13,7 @@ use metadata::model::TopicRecord;
 use metadata::settings::tenant::Tenants;
 use metadata::settings::{AllSettings, SettingKey, SettingKind, Settings};
 use protocol::ids::{TenantId, TopicId};
+use protocol::release::Release;
 
 use crate::meta_log::MetaRecord;
 
@@ -40,6 +41,8 @@ pub(crate) struct Founded {
     pub(crate) led: bool,
     pub(crate) group_state_topic: TopicId,
     pub(crate) group_state_partitions: i32,
+    /// The newest release whose formats may be written.
+    pub(crate) release: Release,
 }
 
 impl Catalogue {
@@ -55,7 +58,7 @@ impl Catalogue {
     /// Applies a committed record. Total: a record that repeats what is known changes nothing.
     pub(crate) fn apply(&mut self, record: MetaRecord) {
         match record {
-            MetaRecord::Founded { cluster_id, generation, group_state } => {
+            MetaRecord::Founded { cluster_id, generation, group_state, release } => {
                 if self.founded.is_none() {
                     self.founded = Some(Founded {
                         cluster_id,
@@ -64,8 +67,14 @@ impl Catalogue {
                         led: false,
                         group_state_topic: group_state.id,
                         group_state_partitions: group_state.partitions,
+                        release,
                     });
                     self.insert(group_state);
+                }
+            }
+            MetaRecord::ReleaseFinished(release) => {
+                if let Some(founded) = &mut self.founded {
+                    founded.release = founded.release.max(release);
                 }
             }
             MetaRecord::Generation(generation) => {
@@ -122,6 +131,11 @@ impl Catalogue {
     /// The cluster's identity; `None` before it was founded.
     pub(crate) fn founded(&self) -> Option<&Founded> {
         self.founded.as_ref()
+    }
+
+    /// The newest release whose formats may be written.
+    pub(crate) fn release(&self) -> Release {
+        self.founded.as_ref().map_or(Release::FIRST, |founded| founded.release)
     }
 
     /// Whether anybody ever led, and so may have changed what is not in the log.

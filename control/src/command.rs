@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use hop::{HopRequest, Request, Response, internal::ChangePlacementResponse};
+use hop::{
+    HopRequest, Request, Response,
+    internal::{ChangePlacementResponse, FinishReleaseResponse},
+};
 use protocol::{ErrorCode, StrBytes, ids::TenantId};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -142,6 +145,11 @@ pub(crate) fn refuse(request: &Request, code: ErrorCode) -> Response {
         Request::ChangePlacement(_) => {
             Response::ChangePlacement(ChangePlacementResponse { error_code: code.code().into() })
         }
+        Request::FinishRelease(_) => Response::FinishRelease(FinishReleaseResponse {
+            error_code: code.code().into(),
+            message: message(code).to_owned(),
+            release: 0,
+        }),
         // Also what other roles serve. The hop turns an answer of another API into an error, so
         // a caller with a wrong address cannot take it for success.
         _ => Response::AllocateProducerIds(producer_ids::refuse(code)),

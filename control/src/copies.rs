@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use metadata::{
-    Listing, Txn,
+    Listing, MetadataError, Txn,
     keys::{self, Key},
-    model::{ProducerIdRecord, Record, TopicRecord},
+    model::{ClusterRecord, ProducerIdRecord, Record, TopicRecord},
     settings::{SETTINGS, SettingKey},
 };
 use protocol::ids::TopicId;
@@ -73,6 +73,22 @@ impl Copies {
         self.write(changes.iter().map(write).collect()).await
     }
 
+    /// Shows which release's formats may be written, in the cluster's record; nothing of it is ever
+    /// taken back. Returns how many keys were wrong.
+    pub(crate) async fn show_release(&self, catalogue: &Catalogue) -> Result<usize, GuardError> {
+        let key = Key::Cluster.to_string();
+        let Some(entry) = self.guard.metadata().get(&key).await? else { return Ok(0) };
+        let unreadable = |error| MetadataError::Refused(format!("`{key}`: {error}"));
+        let record = ClusterRecord::decode(&entry.value).map_err(unreadable)?;
+        if record.release >= catalogue.release() {
+            return Ok(0);
+        }
+        let record = ClusterRecord { release: catalogue.release(), ..record };
+        let txn = Txn::new().when_mod(Key::Cluster, entry.mod_revision);
+        self.guard.commit(txn.put(Key::Cluster, record.encode())).await?;
+        Ok(1)
+    }
+
     /// Makes the copies say what the catalogue says. Returns how many keys were wrong.
     pub(crate) async fn repair(&self, catalogue: &Catalogue) -> Result<usize, GuardError> {
         let topics = self.guard.metadata().list(keys::TOPICS).await?;
@@ -89,7 +105,7 @@ impl Copies {
         writes.extend(setting_repairs(catalogue, settings));
         let wrong = writes.len();
         self.write(writes).await?;
-        Ok(wrong)
+        Ok(wrong + self.show_release(catalogue).await?)
     }
 
     /// Writes in transactions of a legal size. Repeating any of them is harmless.

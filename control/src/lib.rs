@@ -52,6 +52,7 @@ mod copies;
 mod failover;
 mod front_choice;
 mod opening;
+mod processes;
 
 mod mutations;
 mod shares;
@@ -62,12 +63,13 @@ mod metrics;
 
 pub use api::AdminConfig;
 pub use balance::BalanceConfig;
-pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap};
+pub use bootstrap::{BootstrapError, GROUP_STATE_TOPIC, bootstrap, bootstrap_within, finish_alone};
 pub use config::{Config, ConfigError};
 pub use deleted_topics::deleted_topics;
 pub use failover::FailoverConfig;
 pub use front_choice::FrontChoice;
 pub use meta_log::{MetaLogError, record::RecordError};
+pub use processes::{ProcessInfo, processes};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use role::{Control, Deps, RoleError, run, start};
 pub use standby::{

@@ -81,6 +81,7 @@ fn is_for_control(request: &Request) -> bool {
             | Request::DeleteAcls(_)
             | Request::AllocateProducerIds(_)
             | Request::ChangePlacement(_)
+            | Request::FinishRelease(_)
     )
 }
 

@@ -13,6 +13,7 @@
 mod acls;
 mod changes;
 mod placement;
+mod release;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use metadata::settings::quota::{QuotaKey, Table};
 use metadata::{
     ClusterView, Entry, MetadataError, MetadataStore,
     keys::Key,
-    model::{ClusterRecord, Record},
+    model::{Beyond, ClusterRecord, Record},
 };
 use process::{Clock, Drain};
 use protocol::{
@@ -106,6 +107,9 @@ pub(crate) enum BeginError {
          `thermocline demote` makes a standby of it"
     )]
     TakenOver { generation: u16 },
+    /// A release was finished that this process does not know.
+    #[error(transparent)]
+    Beyond(#[from] Beyond),
 }
 
 // === impl BeginError ===
@@ -118,6 +122,7 @@ impl BeginError {
             Self::Log(
                 MetaLogError::Foreign { .. } | MetaLogError::Ended(_) | MetaLogError::TooLarge
             ) | Self::TakenOver { .. }
+                | Self::Beyond(_)
         )
     }
 }
@@ -157,6 +162,7 @@ impl Term {
         let slots = records.len();
         let catalogue = Catalogue::replay(records);
         retire_if_over(&guard, &cluster, &catalogue).await?;
+        Beyond::check(catalogue.release(), parts.opening.peers.credentials().releases())?;
         let control_id = parts.config.control_id.clone();
         // From here on no earlier leader's write can follow what was read.
         log.append(&MetaRecord::Leader { control_id }).await?;
@@ -234,6 +240,7 @@ impl Term {
             Request::DeleteAcls(_) => self.delete_acls(command).await,
             Request::AllocateProducerIds(_) => self.allocate_producer_ids(command).await,
             Request::ChangePlacement(_) => self.change_placement(command).await,
+            Request::FinishRelease(_) => self.finish_release(command).await,
             _ => {
                 command.refuse(ErrorCode::InvalidRequest);
                 Ok(())
@@ -313,6 +320,7 @@ impl Term {
 
     /// Commits a record to the log, and only then believes it.
     async fn commit(&mut self, record: MetaRecord) -> Result<(), Ended> {
+        debug_assert!(record.since() <= self.catalogue.release(), "old readers stop at {record:?}");
         match self.log.append(&record).await {
             Ok(_) => {
                 self.catalogue.apply(record);

@@ -16,6 +16,7 @@ use metadata::{ClusterView, MetadataStore};
 use process::net::{Listener, Net};
 use process::{Clock, Drain};
 use protocol::ids::BrokerId;
+use protocol::release::Release;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -101,7 +102,8 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<Handle, R
     let doors = doors(&config, &deps, &drain).await?;
     let bound = bind(&config, deps.peers.net()).await?;
     let addresses: Vec<_> = bound.iter().map(|(address, _)| *address).collect();
-    let advertised = advertised(&config, &addresses);
+    let release = deps.peers.credentials().releases().newest();
+    let advertised = advertised(&config, &addresses, release);
     let lease = config.lease;
     let store = Arc::clone(&deps.metadata);
     let core = Arc::new(core(config, deps, advertised.clone(), drain.clone())?);
@@ -251,7 +253,7 @@ fn core(
 }
 
 /// How clients reach this gateway.
-fn advertised(config: &Config, bound: &[SocketAddr]) -> GatewayRecord {
+fn advertised(config: &Config, bound: &[SocketAddr], release: Release) -> GatewayRecord {
     let endpoint = |(listener, bound): (&ListenerConfig, &SocketAddr)| {
         (listener.name().to_owned(), endpoint(listener, *bound))
     };
@@ -262,6 +264,7 @@ fn advertised(config: &Config, bound: &[SocketAddr]) -> GatewayRecord {
         endpoints: config.listeners.iter().zip(bound).map(endpoint).collect(),
         zone: config.zone.clone(),
         address: String::new(),
+        release,
     }
 }
 
@@ -294,7 +297,7 @@ impl Core {
         let peers = Peers::new(hop::Role::Gateway, secret, drain.clone());
         let config = Config { set: set.to_owned(), ..Config::new(1) };
         let bound = SocketAddr::from(([127, 0, 0, 1], 9092));
-        let advertised = advertised(&config, &[bound]);
+        let advertised = advertised(&config, &[bound], Release::THIS);
         let background = Runtime::current();
         let metadata = Arc::clone(&store);
         let deps = Deps { clock: Clock::manual(0), metadata, view, peers, background };

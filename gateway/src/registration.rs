@@ -155,6 +155,7 @@ mod tests {
             )]
             .into(),
             zone: String::new(),
+            release: protocol::release::Release::THIS,
             address: String::new(),
         }
     }

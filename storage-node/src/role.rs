@@ -139,7 +139,8 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let drain = told.deferred();
     let (lease, credentials) = (config.lease, deps.peers.credentials().clone());
     let metadata = Arc::clone(&deps.metadata);
-    let word = watch::Sender::default();
+    let release = deps.peers.credentials().releases().newest();
+    let word = watch::Sender::new(NodeLiveRecord { release, ..NodeLiveRecord::default() });
     let clock_watch = ClockWatch::new(deps.store.clone(), word.clone());
     let (view, patience) = (deps.view.clone(), config.give_away);
     let origin = Origin { config, deps, cluster, address: address.clone() };

@@ -25,6 +25,7 @@ async fn founded() -> MemoryStore {
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
         retired: false,
+        release: protocol::release::Release::THIS,
     };
     let metadata = MemoryStore::new();
     let put = Txn::new().put(Key::Cluster.to_string(), record.encode());

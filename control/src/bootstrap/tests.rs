@@ -41,7 +41,7 @@ async fn founders_agree() {
 async fn a_founding_that_broke_off_goes_on() {
     let store = Store::memory("control");
     let (mut log, _) = MetaLog::open(&store, 0).await.unwrap();
-    log.append(&found(&Config::new("a"), &clock())).await.unwrap();
+    log.append(&found(&Config::new("a"), &clock(), Releases::OURS)).await.unwrap();
     let metadata = MemoryStore::new();
     let founded = bootstrapped(&metadata, &store).await.unwrap();
     assert_eq!(founded.generation, 1, "nobody ever led: nothing can be lost");
@@ -58,4 +58,19 @@ async fn a_wrong_bucket_is_refused() {
     bootstrapped(&MemoryStore::new(), &empty).await.unwrap();
     let refused = bootstrapped(&metadata, &empty).await;
     assert!(matches!(refused, Err(BootstrapError::OtherCluster { .. })), "{refused:?}");
+}
+
+/// `dev` of the release before: one process, so there is nobody to wait for.
+#[tokio::test]
+async fn a_cluster_of_one_process_is_finished_at_its_start() {
+    let (metadata, store) = (MemoryStore::new(), Store::memory("test"));
+    let config = Config::new("a");
+    let founded = bootstrap_within(Releases::UNSAID, &config, &clock(), &metadata, &store).await;
+    assert_eq!(founded.unwrap().release, Release::FIRST);
+    for _ in 0..2 {
+        finish_alone(&store).await.unwrap();
+        let (_, records) = MetaLog::open(&store, 0).await.unwrap();
+        assert_eq!(records.len(), 2, "founded and finished: {records:?}");
+        assert_eq!(Catalogue::replay(records).release(), Release::THIS);
+    }
 }

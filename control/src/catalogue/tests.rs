@@ -18,7 +18,13 @@ fn topic(name: &str, partitions: i32) -> TopicRecord {
 
 fn founded(generation: u16) -> MetaRecord {
     let group_state = TopicRecord { tenant: TenantId::SYSTEM, ..topic("__group_state", 4) };
-    MetaRecord::Founded { cluster_id: format!("cluster {generation}"), generation, group_state }
+    let release = protocol::release::Release::FIRST;
+    MetaRecord::Founded {
+        cluster_id: format!("cluster {generation}"),
+        generation,
+        group_state,
+        release,
+    }
 }
 
 #[test]

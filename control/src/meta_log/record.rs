@@ -1,7 +1,9 @@
 //! What the metadata log's slots say: a version byte, then protobuf.
 //!
 //! Persisted for ever, keep stable: tags are never reused. A kind that this version does not
-//! know stops the reader, for whatever it would write next might contradict it.
+//! know stops the reader, for whatever it would write next might contradict it. So a new kind is
+//! written only once the cluster's release is finished ([`MetaRecord::since`], ADR 0035), and what
+//! changes the meaning of a known kind is a new kind.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +12,7 @@ use metadata::model::{DecodeError, Record, TopicRecord};
 use metadata::settings::SettingKey;
 use prost::Message;
 use protocol::ids::TopicId;
+use protocol::release::Release;
 
 const VERSION: u8 = 1;
 
@@ -17,7 +20,9 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MetaRecord {
     /// The cluster begins, with its identity and the topic of its groups' state.
-    Founded { cluster_id: String, generation: u16, group_state: TopicRecord },
+    Founded { cluster_id: String, generation: u16, group_state: TopicRecord, release: Release },
+    /// What the releases up to this one know may be written from here on.
+    ReleaseFinished(Release),
     /// The metadata store was lost and is filled again from here.
     Generation(u16),
     /// Another cluster has the bucket from here on, and leads it in this generation (R50).
@@ -61,6 +66,25 @@ impl MetaRecord {
         bytes.freeze()
     }
 
+    /// The release that must be finished before this is written. That of a kind is the one that
+    /// brought it; a kind that says which release is finished comes before its time, for that is
+    /// how it stops those who do not know it.
+    pub(crate) fn since(&self) -> Release {
+        match self {
+            Self::Founded { .. }
+            | Self::ReleaseFinished(_)
+            | Self::Generation(_)
+            | Self::TakenOver { .. }
+            | Self::Leader { .. }
+            | Self::TopicsCreated(_)
+            | Self::TopicsDeleted(_)
+            | Self::PartitionsAdded(_)
+            | Self::ProducerIdsReserved { .. }
+            | Self::ConfigsChanged(_)
+            | Self::SettingsChanged(_) => Release::FIRST,
+        }
+    }
+
     /// Reads the payload of a slot.
     pub(crate) fn decode(payload: &[u8]) -> Result<Self, RecordError> {
         let malformed = |reason: &str| RecordError::Malformed(reason.to_owned());
@@ -75,11 +99,21 @@ impl MetaRecord {
 
     fn to_body(&self) -> Body {
         match self {
-            Self::Founded { cluster_id, generation, group_state } => Body::Founded(Founded {
-                cluster_id: cluster_id.clone(),
-                generation: u32::from(*generation),
-                group_state: group_state.encode(),
-            }),
+            Self::Founded { cluster_id, generation, group_state, release } => {
+                let founded = Founded {
+                    cluster_id: cluster_id.clone(),
+                    generation: u32::from(*generation),
+                    group_state: group_state.encode(),
+                };
+                if *release == Release::FIRST {
+                    return Body::Founded(founded);
+                }
+                let (founded, release) = (Some(founded), release.number().into());
+                Body::FoundedWithRelease(FoundedWithRelease { founded, release })
+            }
+            Self::ReleaseFinished(release) => {
+                Body::ReleaseFinished(ReleaseFinished { release: release.number().into() })
+            }
             Self::Generation(generation) => {
                 Body::Generation(Generation { generation: u32::from(*generation) })
             }
@@ -125,11 +159,13 @@ impl MetaRecord {
 
     fn from_body(body: Body) -> Result<Self, RecordError> {
         Ok(match body {
-            Body::Founded(founded) => Self::Founded {
-                cluster_id: founded.cluster_id,
-                generation: generation(founded.generation)?,
-                group_state: topic(&founded.group_state)?,
-            },
+            Body::Founded(founded) => founded.read(Release::FIRST)?,
+            Body::FoundedWithRelease(message) => {
+                let release = release(message.release)?;
+                let lacking = || RecordError::Malformed("founded".to_owned());
+                message.founded.ok_or_else(lacking)?.read(release)?
+            }
+            Body::ReleaseFinished(message) => Self::ReleaseFinished(release(message.release)?),
             Body::Generation(message) => Self::Generation(generation(message.generation)?),
             Body::TakenOver(message) => {
                 Self::TakenOver { generation: generation(message.generation)?, site: message.site }
@@ -165,7 +201,7 @@ impl MetaRecord {
 
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     body: Option<Body>,
 }
 
@@ -191,6 +227,11 @@ enum Body {
     SettingsChanged(Settings),
     #[prost(message, tag = "10")]
     TakenOver(TakenOver),
+    // From here on what release 2 brought.
+    #[prost(message, tag = "11")]
+    ReleaseFinished(ReleaseFinished),
+    #[prost(message, tag = "12")]
+    FoundedWithRelease(FoundedWithRelease),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -202,6 +243,31 @@ struct Founded {
     /// A [`TopicRecord`] as the metadata store holds it, with its own version.
     #[prost(bytes = "bytes", tag = "3")]
     group_state: Bytes,
+}
+
+impl Founded {
+    fn read(self, release: Release) -> Result<MetaRecord, RecordError> {
+        Ok(MetaRecord::Founded {
+            cluster_id: self.cluster_id,
+            generation: generation(self.generation)?,
+            group_state: topic(&self.group_state)?,
+            release,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct FoundedWithRelease {
+    #[prost(message, optional, tag = "1")]
+    founded: Option<Founded>,
+    #[prost(uint32, tag = "2")]
+    release: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ReleaseFinished {
+    #[prost(uint32, tag = "1")]
+    release: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -290,6 +356,13 @@ fn generation(value: u32) -> Result<u16, RecordError> {
     u16::try_from(value).map_err(|_| RecordError::Malformed(format!("generation {value}")))
 }
 
+/// What comes after the record of a release that this program does not know may mean anything.
+fn release(value: u32) -> Result<Release, RecordError> {
+    let release = u16::try_from(value).ok().and_then(Release::new);
+    let release = release.ok_or_else(|| RecordError::Malformed(format!("release {value}")))?;
+    if release <= Release::THIS { Ok(release) } else { Err(RecordError::Newer) }
+}
+
 fn topic(bytes: &[u8]) -> Result<TopicRecord, RecordError> {
     TopicRecord::decode(bytes).map_err(|error| match error {
         DecodeError::Version(_) => RecordError::Newer,
@@ -307,83 +380,4 @@ fn setting_key(text: &str) -> Result<SettingKey, RecordError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::ids::TenantId;
-
-    use metadata::settings::SettingKind;
-
-    use super::*;
-
-    fn topic() -> TopicRecord {
-        TopicRecord {
-            tenant: TenantId(1),
-            id: TopicId::from_slice(&[7; 16]).unwrap(),
-            name: "orders".to_owned(),
-            partitions: 3,
-            configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
-            internal: false,
-            created_ms: 5,
-        }
-    }
-
-    fn setting(name: &str) -> SettingKey {
-        SettingKey::new(TenantId(1), SettingKind::Acl, name)
-    }
-
-    #[test]
-    fn every_record_reads_back() {
-        let id = topic().id;
-        for record in [
-            MetaRecord::Founded { cluster_id: "c".to_owned(), generation: 1, group_state: topic() },
-            MetaRecord::Generation(u16::MAX),
-            MetaRecord::Leader { control_id: String::new() },
-            MetaRecord::TopicsCreated(vec![topic(), topic()]),
-            MetaRecord::TopicsCreated(Vec::new()),
-            MetaRecord::TopicsDeleted(vec![id]),
-            MetaRecord::PartitionsAdded(vec![(id, 12)]),
-            MetaRecord::ProducerIdsReserved { next: 1 << 46 },
-            MetaRecord::ConfigsChanged(vec![(id, topic().configs), (id, BTreeMap::new())]),
-            MetaRecord::SettingsChanged(vec![
-                (setting("a b"), Some(Bytes::from_static(b"value"))),
-                (setting("a b"), Some(Bytes::new())),
-                (setting("c"), None),
-            ]),
-        ] {
-            assert_eq!(MetaRecord::decode(&record.encode()), Ok(record));
-        }
-    }
-
-    #[test]
-    fn version_one_stays_readable() {
-        // Golden bytes: the log is the cluster's memory.
-        let mut deleted = vec![1, 0x2a, 18, 0x0a, 16];
-        deleted.extend([7; 16]);
-        assert_eq!(MetaRecord::decode(&deleted), Ok(MetaRecord::TopicsDeleted(vec![topic().id])));
-        let reserved = [1, 0x3a, 3, 0x08, 0xe8, 0x07];
-        let record = MetaRecord::ProducerIdsReserved { next: 1000 };
-        assert_eq!(record.encode(), reserved.as_slice());
-        assert_eq!(MetaRecord::decode(&reserved), Ok(record));
-        let mut configured = vec![1, 0x42, 26, 0x0a, 24, 0x0a, 16];
-        configured.extend([7; 16]);
-        configured.extend([0x12, 4, 0x0a, 0, 0x12, 0]);
-        let empty = BTreeMap::from([(String::new(), String::new())]);
-        let record = MetaRecord::ConfigsChanged(vec![(topic().id, empty)]);
-        assert_eq!(MetaRecord::decode(&configured), Ok(record));
-        let mut set = vec![1, 0x4a, 16, 0x0a, 14, 0x0a, 9];
-        set.extend(b"s/acl/1/a");
-        set.extend([0x12, 1, 7]);
-        let record = MetaRecord::SettingsChanged(vec![(setting("a"), Some(vec![7].into()))]);
-        assert_eq!(MetaRecord::decode(&set), Ok(record));
-    }
-
-    #[test]
-    fn what_is_newer_is_refused_and_not_skipped() {
-        assert_eq!(MetaRecord::decode(&[2, 0x3a, 0]), Err(RecordError::Newer));
-        // Tag 15 of the envelope.
-        assert_eq!(MetaRecord::decode(&[1, 0x7a, 0]), Err(RecordError::Newer));
-        let unknown_kind = [1, 0x4a, 9, 0x0a, 7, 0x0a, 5, b's', b'/', b'x', b'/', b'1'];
-        assert_eq!(MetaRecord::decode(&unknown_kind), Err(RecordError::Newer));
-        assert!(matches!(MetaRecord::decode(&[]), Err(RecordError::Malformed(_))));
-        assert!(matches!(MetaRecord::decode(&[1, 0x3a, 9]), Err(RecordError::Malformed(_))));
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod leaders;
 mod meddled;
 mod nodes;
 mod placement;
+mod releases;
 mod stale;
 mod taken_over;
 mod tenants;

@@ -15,6 +15,7 @@
 //! pid/next                     first producer id not handed out yet
 //! s/{kind}/{tenant}/{name}     a setting of a tenant: see `settings`
 //! v/{name}                     what a vantage point finds    leased
+//! m/{name}                     a process in no other record    leased
 //! ```
 //!
 //! Topic ids are 32 hexadecimal digits. Persisted, keep stable.
@@ -32,6 +33,9 @@ pub const NODES: &str = "n/";
 
 /// Prefix of every vantage point: their findings are read where they are weighed, and in no view.
 pub const VANTAGE_POINTS: &str = "v/";
+
+/// Prefix of every [`crate::model::ProcessRecord`]: read where a release is finished, and in no view.
+pub const PROCESSES: &str = "m/";
 
 /// A key, parsed. `Display` builds its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +133,11 @@ pub fn partitions_of(topic: TopicId) -> String {
 /// The key of a vantage point's [`crate::gateway_sets::Findings`].
 pub fn vantage_point(name: &str) -> String {
     format!("{VANTAGE_POINTS}{name}")
+}
+
+/// The key of a [`crate::model::ProcessRecord`].
+pub fn process(name: &str) -> String {
+    format!("{PROCESSES}{name}")
 }
 
 /// Prefix of one tenant's topics.

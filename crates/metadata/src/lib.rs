@@ -18,6 +18,7 @@ pub mod gateway_sets;
 pub mod keys;
 pub mod limits;
 pub mod model;
+pub mod presence;
 pub mod settings;
 pub mod store;
 pub mod topic_config;

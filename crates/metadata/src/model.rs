@@ -8,7 +8,10 @@ pub(crate) mod wire;
 use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
-use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
+use protocol::{
+    ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId},
+    release::{Release, Releases},
+};
 
 pub(crate) use self::wire::{open, seal};
 
@@ -55,6 +58,28 @@ pub struct ClusterRecord {
     pub group_state_partitions: i32,
     /// Another cluster took the bucket over: every process of this one leaves (R50).
     pub retired: bool,
+    /// The newest release whose formats are written; who does not know it must not act (ADR 0035).
+    pub release: Release,
+}
+
+/// A cluster of a release that a process cannot behave as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the cluster's release is {cluster}, and this process knows release {ours}; {}",
+    fix(*.cluster, *.ours)
+)]
+pub struct Beyond {
+    cluster: Release,
+    ours: Releases,
+}
+
+/// A process that is in no other record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessRecord {
+    /// Its role's name.
+    pub role: String,
+    /// The newest release that it can behave as.
+    pub release: Release,
 }
 
 /// A control process that follows another cluster's bucket, and how far it has come.
@@ -66,6 +91,22 @@ pub struct StandbyRecord {
     pub next_slot: u64,
 }
 
+fn fix(cluster: Release, ours: Releases) -> &'static str {
+    if cluster > ours.newest() {
+        "start a newer program, and raise cluster.release if that is what holds it back"
+    } else {
+        "upgrade one release at a time: run the one before this, and finish it with \
+         `thermocline release finish`, first"
+    }
+}
+
+impl Beyond {
+    /// Whether a process of these releases may act in a cluster whose release is `cluster`.
+    pub fn check(cluster: Release, ours: Releases) -> Result<(), Self> {
+        if ours.contains(cluster) { Ok(()) } else { Err(Self { cluster, ours }) }
+    }
+}
+
 impl fmt::Debug for ClusterRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterRecord")
@@ -73,6 +114,7 @@ impl fmt::Debug for ClusterRecord {
             .field("generation", &self.generation)
             .field("group_state_topic", &self.group_state_topic)
             .field("group_state_partitions", &self.group_state_partitions)
+            .field("release", &self.release)
             .finish_non_exhaustive()
     }
 }
@@ -127,6 +169,8 @@ pub struct NodeLiveRecord {
     pub clock_is_wrong: bool,
     /// It was told to stop and gives its partitions away first: they are to go to others.
     pub is_leaving: bool,
+    /// The newest release that it can behave as.
+    pub release: Release,
 }
 
 /// A host and port that clients connect to.
@@ -158,6 +202,8 @@ pub struct GatewayRecord {
     pub zone: String,
     /// Its internal address; empty when it has none.
     pub address: String,
+    /// The newest release that it can behave as.
+    pub release: Release,
 }
 
 /// A cold reader.
@@ -169,6 +215,8 @@ pub struct ReaderRecord {
     pub address: String,
     /// Where it stands.
     pub zone: String,
+    /// The newest release that it can behave as.
+    pub release: Release,
 }
 
 /// A topic.

@@ -13,7 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::RwLock;
 use process::Drain;
-use protocol::ids::{NodeId, PartitionId, TenantId, TopicId};
+use protocol::{
+    ids::{NodeId, PartitionId, TenantId, TopicId},
+    release::Releases,
+};
 use tokio::sync::watch;
 
 use self::{refresh::Barrier, state::State};
@@ -22,7 +25,7 @@ use crate::{
     keys::Key,
     limits::REBUILT_INTERVAL,
     model::{
-        Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
+        Assignment, Beyond, ClusterRecord, GatewayRecord, LeaderRecord, NodeRecord, NodeState,
         ReaderRecord, Record, TopicRecord,
     },
     settings::{SettingKind, Settings},
@@ -63,6 +66,8 @@ pub enum Over {
     },
     /// Another cluster has its bucket.
     TakenOver,
+    /// A release was finished that this process does not know.
+    Outgrown(Beyond),
 }
 
 const _: () = assert!(size_of::<Option<Assignment>>() <= 12, "the view holds 100 k of these");
@@ -256,8 +261,9 @@ impl ClusterView {
         self.cluster()
     }
 
-    /// Waits until a process that joined this cluster in generation `known` has to leave it.
-    pub async fn over_since(&self, known: u16) -> Over {
+    /// Waits until a process of these releases that joined this cluster in generation `known` has
+    /// to leave it.
+    pub async fn over_since(&self, known: u16, releases: Releases) -> Over {
         loop {
             tokio::time::sleep(REBUILT_INTERVAL).await;
             // A store that is away or empty says nothing.
@@ -269,7 +275,12 @@ impl ClusterView {
                 Ok(record) if record.generation > known => {
                     return Over::Rebuilt { generation: record.generation };
                 }
-                Ok(_) | Err(_) => {}
+                Ok(record) => {
+                    if let Err(beyond) = Beyond::check(record.release, releases) {
+                        return Over::Outgrown(beyond);
+                    }
+                }
+                Err(_) => {}
             }
         }
     }

@@ -88,6 +88,7 @@ impl Cluster {
             group_state_topic: TopicId::random(),
             group_state_partitions: 1,
             retired: false,
+            release: protocol::release::Release::THIS,
         };
         put(&*metadata, Key::Cluster, cluster.encode()).await;
         let shared: Arc<dyn MetadataStore> = Arc::clone(&metadata) as _;

@@ -37,11 +37,12 @@ use protocol::{
         delete_topics_request::DeleteTopicState,
         incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
     },
+    release::Releases,
 };
 use segment::Store;
 
 use super::super::{Control, Deps, start};
-use crate::{BalanceConfig, Config, bootstrap};
+use crate::{BalanceConfig, Config, bootstrap_within};
 
 pub(super) const TENANT: TenantId = TenantId(1);
 /// Longer than anything that will happen.
@@ -75,9 +76,15 @@ pub(super) struct Node {
 
 impl<M: MetadataStore> Cluster<M> {
     pub(super) async fn found(metadata: M) -> Self {
+        Self::found_within(metadata, Releases::OURS).await
+    }
+
+    /// The same by a process that knows no other releases than these.
+    pub(super) async fn found_within(metadata: M, releases: Releases) -> Self {
         let (metadata, store) = (Arc::new(metadata), Store::memory("test"));
         let (config, clock) = (config("founder"), Clock::manual(1));
-        let record = bootstrap(&config, &clock, &*metadata, &store).await.unwrap();
+        let founded = bootstrap_within(releases, &config, &clock, &*metadata, &store);
+        let record = founded.await.unwrap();
         let drain = Drain::new();
         let as_store: Arc<M> = Arc::clone(&metadata);
         let view = ClusterView::start(as_store, &drain).await.unwrap();

@@ -7,12 +7,17 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
-use protocol::ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId};
+use protocol::{
+    ids::{BrokerId, NodeId, ReaderId, TenantId, TopicId},
+    release::Release,
+};
 
 use super::{
-    Assignment, ClusterRecord, DecodeError, Endpoint, GatewayRecord, LeaderRecord, NodeLiveRecord,
-    NodeRecord, NodeState, ProducerIdRecord, ReaderRecord, Record, StandbyRecord, TopicRecord,
+    Assignment, DecodeError, Endpoint, GatewayRecord, LeaderRecord, NodeLiveRecord, NodeRecord,
+    NodeState, ProcessRecord, ProducerIdRecord, ReaderRecord, Record, StandbyRecord, TopicRecord,
 };
+
+mod cluster;
 
 const VERSION: u8 = 1;
 
@@ -46,33 +51,6 @@ macro_rules! record {
     };
 }
 pub(crate) use record;
-
-record! {
-    ClusterRecord as WireCluster {
-        #[prost(string, tag = "1")] cluster_id: String,
-        #[prost(uint32, tag = "2")] generation: u32,
-        #[prost(bytes = "vec", tag = "3")] secret: Vec<u8>,
-        #[prost(bytes = "vec", tag = "4")] group_state_topic: Vec<u8>,
-        #[prost(int32, tag = "5")] group_state_partitions: i32,
-        #[prost(bool, tag = "6")] retired: bool,
-    }
-    to: |record| WireCluster {
-        cluster_id: record.cluster_id.clone(),
-        generation: u32::from(record.generation),
-        secret: record.secret.to_vec(),
-        group_state_topic: record.group_state_topic.as_bytes().to_vec(),
-        group_state_partitions: record.group_state_partitions,
-        retired: record.retired,
-    };
-    from: |wire| Ok(Self {
-        cluster_id: wire.cluster_id,
-        generation: u16::try_from(wire.generation).map_err(|_| "generation".to_owned())?,
-        secret: wire.secret.try_into().map_err(|_| "secret is not 32 bytes".to_owned())?,
-        group_state_topic: topic_id(&wire.group_state_topic)?,
-        group_state_partitions: positive(wire.group_state_partitions, "partitions")?,
-        retired: wire.retired,
-    });
-}
 
 record! {
     StandbyRecord as WireStandby {
@@ -173,6 +151,7 @@ record! {
         #[prost(string, tag = "7")] set: String,
         // None: as the broker id.
         #[prost(int32, optional, tag = "8")] slot: Option<i32>,
+        #[prost(uint32, tag = "9")] release: u32,
     }
     to: |record| WireGateway {
         broker_id: record.broker_id.0,
@@ -181,6 +160,7 @@ record! {
         endpoints: record.endpoints.iter().map(|(name, at)| (name.clone(), at.into())).collect(),
         set: record.set.clone(),
         slot: (record.slot != record.broker_id).then_some(record.slot.0),
+        release: put_release(record.release),
     };
     from: |wire| Ok(Self {
         broker_id: BrokerId(wire.broker_id),
@@ -189,6 +169,7 @@ record! {
         set: wire.set,
         zone: wire.zone,
         address: wire.address,
+        release: release(wire.release)?,
     });
 }
 
@@ -221,12 +202,30 @@ record! {
     NodeLiveRecord as WireNodeLive {
         #[prost(bool, tag = "1")] clock_is_wrong: bool,
         #[prost(bool, tag = "2")] is_leaving: bool,
+        #[prost(uint32, tag = "3")] release: u32,
     }
     to: |record| WireNodeLive {
         clock_is_wrong: record.clock_is_wrong,
         is_leaving: record.is_leaving,
+        release: put_release(record.release),
     };
-    from: |wire| Ok(Self { clock_is_wrong: wire.clock_is_wrong, is_leaving: wire.is_leaving });
+    from: |wire| Ok(Self {
+        clock_is_wrong: wire.clock_is_wrong,
+        is_leaving: wire.is_leaving,
+        release: release(wire.release)?,
+    });
+}
+
+record! {
+    ProcessRecord as WireProcess {
+        #[prost(string, tag = "1")] role: String,
+        #[prost(uint32, tag = "2")] release: u32,
+    }
+    to: |record| WireProcess {
+        role: record.role.clone(),
+        release: put_release(record.release),
+    };
+    from: |wire| Ok(Self { role: wire.role, release: release(wire.release)? });
 }
 
 record! {
@@ -234,16 +233,19 @@ record! {
         #[prost(int32, tag = "1")] reader: i32,
         #[prost(string, tag = "2")] address: String,
         #[prost(string, tag = "3")] zone: String,
+        #[prost(uint32, tag = "4")] release: u32,
     }
     to: |record| WireReader {
         reader: record.reader.0,
         address: record.address.clone(),
         zone: record.zone.clone(),
+        release: put_release(record.release),
     };
     from: |wire| Ok(Self {
         reader: ReaderId(wire.reader),
         address: wire.address,
         zone: wire.zone,
+        release: release(wire.release)?,
     });
 }
 
@@ -309,6 +311,16 @@ pub(crate) fn open(bytes: &[u8]) -> Result<&[u8], DecodeError> {
         Some((&VERSION, body)) => Ok(body),
         Some((&version, _)) => Err(DecodeError::Version(version)),
     }
+}
+
+/// The first release is none on the wire: its processes do not say.
+fn put_release(release: Release) -> u32 {
+    if release == Release::FIRST { 0 } else { release.number().into() }
+}
+
+fn release(number: u32) -> Result<Release, String> {
+    let number = u16::try_from(number).map_err(|_| "release".to_owned())?;
+    Ok(Release::new(number).unwrap_or_default())
 }
 
 fn topic_id(bytes: &[u8]) -> Result<TopicId, String> {

@@ -15,7 +15,7 @@ use protocol::ids::{BrokerId, NodeId, PartitionId, ReaderId, TenantId, TopicId};
 use super::Topic;
 use crate::{
     gateway_sets::ActiveSet,
-    keys::{Key, VANTAGE_POINTS},
+    keys::{Key, PROCESSES, VANTAGE_POINTS},
     model::{
         Assignment, ClusterRecord, GatewayRecord, LeaderRecord, NodeLiveRecord, NodeRecord,
         ReaderRecord, Record, TopicRecord,
@@ -132,7 +132,7 @@ impl State {
                 read(entry, |assignment| self.assign(topic, index, Some(assignment)));
             }
             Some(Key::Standby | Key::ProducerIds | Key::NodePromise(_)) => {}
-            None if entry.key.starts_with(VANTAGE_POINTS) => {}
+            None if [VANTAGE_POINTS, PROCESSES].iter().any(|it| entry.key.starts_with(it)) => {}
             None => match SettingKey::parse(&entry.key) {
                 Some(key) => self.settings.set(&key, Some(entry.value.clone())),
                 None => tracing::debug!(key = entry.key, "metadata key of an unknown kind"),

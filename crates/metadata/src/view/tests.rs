@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use protocol::release::Release;
 
 use super::*;
 use crate::{
@@ -221,6 +222,7 @@ fn cluster(generation: u16) -> ClusterRecord {
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
         retired: false,
+        release: protocol::release::Release::THIS,
     }
 }
 
@@ -231,7 +233,7 @@ async fn a_rebuilt_store_is_noticed_and_an_emptied_or_older_one_is_not() {
     assert!(store.txn(put(2)).await.unwrap().is_committed());
     let as_store: Arc<MemoryStore> = Arc::clone(&store);
     let view = ClusterView::start(as_store, &drain).await.unwrap();
-    let rebuilt = view.over_since(2);
+    let rebuilt = view.over_since(2, Releases::OURS);
     tokio::pin!(rebuilt);
     for lost in [Txn::new().delete(Key::Cluster), put(1), put(2)] {
         assert!(store.txn(lost).await.unwrap().is_committed());
@@ -244,5 +246,28 @@ async fn a_rebuilt_store_is_noticed_and_an_emptied_or_older_one_is_not() {
     assert!(
         store.txn(Txn::new().put(Key::Cluster, retired.encode())).await.unwrap().is_committed()
     );
-    assert_eq!(view.over_since(3).await, Over::TakenOver);
+    assert_eq!(view.over_since(3, Releases::OURS).await, Over::TakenOver);
+}
+
+/// Whoever was not seen when a release was finished, for its lease had run out or its role has none.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_the_cluster_has_outgrown_leaves_it() {
+    let (store, drain) = (Arc::new(MemoryStore::new()), Drain::new());
+    let view =
+        ClusterView::start(Arc::clone(&store) as Arc<dyn MetadataStore>, &drain).await.unwrap();
+    let put = |release| {
+        let record = ClusterRecord { release, ..cluster(3) };
+        store.txn(Txn::new().put(Key::Cluster, record.encode()))
+    };
+    assert!(put(Release::FIRST).await.unwrap().is_committed());
+    let over = view.over_since(3, Releases::UNSAID);
+    tokio::pin!(over);
+    assert!(tokio::time::timeout(Duration::from_secs(60), &mut over).await.is_err());
+    assert!(put(Release::THIS).await.unwrap().is_committed());
+    let Over::Outgrown(beyond) = over.await else { panic!("it knows release 1 alone") };
+    assert_eq!(
+        beyond.to_string(),
+        "the cluster's release is 2, and this process knows release 1; start a newer program, and \
+         raise cluster.release if that is what holds it back"
+    );
 }

@@ -62,6 +62,7 @@ impl Cluster {
             reader: ReaderId(number),
             address: format!("lost-reader-{number}"),
             zone: String::new(),
+            release: protocol::release::Release::THIS,
         };
         let txn = Txn::new().put(Key::Reader(ReaderId(number)), reader.encode());
         assert!(self.store.txn(txn).await.unwrap().is_committed());
@@ -207,6 +208,7 @@ impl Cluster {
             group_state_topic,
             group_state_partitions: GROUP_PARTITIONS,
             retired: false,
+            release: protocol::release::Release::THIS,
         };
         let leader = LeaderRecord {
             control_id: "control-1".to_owned(),
@@ -217,6 +219,7 @@ impl Cluster {
             reader: ReaderId(1),
             address: self.address("reader"),
             zone: String::new(),
+            release: protocol::release::Release::THIS,
         };
         let groups = TopicRecord {
             tenant: TenantId::SYSTEM,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::ClusterRecord;
 
 fn topic() -> TopicRecord {
     TopicRecord {
@@ -30,6 +31,7 @@ fn every_record_reads_back() {
         group_state_topic: TopicId::random(),
         group_state_partitions: 50,
         retired: false,
+        release: Release::THIS,
     });
     reads_back(LeaderRecord {
         control_id: "a".to_owned(),
@@ -69,14 +71,18 @@ fn every_record_reads_back() {
         .into(),
         zone: "z".to_owned(),
         address: String::new(),
+        release: Release::THIS,
     });
-    reads_back(NodeLiveRecord { clock_is_wrong: true, is_leaving: false });
-    reads_back(NodeLiveRecord { clock_is_wrong: false, is_leaving: true });
+    let release = Release::THIS;
+    reads_back(NodeLiveRecord { clock_is_wrong: true, is_leaving: false, release });
+    reads_back(NodeLiveRecord { clock_is_wrong: false, is_leaving: true, release });
     reads_back(ReaderRecord {
         reader: ReaderId(2),
         address: "r:1".to_owned(),
         zone: "z".to_owned(),
+        release: Release::THIS,
     });
+    reads_back(ProcessRecord { role: "compactor".to_owned(), release: Release::THIS });
     reads_back(Assignment { node: NodeId(0), epoch: 0 });
     reads_back(ProducerIdRecord { next: i64::MAX });
 }
@@ -115,6 +121,46 @@ fn fields_without_a_legal_value_are_refused() {
     assert!(ClusterRecord::decode(&nothing).is_err(), "a cluster has a secret");
 }
 
+/// The record that decides who may join: release 1 must read what is its own and refuse the rest.
+#[test]
+fn a_cluster_beyond_release_1_is_refused_by_release_1_and_read_by_every_other() {
+    let as_written = |release| {
+        let record = ClusterRecord {
+            cluster_id: "x".to_owned(),
+            generation: 1,
+            secret: [7; 32],
+            group_state_topic: TopicId::from_slice(&[8; 16]).unwrap(),
+            group_state_partitions: 3,
+            retired: false,
+            release,
+        };
+        let bytes = record.encode();
+        assert_eq!(ClusterRecord::decode(&bytes), Ok(record));
+        bytes
+    };
+    // Golden bytes of release 1.
+    let mut golden = vec![1, 0x0a, 1, b'x', 0x10, 1, 0x1a, 32];
+    golden.extend([7; 32]);
+    golden.extend([0x22, 16]);
+    golden.extend([8; 16]);
+    golden.extend([0x28, 3]);
+    assert_eq!(as_written(Release::FIRST), golden);
+    assert_eq!(as_written(Release::THIS)[0], 2, "release 1 knows version 1 alone");
+    // Release 9 may have fields that this one does not know; it still tells which it is.
+    let next = Release::new(9).unwrap();
+    let mut later = as_written(next).to_vec();
+    later.extend([0x42, 1, b'y']);
+    assert_eq!(ClusterRecord::decode(&later).unwrap().release, next);
+}
+
+/// What says nothing of its release is of the first.
+#[test]
+fn processes_of_release_1_are_told_by_their_silence() {
+    assert_eq!(NodeLiveRecord::decode(&[VERSION]).unwrap().release, Release::FIRST);
+    let silent = NodeLiveRecord { clock_is_wrong: false, release: Release::FIRST };
+    assert_eq!(silent.encode()[..], [VERSION]);
+}
+
 #[test]
 fn the_secret_is_not_printed() {
     let record = ClusterRecord {
@@ -124,6 +170,7 @@ fn the_secret_is_not_printed() {
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
         retired: false,
+        release: Release::FIRST,
     };
     let text = format!("{record:?}");
     assert!(!text.contains("90, 90") && !text.contains("secret"), "{text}");

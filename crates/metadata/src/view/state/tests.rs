@@ -31,6 +31,7 @@ fn cluster(generation: u16) -> ClusterRecord {
         group_state_topic: topic_id(9),
         group_state_partitions: 1,
         retired: false,
+        release: protocol::release::Release::THIS,
     }
 }
 

@@ -77,11 +77,11 @@ compat: ## a pinned client suite against a cluster (SUITE=kgo|python|java|cli|rd
 	@for suite in $(if $(filter all,$(SUITE)),kgo python java cli rdkafka,$(or $(SUITE),kgo)); do \
 		target/debug/thermocline-compat $$suite $(if $(FRONT),--front $(FRONT)) $(if $(RECORDS),--records $(RECORDS)) $(if $(ONLY),--only '$(ONLY)') $(if $(FAULTS),--faults) || exit 1; done
 
-drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|shared-disk|object)
+drill: ## the operations drills (DRILL=dns|standby|rolling|rebuild FRONT=disk|shared-disk|object OLD=binary)
 	@case "$(DRILL)" in dns|rebuild|rolling|standby) ;; *) echo "make drill: DRILL=dns, rebuild, rolling or standby" >&2; exit 2;; esac
 	@tests/scripts/setup build clients
 	@$(CARGO) build --quiet --workspace --bin thermocline --bin thermocline-drill
-	@target/debug/thermocline-drill $(DRILL) $(if $(FRONT),--front $(FRONT)) $(if $(MIB),--mib-per-second $(MIB))
+	@target/debug/thermocline-drill $(DRILL) $(if $(FRONT),--front $(FRONT)) $(if $(MIB),--mib-per-second $(MIB)) $(if $(OLD),--old $(OLD))
 
 deploy-check: ## lint and render the Helm chart, check alert rules and units
 	@tests/scripts/setup build clients deploy

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
 use crate::startup::{Membership, join, open_metadata};
-use crate::tenant::{ask_control, say};
+use crate::output::print;
+use crate::tenant::ask_control;
 
 /// How long connections may take to close.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -72,7 +73,7 @@ pub(crate) async fn run(arguments: ReleaseArguments) -> Result<()> {
         finish(&member).await?;
     }
     let shown = show(&member).await?;
-    say(json, &shown, &shown.lines())?;
+    print(json, &shown, Shown::lines)?;
     drain.finish(CLOSING).await;
     Ok(())
 }
@@ -102,6 +103,7 @@ impl Shown {
         let Self { finished, known, processes } = self;
         let mut lines = vec![format!("release {finished} is finished, this program knows {known}")];
         lines.extend(processes.iter().map(|it| format!("{} {}", it.name, it.release)));
+        lines.push(String::new());
         lines.join("\n")
     }
 }

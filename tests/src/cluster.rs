@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use rustix::process::Signal;
 use serde_json::Value;
 
+pub use self::program::Program;
 use self::texts::{Addresses, common, control_text, gateway_text, node_text, reader_text};
 use crate::kafka_proxy::KafkaProxies;
 use crate::pki::Pki;
@@ -18,6 +19,7 @@ use crate::s3_proxy::S3Proxy;
 use crate::servers::{Etcd, EtcdVersion, S3};
 use crate::thermocline_binary;
 
+mod program;
 mod texts;
 
 /// What to start.
@@ -61,6 +63,8 @@ pub struct Spec {
     pub kafka_proxies: bool,
     /// Whether the processes speak TLS with each other and with etcd, all with certificates.
     pub tls: bool,
+    /// What the processes are at first.
+    pub program: Program,
 }
 
 /// The front of a cluster's nodes.
@@ -118,6 +122,7 @@ impl Default for Spec {
             compactor: None,
             kafka_proxies: false,
             tls: false,
+            program: Program::default(),
         }
     }
 }
@@ -160,6 +165,8 @@ pub struct Role {
     http: SocketAddr,
     process: Option<Process>,
     starts: usize,
+    /// What it is from its next start on.
+    pub program: Program,
 }
 
 impl Cluster {
@@ -240,6 +247,7 @@ impl Cluster {
             kafka: Vec::new(),
             s3: None,
         };
+        cluster.roles().for_each(|role| role.program = spec.program.clone());
         cluster.connect_clients(fronts)?;
         Ok(cluster)
     }
@@ -409,6 +417,7 @@ impl Role {
             http: addresses.http,
             process: None,
             starts: 0,
+            program: Program::default(),
         })
     }
 
@@ -420,8 +429,7 @@ impl Role {
 
     /// Starts the role and does not wait.
     pub fn spawn(&mut self) -> Result<()> {
-        let mut command = Command::new(thermocline_binary());
-        command.arg(self.subcommand).arg("--config").arg(&self.config);
+        let command = self.program.command(self.subcommand, &self.config)?;
         self.process = Some(Process::spawn(&self.name, command, &self.dir)?);
         self.starts += 1;
         Ok(())
@@ -461,6 +469,12 @@ impl Role {
         let status = self.process.as_mut().context("the role runs")?.wait_exit()?;
         self.process = None;
         Ok(status)
+    }
+
+    /// The same, with all that the process printed.
+    pub fn last_words(&mut self) -> Result<(ExitStatus, String)> {
+        let mut process = self.process.take().context("the role runs")?;
+        Ok((process.wait_exit()?, process.log()))
     }
 
     /// SIGTERM and a clean exit.

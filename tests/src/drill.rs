@@ -30,7 +30,7 @@ use crate::process::Process;
 
 pub use self::dns::dns;
 pub use self::loss::loss;
-pub use self::rolling::rolling;
+pub use self::rolling::{Upgrade, rolling};
 pub use self::standby::standby;
 
 /// Records a second while etcd is gone: every partition gets one about once a second.

@@ -2,12 +2,13 @@
 //! exit code.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use thermocline_tests::cluster::FrontKind;
-use thermocline_tests::drill::{self, Size};
+use thermocline_tests::drill::{self, Size, Upgrade};
 use thermocline_tests::{groups, root};
 
 /// Practises a disaster on a cluster of its own.
@@ -24,6 +25,10 @@ struct Arguments {
     /// What the producers of `standby` and `rolling` send.
     #[arg(long, default_value_t = 20)]
     mib_per_second: u32,
+    /// For `rolling`: the binary of the release before this one. The cluster begins with it, goes to
+    /// this release, back, and here again.
+    #[arg(long, value_name = "BINARY")]
+    old: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -50,7 +55,7 @@ impl Drill {
 }
 
 fn main() -> Result<ExitCode> {
-    let Arguments { drill, front, topics, mib_per_second } = Arguments::parse();
+    let Arguments { drill, front, topics, mib_per_second, old } = Arguments::parse();
     groups::end_together()?;
     let dir = tempfile::Builder::new().prefix("thermocline-drill-").tempdir()?;
     let name = drill.name();
@@ -64,7 +69,8 @@ fn main() -> Result<ExitCode> {
         },
         Drill::Rolling => {
             let rate = u64::from(mib_per_second) << 20;
-            drill::rolling(dir.path(), front.unwrap_or(FrontKind::Disk), rate)
+            let upgrade = old.map_or(Upgrade::Nothing, Upgrade::From);
+            drill::rolling(dir.path(), front.unwrap_or(FrontKind::Disk), rate, &upgrade)
         }
         Drill::Dns => drill::dns(dir.path()),
     };

@@ -6,7 +6,10 @@
 //!
 //! The order is that of an upgrade: who answers comes before who asks. Clients must hear of nothing:
 //! their own retries are all that they have. Beside the load, whose every record is accounted for, a
-//! Java and a librdkafka witness with default settings produce and consume.
+//! Java and a librdkafka witness with default settings produce and consume. With an [`Upgrade`] each
+//! process comes back as another release, and between the rounds a cluster is of both.
+
+mod upgrade;
 
 use std::path::Path;
 use std::thread::sleep;
@@ -15,11 +18,12 @@ use anyhow::Result;
 use serde_json::json;
 use tokio::time::Instant;
 
+pub use self::upgrade::Upgrade;
 use super::{CALM, Outcome};
 use crate::chaos::checker::check;
 use crate::chaos::load::Load;
 use crate::clients::Client;
-use crate::cluster::{Cluster, FrontKind, Role, Spec};
+use crate::cluster::{Cluster, FrontKind, Spec};
 use crate::witness::{self, Duties, Testimony, is_of_connections};
 
 const TOPIC: &str = "rolling";
@@ -27,9 +31,10 @@ const PARTITIONS: u32 = 12;
 /// Records a second of each witness.
 const WITNESS_RATE: u32 = 50;
 
-/// Restarts everybody once; `rate` is what producers send, in bytes per second.
-pub fn rolling(dir: &Path, front: FrontKind, rate: u64) -> Result<Outcome> {
-    let spec = Spec { front, compactor: Some(String::new()), ..Spec::default() };
+/// Restarts everybody; `rate` is what producers send, in bytes per second.
+pub fn rolling(dir: &Path, front: FrontKind, rate: u64, upgrade: &Upgrade) -> Result<Outcome> {
+    let (compactor, program) = (Some(String::new()), upgrade.before());
+    let spec = Spec { front, compactor, program, ..Spec::default() };
     let mut cluster = Cluster::start(dir, &spec)?;
     let bootstrap = cluster.bootstrap();
     Client::Python.create_topic(&bootstrap, TOPIC, PARTITIONS)?;
@@ -39,14 +44,7 @@ pub fn rolling(dir: &Path, front: FrontKind, rate: u64) -> Result<Outcome> {
     let load = Load::start(dir, &bootstrap, TOPIC, PARTITIONS, rate)?;
     sleep(CALM);
     let started = Instant::now();
-    let Cluster { control, compactors, readers, nodes, gateways, .. } = &mut cluster;
-    let order = std::iter::once(control).chain(compactors).chain(readers);
-    let mut restarted = Vec::new();
-    for role in order.chain(nodes).chain(gateways) {
-        restart(role)?;
-        restarted.push(role.name().to_owned());
-        sleep(CALM);
-    }
+    let restarted = upgrade.roll(&mut cluster)?;
     let took = started.elapsed();
     let testimonies = witness::testimonies(witnesses)?;
     let history = load.finish()?;
@@ -67,6 +65,7 @@ pub fn rolling(dir: &Path, front: FrontKind, rate: u64) -> Result<Outcome> {
     let told = history.errors.keys().filter(|error| !is_of_connections(error));
     wrong.extend(told.map(|error| format!("clients were told of {error}")));
     wrong.extend(testimonies.iter().flat_map(Testimony::complaints));
+    wrong.extend(upgrade.returns_too_late(&mut cluster)?);
     wrong.extend(scrub.iter().map(|finding| format!("scrub: {finding}")));
     let json = json!({
         "front": front.name(),
@@ -79,12 +78,4 @@ pub fn rolling(dir: &Path, front: FrontKind, rate: u64) -> Result<Outcome> {
         "wrong": wrong,
     });
     Ok(Outcome { json, wrong })
-}
-
-fn restart(role: &mut Role) -> Result<()> {
-    let began = Instant::now();
-    role.stop()?;
-    role.start()?;
-    eprintln!("{} was away for {:.1?}", role.name(), began.elapsed());
-    Ok(())
 }

@@ -69,7 +69,7 @@ impl Access {
     pub(super) async fn secure(&self, stream: Stream, address: &str) -> io::Result<Stream> {
         let Some(Tls { connector, server_name }) = &self.tls else { return Ok(stream) };
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let name = server_name.as_deref().unwrap_or(host.trim_matches(['[', ']']));
+        let name = server_name.as_deref().unwrap_or_else(|| host.trim_matches(['[', ']']));
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = connector.connect(name, stream).await?;
         let (read, write) = tokio::io::split(stream);

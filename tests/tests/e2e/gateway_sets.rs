@@ -165,7 +165,11 @@ fn a_set_that_is_reached_by_tls_and_password_only_is_left_when_it_does_not_answe
 
     assert!(!problems(&cluster).contains(PASSWORD));
     drop(cluster);
-    for entry in fs::read_dir(dir.path()).expect("a folder") {
+    password_is_in_no_log_of(dir.path());
+}
+
+fn password_is_in_no_log_of(dir: &Path) {
+    for entry in fs::read_dir(dir).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "log") {
             let log = String::from_utf8_lossy(&fs::read(&path).expect("a log")).into_owned();

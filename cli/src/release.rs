@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::files::{ClusterConfig, Metadata};
-use crate::startup::{Membership, join, open_metadata};
 use crate::output::print;
+use crate::startup::{Membership, join, open_metadata};
 use crate::tenant::ask_control;
 
 /// How long connections may take to close.

@@ -135,10 +135,10 @@ mod tests {
             change: TenantChange::SetHosts.into(),
             hosts: vec!["kafka.acme.example".to_owned()],
         };
-        let change = change(Request::ChangeTenant(request)).unwrap();
-        assert_eq!(change.what, "SetHosts acme kafka.acme.example");
+        let told = change(Request::ChangeTenant(request)).unwrap();
+        assert_eq!(told.what, "SetHosts acme kafka.acme.example");
         let ping = hop::internal::PingRequest {};
-        assert!(super::tests::change(Request::Ping(ping)).is_none());
+        assert!(change(Request::Ping(ping)).is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hop::{Handler, Peers};
+use metadata::model::NodeLiveRecord;
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain};
 use segment::Store;

@@ -18,7 +18,7 @@ fn topic(name: &str, partitions: i32) -> TopicRecord {
 
 fn founded(generation: u16) -> MetaRecord {
     let group_state = TopicRecord { tenant: TenantId::SYSTEM, ..topic("__group_state", 4) };
-    let release = protocol::release::Release::FIRST;
+    let release = Release::FIRST;
     MetaRecord::Founded {
         cluster_id: format!("cluster {generation}"),
         generation,

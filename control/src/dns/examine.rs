@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use process::{Clock, net::Net};
 
+use super::access::Access;
 use super::config::{GatewaySetsConfig, ProbeConfig};
 use super::probe::Probe;
 use super::provider::{DnsError, Stamp};
@@ -48,7 +49,8 @@ pub async fn look(config: &ProbeConfig, address: &str) -> Result<(), String> {
         topic: config.topic.clone(),
         timeout: config.timeout,
     };
-    probe.look(address).await
+    let access = Access::load(config).await.map_err(|error| error.to_string())?;
+    probe.look(address, &access).await
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ async fn finished(cluster: &Cluster<MemoryStore>) -> Vec<MetaRecord> {
 }
 
 fn knowing(release: Release) -> NodeLiveRecord {
-    NodeLiveRecord { clock_is_wrong: false, release }
+    NodeLiveRecord { release, ..NodeLiveRecord::default() }
 }
 
 #[tokio::test(start_paused = true)]

@@ -222,7 +222,7 @@ fn cluster(generation: u16) -> ClusterRecord {
         group_state_topic: TopicId::random(),
         group_state_partitions: 1,
         retired: false,
-        release: protocol::release::Release::THIS,
+        release: Release::THIS,
     }
 }
 

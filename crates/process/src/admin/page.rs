@@ -67,6 +67,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::Drain;
 
     const TAKES: Duration = Duration::from_millis(20);
 
@@ -84,9 +85,10 @@ mod tests {
     #[tokio::test]
     async fn those_who_ask_together_share_a_text() {
         let (page, made) = slow();
+        let drain = Drain::new();
         let asked = (0..100).map(|_| {
             let page = page.clone();
-            tokio::spawn(async move { page.text().await })
+            drain.spawn("scraper", async move { page.text().await })
         });
         // Spawned before any is waited for.
         for asked in asked.collect::<Vec<_>>() {

@@ -108,7 +108,7 @@ fn restart(role: &mut Role) -> Result<()> {
 }
 
 fn cannot_finish(cluster: &Cluster, why: &str) -> Result<()> {
-    let refused = cluster.operate(&["release", "finish"]);
+    let refused = cluster.run(&["release", "finish"]);
     let told = refused.err().context("a release was finished that not everybody knows")?;
     ensure!(format!("{told:#}").contains(why), "refused for another reason: {told:#}");
     Ok(())
@@ -116,7 +116,7 @@ fn cannot_finish(cluster: &Cluster, why: &str) -> Result<()> {
 
 /// Finishes the release, and looks whether everybody is of it.
 fn finish(cluster: &Cluster) -> Result<()> {
-    let shown = cluster.operate(&["release", "finish", "--json"])?;
+    let shown = cluster.run(&["release", "finish", "--json"])?;
     let shown: serde_json::Value = serde_json::from_str(&shown)?;
     let this = Release::THIS.number();
     let processes = shown["processes"].as_array().context("a list")?;

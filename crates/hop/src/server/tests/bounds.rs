@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use protocol::{ids::TenantId, rope::Rope};
+use protocol::{ids::TenantId, release::Releases, rope::Rope};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpSocket, TcpStream},
@@ -118,7 +118,7 @@ async fn strangers_who_say_nothing_keep_no_member_out() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = socket.connect(server.address).await.unwrap();
-    handshake::connect(&mut other, &server.secret, Role::Gateway).await.unwrap();
+    handshake::connect(&mut other, &server.secret, Role::Gateway, Releases::OURS).await.unwrap();
 }
 
 #[tokio::test]

@@ -212,7 +212,7 @@ fn a_promotion_ends_with_the_name_at_the_new_site_and_the_old_one_sends_clients_
     assert!(leads_to(&named, "192.0.2.1"));
 
     a.signal(Signal::STOP).expect("it runs");
-    a.etcd.process.signal(Signal::STOP).expect("it runs");
+    a.etcd.signal(Signal::STOP).expect("it runs");
     let dry = b.run(&["promote", "--dry-run"]).expect("it can be promoted");
     let then = format!("then the clients' name {NAME}. goes to gateway set `set-2`: 192.0.2.2");
     assert!(dry.contains(&then), "{dry}");
@@ -222,7 +222,7 @@ fn a_promotion_ends_with_the_name_at_the_new_site_and_the_old_one_sends_clients_
     assert!(done.contains(&leads), "{done}");
     assert!(leads_to(&named, "192.0.2.2") && is_active(&b, "set-2", 2));
 
-    a.etcd.process.signal(Signal::CONT).expect("it runs");
+    a.etcd.signal(Signal::CONT).expect("it runs");
     a.signal(Signal::CONT).expect("it runs");
     let old = a.bootstrap();
     let told = || {

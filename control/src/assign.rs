@@ -118,13 +118,13 @@ impl Assigner {
         let placement = survey::placement(&self.view);
         let mut by_fitness: BTreeMap<_, Vec<NodeLoad>> = BTreeMap::new();
         for node in live {
-            let duty = survey::duty(&self.view, &placement, node);
-            if duty == Duty::Draining {
+            let said = placement.node(node);
+            if said.duty == Duty::Draining {
                 continue;
             }
-            let fitness = (self.view.node_clock_is_wrong(node), duty != Duty::Active);
+            let fitness = (self.view.node_clock_is_wrong(node), said.duty != Duty::Active);
             let partitions = self.view.assigned_to(node).len();
-            let load = NodeLoad { node, partitions, weight: placement.node(node).weight };
+            let load = NodeLoad { node, partitions, weight: said.weight };
             by_fitness.entry(fitness).or_default().push(load);
         }
         by_fitness.pop_first().map(|(_, fittest)| fittest).unwrap_or_default()

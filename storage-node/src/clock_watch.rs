@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use metadata::model::NodeLiveRecord;
 use process::Drain;
+use protocol::release::Release;
 use segment::Store;
 use segment::store::Skew;
 use tokio::sync::watch;
@@ -22,11 +23,16 @@ pub(crate) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Believes the clock until the store's answers say otherwise. `word` is what the node says of
-    /// itself with its sign of life.
-    pub(crate) fn new(store: Store, word: watch::Sender<NodeLiveRecord>) -> Self {
+    /// Believes the clock until the store's answers say otherwise.
+    pub(crate) fn new(store: Store, release: Release) -> Self {
         metrics::clock_is_wrong(false);
-        Self { store, word }
+        let word = NodeLiveRecord { clock_is_wrong: false, release };
+        Self { store, word: watch::Sender::new(word) }
+    }
+
+    /// What the node says of itself, for the sign of life.
+    pub(crate) fn word(&self) -> watch::Receiver<NodeLiveRecord> {
+        self.word.subscribe()
     }
 
     /// Looks once a second until the drain begins.
@@ -75,9 +81,8 @@ mod tests {
 
     #[test]
     fn a_clock_is_wrong_when_it_is_off_for_certain_and_right_again_when_it_is_not() {
-        let said = watch::Sender::default();
-        let watch = ClockWatch::new(Store::memory("test"), said.clone());
-        let mut word = said.subscribe();
+        let watch = ClockWatch::new(Store::memory("test"), Release::THIS);
+        let mut word = watch.word();
         let mut say = |least_ms, most_ms| {
             watch.judge(Skew { least_ms, most_ms });
             (word.has_changed().unwrap(), word.borrow_and_update().clock_is_wrong)
@@ -92,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_store_without_a_clock_says_nothing() {
-        let word = watch::Sender::default();
-        ClockWatch::new(Store::memory("test"), word.clone()).look();
-        assert_eq!(*word.borrow(), NodeLiveRecord::default());
+        let watch = ClockWatch::new(Store::memory("test"), Release::THIS);
+        watch.look();
+        assert!(!watch.word().borrow().clock_is_wrong);
     }
 }

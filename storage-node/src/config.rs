@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::groups::GroupsConfig;
 use segment::seqlog::IN_FLIGHT_MAX;
 
-use crate::limits::{GIVE_AWAY_MAX, OBJECT_BYTES_MAX, PLAN_LIFE_MS_MAX};
+use crate::limits::{OBJECT_BYTES_MAX, PLAN_LIFE_MS_MAX};
 use crate::wal::{FrontDescriptor, ObjectTuning};
 
 /// The storage node's configuration.
@@ -67,11 +67,6 @@ pub struct Config {
     /// 1 s. Default: 12 h.
     #[serde(default = "default_incarnation_max", with = "humantime_serde")]
     pub incarnation_max: Duration,
-    /// How long a node that is told to stop goes on serving while control moves its partitions to
-    /// others one by one; those still there then go all at once, and their producers wait for the
-    /// slowest. Zero: all at once. At most 20 s. Default: 0.
-    #[serde(default, with = "humantime_serde")]
-    pub give_away: Duration,
     /// How long a silent idempotent producer is remembered (Kafka's `producer.id.expiration.ms`).
     /// Default: 1 day.
     #[serde(default = "default_producer_expiration", with = "humantime_serde")]
@@ -193,7 +188,6 @@ impl Config {
             lease: default_lease(),
             suspend_max: default_suspend_max(),
             incarnation_max: default_incarnation_max(),
-            give_away: Duration::ZERO,
             producer_id_expiration: default_producer_expiration(),
             retention_interval: default_retention_interval(),
             open_concurrency: default_open_concurrency(),
@@ -217,7 +211,6 @@ impl Config {
             "incarnation_max",
             "must be at least 1s",
         )?;
-        require(self.give_away <= GIVE_AWAY_MAX, "give_away", "must be at most 20s")?;
         require(!self.retention_interval.is_zero(), "retention_interval", "must not be zero")?;
         require(self.open_concurrency > 0, "open_concurrency", "must be at least 1")?;
         require(
@@ -366,8 +359,6 @@ mod tests {
         assert_eq!(config.check().map_err(|error| error.key), Err("upload.size"));
         config.plan_life = Duration::from_secs(11 * 60);
         assert_eq!(config.check().map_err(|error| error.key), Err("plan_life"));
-        config.give_away = Duration::from_secs(21);
-        assert_eq!(config.check().map_err(|error| error.key), Err("give_away"));
         config.node_id = -1;
         assert_eq!(config.check().map_err(|error| error.key), Err("node_id"));
     }

@@ -21,7 +21,6 @@ mod life;
 mod role;
 
 mod ending;
-mod farewell;
 mod incarnation;
 mod recover;
 mod survivor;

@@ -162,13 +162,6 @@ pub const WATCHDOG_INTERVAL: Duration = Duration::from_millis(100);
 /// (R7).
 pub const STALL_MAX: Duration = Duration::from_secs(2);
 
-/// The longest that a node may take to give its partitions away before it stops: what is left of the
-/// 30 s in which a process has to stop is for ending its log.
-pub const GIVE_AWAY_MAX: Duration = Duration::from_secs(20);
-
-/// Pause between two looks at whether it has.
-pub const FAREWELL_LOOK_PAUSE: Duration = Duration::from_millis(50);
-
 /// How long callers that are still connected may take to hear their last answers once the
 /// incarnation is over.
 pub const SERVER_GRACE: Duration = Duration::from_secs(2);

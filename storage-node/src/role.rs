@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hop::{Handler, Peers};
-use metadata::model::NodeLiveRecord;
 use metadata::{ClusterView, MetadataStore};
 use process::{Clock, Drain};
 use segment::Store;
@@ -15,7 +14,6 @@ use tokio::task::JoinHandle;
 
 use crate::clock_watch::ClockWatch;
 use crate::config::{Config, ConfigError};
-use crate::farewell::Farewell;
 use crate::lease::{self, RegisterError};
 use crate::life::Origin;
 use crate::limits::{CLUSTER_WAIT, SERVER_GRACE};
@@ -135,17 +133,14 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let bound = listener.local_addr().map_err(listen)?.to_string();
     let address = config.advertised_address.clone().unwrap_or(bound);
 
-    // Of its own: a node that fails stops alone, and one that is told to stop takes its leave first.
-    let told = drain;
-    let drain = told.deferred();
+    // Of its own, so that a node that fails stops alone; begun with the process's.
+    let drain = drain.child();
     let (lease, credentials) = (config.lease, deps.peers.credentials().clone());
     let metadata = Arc::clone(&deps.metadata);
     let release = deps.peers.credentials().releases().newest();
-    let word = watch::Sender::new(NodeLiveRecord { release, ..NodeLiveRecord::default() });
-    let clock_watch = ClockWatch::new(deps.store.clone(), word.clone());
-    let (view, patience) = (deps.view.clone(), config.give_away);
+    let clock_watch = ClockWatch::new(deps.store.clone(), release);
     let origin = Origin { config, deps, cluster, address: address.clone() };
-    let life = origin.begin(&drain).await.inspect_err(|_| drain.begin())?;
+    let life = origin.begin(&drain).await?;
     let node = life.node().id();
     let (current, nodes) = watch::channel(Arc::clone(life.node()));
     let handler: Arc<dyn Handler> = Arc::new(Server(nodes.clone()));
@@ -155,10 +150,8 @@ pub async fn start(config: Config, deps: Deps, drain: Drain) -> Result<NodeHandl
     let server = Drain::new();
     let serving = hop::serve(listener, Arc::clone(&handler), credentials, server.clone());
     server.spawn("storage-node server", serving);
-    let alive = lease::keep_alive(metadata, node, lease, word.subscribe(), drain.clone());
+    let alive = lease::keep_alive(metadata, node, lease, clock_watch.word(), drain.clone());
     drain.spawn("storage-node lease", alive);
-    let farewell = Farewell { view, word, nodes: nodes.clone(), patience };
-    told.spawn("storage-node farewell", farewell.take(told.clone(), drain.clone()));
     drain.spawn("storage-node clock", clock_watch.run(drain.clone()));
     let lives = drain.clone();
     let lifecycle = drain.spawn("storage-node", async move {

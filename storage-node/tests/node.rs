@@ -14,8 +14,6 @@ mod failover;
 mod fetching;
 #[path = "node/harness.rs"]
 mod harness;
-#[path = "node/leaving.rs"]
-mod leaving;
 #[path = "node/moves.rs"]
 mod moves;
 #[path = "node/object_front.rs"]

@@ -75,7 +75,7 @@ fn node_info(api: &Api, placement: &Placement, record: &NodeRecord) -> NodeInfo 
     NodeInfo {
         node: node.0,
         state: state.to_owned(),
-        duty: survey::duty(&api.view, placement, node).name().to_owned(),
+        duty: said.duty.name().to_owned(),
         weight: said.weight,
         zone: record.zone.clone(),
         front,
@@ -91,8 +91,7 @@ fn node_info(api: &Api, placement: &Placement, record: &NodeRecord) -> NodeInfo 
 /// Why a draining node is not getting empty.
 fn stuck(api: &Api, placement: &Placement, record: &NodeRecord) -> Option<String> {
     let node = record.node;
-    let duty = |node| survey::duty(&api.view, placement, node);
-    if duty(node) != Duty::Draining || api.view.assigned_to(node).is_empty() {
+    if placement.node(node).duty != Duty::Draining || api.view.assigned_to(node).is_empty() {
         return None;
     }
     if record.state == NodeState::Live && !api.view.node_is_up(node) {
@@ -102,7 +101,7 @@ fn stuck(api: &Api, placement: &Placement, record: &NodeRecord) -> Option<String
     let takes = |other: &&Arc<NodeRecord>| {
         api.view.node_is_up(other.node)
             && Group::of(other) == Group::of(record)
-            && duty(other.node) == Duty::Active
+            && placement.node(other.node).duty == Duty::Active
     };
     if nodes.iter().find(takes).is_none() {
         let kind = Group::of(record).name();

@@ -74,7 +74,7 @@ pub(super) fn check(
     if !view.node_is_up(from) {
         return Err(Refused::OwnerNotUp(from));
     }
-    let duty = survey::duty(view, &survey::placement(view), to);
+    let duty = survey::placement(view).node(to).duty;
     if duty != Duty::Active {
         return Err(Refused::NotActive { node: to, duty });
     }

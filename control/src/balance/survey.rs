@@ -6,10 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use metadata::{
     ClusterView,
     model::{NodeRecord, NodeState},
-    settings::{
-        SettingKind,
-        placement::{Duty, Placement},
-    },
+    settings::{SettingKind, placement::Placement},
 };
 use protocol::ids::{NodeId, PartitionId, TenantId};
 
@@ -35,7 +32,6 @@ pub(crate) struct Well {
     pub(super) group: Group,
     pub(super) node: NodeId,
     pub(super) incarnation: u64,
-    pub(super) is_leaving: bool,
 }
 
 // === impl Group ===
@@ -59,11 +55,6 @@ pub(crate) fn placement(view: &ClusterView) -> Placement {
     Placement::read(&view.settings(TenantId::SYSTEM, SettingKind::Placement))
 }
 
-/// What a node is to do: what operators have said, unless it is about to stop.
-pub(crate) fn duty(view: &ClusterView, placement: &Placement, node: NodeId) -> Duty {
-    if view.node_is_leaving(node) { Duty::Draining } else { placement.node(node).duty }
-}
-
 /// The nodes that are up; `None` while any other is on its way out, or has left partitions behind
 /// that nobody got yet.
 pub(super) fn well_nodes(view: &ClusterView) -> Option<Vec<Well>> {
@@ -72,8 +63,7 @@ pub(super) fn well_nodes(view: &ClusterView) -> Option<Vec<Well>> {
         let (node, incarnation) = (record.node, record.incarnation);
         match record.state {
             NodeState::Live if view.node_is_up(node) => {
-                let (group, is_leaving) = (Group::of(&record), view.node_is_leaving(node));
-                well.push(Well { group, node, incarnation, is_leaving });
+                well.push(Well { group: Group::of(&record), node, incarnation });
             }
             // Its partitions wait for it, and nobody fails over.
             NodeState::Live if FrontReach::of(&record.front) == FrontReach::Own => {}
@@ -118,11 +108,11 @@ pub(super) fn situations(
 }
 
 fn plan_node(view: &ClusterView, loads: &Loads, placement: &Placement, node: NodeId) -> PlanNode {
-    let (duty, weight) = (duty(view, placement, node), placement.node(node).weight);
+    let said = placement.node(node);
     let zone = view.node(node).map(|record| record.zone.clone()).unwrap_or_default();
     let overloaded =
         loads.node(node).is_some_and(|load| load.cpu_permille > TARGET_CPU_PERMILLE_MAX);
     // R71: a node whose clock is wrong keeps what it has.
     let takes = !overloaded && !view.node_clock_is_wrong(node);
-    PlanNode { node, zone, duty, weight, takes }
+    PlanNode { node, zone, duty: said.duty, weight: said.weight, takes }
 }

@@ -167,8 +167,6 @@ pub struct NodeRecord {
 pub struct NodeLiveRecord {
     /// Its clock is wrong: it keeps what it has, and gets no more partitions (R71).
     pub clock_is_wrong: bool,
-    /// It was told to stop and gives its partitions away first: they are to go to others.
-    pub is_leaving: bool,
     /// The newest release that it can behave as.
     pub release: Release,
 }

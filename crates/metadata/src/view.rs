@@ -188,12 +188,6 @@ impl ClusterView {
         state.live_nodes.get(&node).is_some_and(|live| live.clock_is_wrong)
     }
 
-    /// Whether the node says that it is about to stop: its partitions are to go to others.
-    pub fn node_is_leaving(&self, node: NodeId) -> bool {
-        let state = self.inner.state.read();
-        state.live_nodes.get(&node).is_some_and(|live| live.is_leaving)
-    }
-
     /// The node a partition is assigned to, and the epoch of the assignment.
     pub fn owner(&self, partition: PartitionId) -> Option<(Arc<NodeRecord>, i32)> {
         let state = self.inner.state.read();

@@ -47,12 +47,6 @@ impl Drain {
         }
     }
 
-    /// A group that this one waits for, and whose shutdown somebody else begins: for what goes on
-    /// working while it takes its leave.
-    pub fn deferred(&self) -> Self {
-        Self { token: CancellationToken::new(), groups: self.child().groups }
-    }
-
     /// Runs a future as a task that [`Drain::finish`] waits for. The task must watch
     /// [`Drain::draining`] itself; nothing is aborted. `name` is for the operator who
     /// wonders which task does not end.
@@ -190,17 +184,6 @@ mod tests {
         let _task = child.spawn("of child", child.draining());
         assert!(parent.finish(SOON).await);
         assert!(child.is_draining());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deferred_group_is_waited_for_and_ends_when_it_is_told() {
-        let parent = Drain::new();
-        let deferred = parent.deferred();
-        let _task = deferred.spawn("deferred", deferred.draining());
-        assert!(!parent.finish(SOON).await, "nobody has told it");
-        assert!(!deferred.is_draining());
-        deferred.begin();
-        assert!(parent.finish(SOON).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -102,37 +102,3 @@ fn a_node_joins_and_leaves_on_the_disk_front() {
 fn a_node_joins_and_leaves_on_the_object_front() {
     a_node_joins_and_leaves(FrontKind::Object);
 }
-
-/// Nobody says `drain` or `undrain`, as with an autoscaler or a rollout.
-#[test]
-fn a_node_that_is_told_to_stop_gives_its_partitions_away_first() {
-    let dir = tempfile::tempdir().expect("temporary folder");
-    let node_lines = "give_away = \"20s\"\n".to_owned();
-    let spec = Spec { front: FrontKind::Object, node_lines, ..Spec::default() };
-    let mut cluster = Cluster::start(dir.path(), &spec).expect("cluster starts");
-    let bootstrap = cluster.bootstrap();
-    Client::Python.create_topic(&bootstrap, TOPIC, PARTITIONS).expect("topic is created");
-    let load = Load::start(dir.path(), &bootstrap, TOPIC, PARTITIONS, RATE).expect("load");
-    sleep(CALM);
-    wait_until_even(&cluster);
-    let before = metric(cluster.control.http(), "control_moves_total", "").unwrap_or_default();
-    let had = open_on(&cluster, 2);
-    let started = Instant::now();
-    cluster.nodes[2].stop().expect("it leaves in order");
-    let moved = metric(cluster.control.http(), "control_moves_total", "").expect("a metric");
-    eprintln!(
-        "{had} partitions, gone after {:.1?}, {} by moves",
-        started.elapsed(),
-        moved - before
-    );
-    assert!(moved - before >= f64::from(PARTITIONS / 4), "{had} partitions, {before} to {moved}");
-    cluster.nodes[2].start().expect("it comes back");
-    wait_until_even(&cluster);
-
-    let history = load.finish().expect("clients end in order");
-    let findings = check(&history);
-    assert!(findings.counts().iter().all(|(_, count)| *count == 0), "{findings:?}");
-    assert!(history.errors.is_empty(), "clients were told of {:?}", history.errors);
-    assert_eq!((history.unanswered, history.failed.len()), (0, 0));
-    cluster.scrub().expect("the bucket is clean");
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hop::internal::{TopicLoad, Traffic};
 use metadata::{
     MemoryStore, MetadataStore,
-    model::{NodeLiveRecord, NodeState, Record},
+    model::{NodeState, Record},
     settings::placement::{Duty, Pin, PlacementName},
 };
 use protocol::{
@@ -51,28 +51,6 @@ async fn a_drained_node_is_emptied_and_stays_empty_whoever_leads() {
     assert_eq!(control.say_of(3, Duty::Active, 100).await, 0);
     tokio::time::sleep(SOON).await;
     let share = cluster.view.assigned_to(NodeId(3)).len();
-    assert!((13..=15).contains(&share), "it has its third again: {share}");
-}
-
-/// Goal: the next incarnation is no leaver: nobody has to undrain it.
-#[tokio::test(start_paused = true)]
-async fn a_node_that_takes_its_leave_is_emptied_and_has_its_share_when_it_is_back() {
-    let cluster = Cluster::found(MemoryStore::new()).await;
-    let (_first, _second) = (cluster.node(1).await, cluster.node(2).await);
-    let leaver = cluster.node(3).await;
-    let control = balancing(&cluster, "a").await;
-    assert_eq!(control.create("orders", PARTITIONS).await, ErrorCode::None);
-    assert!(!cluster.view.assigned_to(leaver.id).is_empty());
-    let leaving = NodeLiveRecord { is_leaving: true, ..NodeLiveRecord::default() };
-    cluster.say(&leaver, leaving).await;
-    cluster.until("node 3 is empty", |view| view.assigned_to(NodeId(3)).is_empty()).await;
-    assert_eq!(control.create("payments", PARTITIONS).await, ErrorCode::None);
-    tokio::time::sleep(SOON).await;
-    assert!(cluster.view.assigned_to(leaver.id).is_empty(), "nothing new either");
-
-    cluster.register(&leaver, 2, NodeState::Live).await;
-    tokio::time::sleep(SOON).await;
-    let share = cluster.view.assigned_to(leaver.id).len();
     assert!((13..=15).contains(&share), "it has its third again: {share}");
 }
 

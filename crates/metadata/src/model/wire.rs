@@ -201,17 +201,14 @@ fn endpoints(wire: BTreeMap<String, WireEndpoint>) -> Result<BTreeMap<String, En
 record! {
     NodeLiveRecord as WireNodeLive {
         #[prost(bool, tag = "1")] clock_is_wrong: bool,
-        #[prost(bool, tag = "2")] is_leaving: bool,
-        #[prost(uint32, tag = "3")] release: u32,
+        #[prost(uint32, tag = "2")] release: u32,
     }
     to: |record| WireNodeLive {
         clock_is_wrong: record.clock_is_wrong,
-        is_leaving: record.is_leaving,
         release: put_release(record.release),
     };
     from: |wire| Ok(Self {
         clock_is_wrong: wire.clock_is_wrong,
-        is_leaving: wire.is_leaving,
         release: release(wire.release)?,
     });
 }

@@ -236,13 +236,14 @@ impl Client {
             let body = response.into_body().collect().await?.to_bytes();
             Ok((status, body))
         };
-        tokio::pin!(connection);
+        tokio::pin!(answer, connection);
         tokio::select! {
             biased;
-            answer = answer => answer,
+            answer = &mut answer => answer,
             ended = &mut connection => {
                 ended?;
-                bail!("the connection ended before the answer")
+                // The answer came with the end.
+                answer.await
             }
         }
     }

@@ -5,7 +5,6 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 use thermocline_tests::s3_proxy::{Fault, Rule, S3Proxy, Which};
@@ -106,9 +105,6 @@ fn every_broken_thing_is_found_with_its_fix() {
         assert_eq!(well.found(what).verdict, "good", "{:?}", well.findings);
     }
 
-    let hour = Duration::from_secs(3_600);
-    here.proxy.set(vec![Rule::always(Which::All, Fault::Later(hour))]);
-    here.examine(CONTROL).assert("clock", "bad", "NTP");
     here.proxy.set(vec![Rule::always(Which::Puts, Fault::TwoWinners)]);
     here.examine(CONTROL).assert("object store", "bad", "conditional");
     here.proxy.set(vec![Rule::always(Which::All, Fault::Denied)]);

@@ -49,7 +49,7 @@ async fn a_node_that_is_merely_gone_keeps_its_partitions() {
 async fn a_node_with_a_wrong_clock_gets_no_more_partitions() {
     let cluster = Cluster::found(MemoryStore::new()).await;
     let wrong = cluster.node(1).await;
-    cluster.say(&wrong, NodeLiveRecord { clock_is_wrong: true }).await;
+    cluster.say(&wrong, NodeLiveRecord { clock_is_wrong: true, ..NodeLiveRecord::default() }).await;
     let control = cluster.leader("a").await;
     assert_eq!(control.create("alone", 2).await, ErrorCode::None);
     assert_eq!(cluster.owners("alone").await, [Some((1, 0)); 2]);

@@ -8,7 +8,9 @@
 //! Order (R45): the node refuses everything of a partition from the first refusal on. Produces that
 //! may be refused take [turns](Turn) in the order in which they came, for being sent again. Those that
 //! come when the next owner serves are not sent before all that were refused are in its lane, because
-//! until then they count as under way to the one before ([`UnderWay::settled`]). All the while other
+//! until then they count as under way to the one before ([`UnderWay::settled`]). Nor is anything sent
+//! again while what was sent before the move was seen has no answer: if that comes again, what is
+//! behind it has to wait for it ([`UnderWay::keep_order`]). All the while other
 //! partitions of the connection go on.
 
 use protocol::ErrorCode;
@@ -67,6 +69,8 @@ impl Following {
         let split = Split::again(response, message, refused, until);
         let mut split = hold::until_served(context, split).await;
         turn.come().await;
+        // What had been sent before the move was seen has no turn.
+        tracker.unturned_settled(places.iter().map(|(partition, _)| *partition).collect()).await;
         tracker.keep_order(&mut split);
         let sent = send(context, split, &tracker);
         drop((under_way, astray));

@@ -65,6 +65,8 @@ struct Route {
     owner: NodeId,
     epoch: i32,
     produces: usize,
+    /// Those among them that have no turn.
+    unturned: usize,
 }
 
 /// A place among the produces that may have to be sent again; the next one's turn comes when this is
@@ -143,9 +145,11 @@ impl UnderWay {
     /// Counts produces in until the result is answered or dropped.
     pub(super) fn begin(&self, owner: NodeId, batches: Vec<Routed>) -> Sent {
         let mut state = self.0.state.lock();
-        for Routed { partition, epoch, .. } in &batches {
-            let route = Route { owner, epoch: *epoch, produces: 0 };
-            state.routes.entry(*partition).or_insert(route).produces += 1;
+        for Routed { partition, epoch, turned, .. } in &batches {
+            let route = Route { owner, epoch: *epoch, produces: 0, unturned: 0 };
+            let route = state.routes.entry(*partition).or_insert(route);
+            route.produces += 1;
+            route.unturned += usize::from(!*turned);
         }
         drop(state);
         Sent { under_way: self.clone(), batches }
@@ -160,14 +164,23 @@ impl UnderWay {
 
     /// Waits until no produce to any of `partitions` is under way.
     pub(super) async fn settled(&self, partitions: Vec<PartitionId>) {
+        self.ended(|routes| !partitions.iter().any(|it| routes.contains_key(it))).await;
+    }
+
+    /// Waits until none that has no turn is: what failed of those is remembered by then.
+    pub(super) async fn unturned_settled(&self, partitions: Vec<PartitionId>) {
+        let turned = |route: Option<&Route>| route.is_none_or(|route| route.unturned == 0);
+        self.ended(|routes| partitions.iter().all(|it| turned(routes.get(it)))).await;
+    }
+
+    async fn ended(&self, is_so: impl Fn(&HashMap<PartitionId, Route>) -> bool) {
         loop {
             let ended = self.0.ended.notified();
             let mut ended = std::pin::pin!(ended);
             // Registered before looking, or an end in between would be missed.
             ended.as_mut().enable();
             {
-                let state = self.0.state.lock();
-                if !partitions.iter().any(|partition| state.routes.contains_key(partition)) {
+                if is_so(&self.0.state.lock().routes) {
                     return;
                 }
             }
@@ -234,9 +247,10 @@ fn comes_again(code: ErrorCode) -> bool {
 impl Drop for Sent {
     fn drop(&mut self) {
         let mut state = self.under_way.0.state.lock();
-        for Routed { partition, .. } in &self.batches {
+        for Routed { partition, turned, .. } in &self.batches {
             if let Some(route) = state.routes.get_mut(partition) {
                 route.produces -= 1;
+                route.unturned -= usize::from(!*turned);
                 if route.produces == 0 {
                     state.routes.remove(partition);
                 }
@@ -262,7 +276,14 @@ mod tests {
 
     fn batch(index: i32, first: i32) -> Routed {
         let sequence = Some(Sequence { producer_id: 7, epoch: 0, first, last: first });
-        Routed { partition: partition(index), epoch: 5, sequence, packing: None, leaving: false }
+        Routed {
+            partition: partition(index),
+            epoch: 5,
+            sequence,
+            packing: None,
+            leaving: false,
+            turned: false,
+        }
     }
 
     fn answer(index: i32, code: ErrorCode) -> Result<ProduceResponse, HopError> {

@@ -42,6 +42,8 @@ pub(super) struct Split {
     pub(super) memory: Vec<OwnedSemaphorePermit>,
     /// What every owner is told, without the batches.
     message: ProduceRequest,
+    /// It is what owners before have refused.
+    again: bool,
 }
 
 /// One partition's batch before it has an owner.
@@ -88,6 +90,8 @@ pub(super) struct Routed {
     pub(super) packing: Option<Packing>,
     /// Its partition moves: the owner may refuse it, and then it goes to the next one.
     pub(super) leaving: bool,
+    /// It has a turn among those of its connection that may be sent again.
+    pub(super) turned: bool,
 }
 
 /// Where one owner's partitions stand in the response.
@@ -135,12 +139,13 @@ impl Split {
         until: Instant,
     ) -> Self {
         let held = refused.into_iter().map(|batch| Held { batch, until }).collect();
-        Self { held, ..Self::with(response, message) }
+        Self { held, again: true, ..Self::with(response, message) }
     }
 
     fn with(response: ProduceResponse, message: ProduceRequest) -> Self {
         let (shares, unknown, held, astray, deferred, memory) = Default::default();
-        Self { shares, response, unknown, held, astray, deferred, memory, message }
+        let again = false;
+        Self { shares, response, unknown, held, astray, deferred, memory, message, again }
     }
 
     /// Copies of the batches whose owners may refuse them because their partitions leave, those that
@@ -155,7 +160,8 @@ impl Split {
     pub(super) fn astray(&self) -> impl Iterator<Item = (NodeId, Routed)> {
         self.astray.iter().map(|Astray { before, sequence, batch }| {
             let (partition, epoch, sequence) = (batch.id, before.epoch, *sequence);
-            (before.node, Routed { partition, epoch, sequence, packing: None, leaving: true })
+            let (leaving, turned) = (true, true);
+            (before.node, Routed { partition, epoch, sequence, packing: None, leaving, turned })
         })
     }
 
@@ -381,7 +387,8 @@ impl Split {
             }
         };
         // The slot's index is the request's, so the answer finds it whatever its order.
-        let batch = Routed { partition: id, epoch, sequence, packing, leaving };
+        let turned = leaving || self.again;
+        let batch = Routed { partition: id, epoch, sequence, packing, leaving, turned };
         self.shares[at].add(batch, slot, data);
         Ok(())
     }

@@ -47,16 +47,16 @@ pub(crate) enum Place {
     /// To the one before: the owner has not taken the partition yet, as far as is known.
     Before(Owner),
     /// To the owner as soon as that serves, until then at the latest: the one before has let go.
-    Next(Before, Instant),
+    Next(Instant),
     /// It waits until then, with all that comes after it: the owner's node has just gone or come.
     Nowhere(Instant),
 }
 
 /// Who had a partition before, and in which epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Before {
-    pub(crate) node: NodeId,
-    pub(crate) epoch: i32,
+struct Before {
+    node: NodeId,
+    epoch: i32,
 }
 
 /// What was last seen of a partition.
@@ -75,7 +75,7 @@ enum Phase {
     /// The node before serves.
     Leaving(Before),
     /// That one has let go.
-    Left(Before, Instant),
+    Left(Instant),
 }
 
 /// What was last seen of a node.
@@ -108,17 +108,14 @@ impl Takeovers {
         // Both are looked at in any case: a change that nobody looks at would count later.
         let phase = self.phase(partition, owner);
         let held = self.node_held_until(&owner.0);
-        let next = |before, since| {
-            let until = held.max(self.until(since))?;
-            Some(Place::Next(before, until))
-        };
+        let next = |since| held.max(self.until(since)).map(Place::Next);
         let place = match phase {
             Phase::There => held.map(Place::Nowhere),
-            Phase::Left(before, since) => next(before, since),
+            Phase::Left(since) => next(since),
             Phase::Leaving(before) => {
                 match view.node(before.node).map(|node| (node, before.epoch)) {
                     Some(owner) if is_live(&owner) => Some(Place::Before(owner)),
-                    _ => next(before, self.left(partition)),
+                    _ => next(self.left(partition)),
                 }
             }
         };
@@ -136,21 +133,26 @@ impl Takeovers {
         let mut seen = self.partitions.write();
         let Some(seen) = seen.get_mut(&partition) else { return now };
         match seen.phase {
-            Phase::Left(_, since) => since,
+            Phase::Left(since) => since,
             Phase::There => now,
-            Phase::Leaving(before) => {
-                seen.phase = Phase::Left(before, now);
+            Phase::Leaving(_) => {
+                seen.phase = Phase::Left(now);
                 now
             }
         }
     }
 
-    /// The partitions serve where they are now: whatever comes next need not wait.
-    pub(crate) fn served(&self, partitions: impl Iterator<Item = PartitionId>) {
-        let mut seen = self.partitions.write();
-        for partition in partitions {
-            if let Some(seen) = seen.get_mut(&partition) {
-                seen.phase = Phase::There;
+    /// These nodes have said that they serve these partitions: whatever comes next need not wait.
+    pub(crate) fn served(
+        &self,
+        partitions: impl IntoIterator<Item = (PartitionId, NodeId)>,
+        view: &ClusterView,
+    ) {
+        for (partition, node) in partitions {
+            // It may have moved on meanwhile.
+            if let Some((_, epoch)) = view.owner(partition).filter(|(owner, _)| owner.node == node)
+            {
+                self.saw(partition, SeenOwner { node, epoch, phase: Phase::There });
             }
         }
     }
@@ -175,12 +177,16 @@ impl Takeovers {
             Some(SeenOwner { phase: leaving @ Phase::Leaving(_), .. }) => leaving,
             Some(SeenOwner { node, epoch, .. }) => Phase::Leaving(Before { node, epoch }),
         };
+        self.saw(partition, SeenOwner { node, epoch, phase });
+        phase
+    }
+
+    fn saw(&self, partition: PartitionId, owner: SeenOwner) {
         let mut partitions = self.partitions.write();
         if partitions.len() >= OWNERS_SEEN_MAX {
             partitions.clear();
         }
-        partitions.insert(partition, SeenOwner { node, epoch, phase });
-        phase
+        partitions.insert(partition, owner);
     }
 
     fn until(&self, since: Instant) -> Option<Instant> {

@@ -121,7 +121,7 @@ fn send(
     let calls: Vec<_> = shares
         .into_iter()
         .map(|Share { address, owner, batches, message, slots }| {
-            let sent = tracker.begin(owner, batches);
+            let sent = tracker.begin(Some(owner), batches);
             let call = context.ask(&address, deadline, message);
             async move {
                 let answer = call.await;

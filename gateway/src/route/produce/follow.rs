@@ -28,7 +28,7 @@ pub(super) struct Following {
     message: ProduceRequest,
     batches: Vec<Unrouted>,
     turn: Turn,
-    /// What is sent to nobody yet counts as under way to the owners before.
+    /// What is sent to nobody yet is under way all the same.
     astray: Vec<Sent>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Following {
 impl Following {
     /// What `split` has of it, mostly nothing. To be called in the order of sending.
     pub(super) fn of(split: &mut Split, tracker: &UnderWay) -> Option<Self> {
-        let astray = split.astray().map(|(owner, batch)| tracker.begin(owner, vec![batch]));
+        let astray = split.astray().map(|batch| tracker.begin(None, vec![batch]));
         let astray = astray.collect();
         let (message, batches) = split.following()?;
         Some(Self { message, batches, turn: tracker.turn(), astray })

@@ -9,12 +9,15 @@ use std::collections::HashMap;
 
 use futures::future::join_all;
 use hop::internal::{OpenPartition, OpenPartitionsRequest};
-use protocol::ids::PartitionId;
+use protocol::ids::{NodeId, PartitionId};
 use tokio::time::{Instant, sleep_until};
 
 use super::split::Split;
 use crate::context::Context;
 use crate::metrics;
+
+/// A node's address, and partitions of it.
+type Owned = (String, Vec<PartitionId>);
 
 /// Waits until all partitions that are held have owners that serve, or no longer than they may be
 /// held. Afterwards none is: what still has no owner is refused.
@@ -35,9 +38,10 @@ async fn served(context: &Context, partitions: &[PartitionId], until: Instant) {
     loop {
         changed.mark_unchanged();
         if let Some(owners) = owners(context, partitions) {
-            open(context, owners, until).await;
+            let served = open(context, owners, until).await;
             // The epoch they serve in may be news to us, and they refuse another (R49).
             let _stale_at_worst = context.core.view.refresh().await;
+            context.core.takeovers.served(served, &context.core.view);
             return;
         }
         if changed.changed().await.is_err() {
@@ -46,35 +50,38 @@ async fn served(context: &Context, partitions: &[PartitionId], until: Instant) {
     }
 }
 
-/// The addresses of the owners with what each has, or `None` while a partition has none.
-fn owners(
-    context: &Context,
-    partitions: &[PartitionId],
-) -> Option<HashMap<String, Vec<OpenPartition>>> {
-    let mut owners: HashMap<String, Vec<OpenPartition>> = HashMap::new();
+/// The owners with what each has, or `None` while a partition has none.
+fn owners(context: &Context, partitions: &[PartitionId]) -> Option<HashMap<NodeId, Owned>> {
+    let mut owners: HashMap<NodeId, Owned> = HashMap::new();
     for partition in partitions {
         let (node, _) = context.core.owner(*partition)?;
-        owners.entry(node.address.clone()).or_default().push(OpenPartition::new(*partition));
+        let owned = owners.entry(node.node).or_insert_with(|| (node.address.clone(), Vec::new()));
+        owned.1.push(*partition);
     }
     Some(owners)
 }
 
-/// Returns when every owner serves its partitions, or has said that it cannot.
-async fn open(context: &Context, owners: HashMap<String, Vec<OpenPartition>>, until: Instant) {
+/// Returns when every owner serves its partitions, or has said that it cannot: what is served by whom.
+async fn open(
+    context: &Context,
+    owners: HashMap<NodeId, Owned>,
+    until: Instant,
+) -> Vec<(PartitionId, NodeId)> {
     let deadline = until.saturating_duration_since(Instant::now());
-    let calls = owners.into_iter().map(|(address, partitions)| {
-        let ids: Vec<_> = partitions.iter().map(OpenPartition::partition).collect();
+    let calls = owners.into_iter().map(|(node, (address, ids))| {
+        let partitions = ids.iter().copied().map(OpenPartition::new).collect();
         let call = context.ask(&address, deadline, OpenPartitionsRequest { partitions });
-        async move { (call.await, ids) }
+        async move { (node, ids, call.await) }
     });
-    for (answer, ids) in join_all(calls).await {
+    let mut served = Vec::new();
+    for (node, ids, answer) in join_all(calls).await {
         match answer {
             Ok(answer) => {
                 let answered = ids.into_iter().zip(answer.error_codes);
-                let serves = answered.filter(|(_, code)| *code == 0);
-                context.core.takeovers.served(serves.filter_map(|(id, _)| id));
+                served.extend(answered.filter(|(_, code)| *code == 0).map(|(id, _)| (id, node)));
             }
             Err(error) => tracing::debug!(%error, "the next owner does not answer yet"),
         }
     }
+    served
 }

@@ -62,8 +62,9 @@ struct State {
 
 #[derive(Debug, Clone, Copy)]
 struct Route {
-    owner: NodeId,
-    epoch: i32,
+    /// Where all of them are, and by which epoch. `None`: with several owners, or with none yet, so
+    /// that whatever is sent now could come before one of them.
+    lane: Option<(NodeId, i32)>,
     produces: usize,
     /// Those among them that have no turn.
     unturned: usize,
@@ -118,12 +119,12 @@ impl Order {
 // === impl UnderWay ===
 
 impl UnderWay {
-    /// The partitions that moved while produces to their old owner are under way.
+    /// The partitions that moved while produces to their old owner are under way, or to nobody yet.
     pub(super) fn moved(&self, split: &Split) -> Vec<PartitionId> {
         let state = self.0.state.lock();
         let moved = split.routes().filter(|(partition, owner, epoch)| {
             let before = state.routes.get(partition);
-            before.is_some_and(|before| (before.owner, before.epoch) != (*owner, *epoch))
+            before.is_some_and(|before| before.differs(*owner, *epoch))
         });
         moved.map(|(partition, ..)| partition).collect()
     }
@@ -142,12 +143,15 @@ impl UnderWay {
         }
     }
 
-    /// Counts produces in until the result is answered or dropped.
-    pub(super) fn begin(&self, owner: NodeId, batches: Vec<Routed>) -> Sent {
+    /// Counts produces in until the result is answered or dropped. `owner` is `None` of what is sent
+    /// to nobody yet.
+    pub(super) fn begin(&self, owner: Option<NodeId>, batches: Vec<Routed>) -> Sent {
         let mut state = self.0.state.lock();
         for Routed { partition, epoch, turned, .. } in &batches {
-            let route = Route { owner, epoch: *epoch, produces: 0, unturned: 0 };
+            let lane = owner.map(|owner| (owner, *epoch));
+            let route = Route { lane, produces: 0, unturned: 0 };
             let route = state.routes.entry(*partition).or_insert(route);
+            route.lane = route.lane.filter(|_| route.lane == lane);
             route.produces += 1;
             route.unturned += usize::from(!*turned);
         }
@@ -186,6 +190,13 @@ impl UnderWay {
             }
             ended.await;
         }
+    }
+}
+
+impl Route {
+    /// Whether a produce to `owner` may overtake one of these.
+    fn differs(&self, owner: NodeId, epoch: i32) -> bool {
+        self.lane != Some((owner, epoch))
     }
 }
 
@@ -300,8 +311,8 @@ mod tests {
     #[tokio::test]
     async fn a_partition_is_settled_once_its_last_produce_has_ended() {
         let under_way = UnderWay::default();
-        let first = under_way.begin(NodeId(1), vec![batch(0, 0)]);
-        let second = under_way.begin(NodeId(1), vec![batch(0, 1), batch(1, 0)]);
+        let first = under_way.begin(Some(NodeId(1)), vec![batch(0, 0)]);
+        let second = under_way.begin(Some(NodeId(1)), vec![batch(0, 1), batch(1, 0)]);
         let mut settled = Box::pin(under_way.settled(vec![partition(0)]));
         assert!(settled.as_mut().now_or_never().is_none());
         drop(first);
@@ -309,6 +320,27 @@ mod tests {
         drop(second);
         settled.await;
         assert!(under_way.0.state.lock().routes.is_empty());
+    }
+
+    #[test]
+    fn a_partition_has_moved_until_all_of_it_is_with_one_owner() {
+        let under_way = UnderWay::default();
+        let has_moved = || {
+            let route = under_way.0.state.lock().routes.get(&partition(0)).copied();
+            route.is_some_and(|route| route.differs(NodeId(1), 5))
+        };
+        let first = under_way.begin(Some(NodeId(1)), vec![batch(0, 0)]);
+        assert!(!has_moved(), "it comes after what is in the same lane");
+        let astray = under_way.begin(None, vec![batch(0, 1)]);
+        assert!(has_moved(), "it may not come before what is in none");
+        drop(first);
+        assert!(has_moved());
+        drop(astray);
+        let elsewhere = under_way.begin(Some(NodeId(2)), vec![batch(0, 2)]);
+        let here = under_way.begin(Some(NodeId(1)), vec![batch(0, 3)]);
+        assert!(has_moved());
+        drop((elsewhere, here));
+        assert!(!has_moved());
     }
 
     #[test]
@@ -321,10 +353,10 @@ mod tests {
             (2, ErrorCode::None, false),
             (3, ErrorCode::MessageTooLarge, false),
         ] {
-            under_way.begin(NodeId(1), vec![batch(index, 4)]).answered(&answer(index, code));
+            under_way.begin(Some(NodeId(1)), vec![batch(index, 4)]).answered(&answer(index, code));
             assert_eq!(is_behind(&under_way, batch(index, 5)), again, "{code}");
         }
-        let lost = under_way.begin(NodeId(1), vec![batch(4, 4)]);
+        let lost = under_way.begin(Some(NodeId(1)), vec![batch(4, 4)]);
         lost.answered(&Err(HopError::Lost));
         assert!(is_behind(&under_way, batch(4, 5)));
         assert!(!is_behind(&under_way, batch(4, 4)), "it comes again");

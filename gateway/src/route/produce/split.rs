@@ -21,7 +21,10 @@ use super::recompress::Packing;
 use super::{TOPIC_ID_FROM, failed};
 use crate::authoriser::Resource;
 use crate::context::{Context, Core, Owner, is_live};
-use crate::takeover::{Before, Place};
+use crate::takeover::Place;
+
+/// Of a batch that no owner is sent.
+const NO_EPOCH: i32 = -1;
 
 /// What goes where, and the answer as far as it is known already.
 pub(super) struct Split {
@@ -63,7 +66,6 @@ struct Held {
 
 /// A batch that nobody was sent, as if the owner before had refused it.
 struct Astray {
-    before: Before,
     sequence: Option<Sequence>,
     batch: Unrouted,
 }
@@ -156,12 +158,15 @@ impl Split {
         (!batches.is_empty()).then(|| (self.message.clone(), batches))
     }
 
-    /// Batches that are sent to nobody yet, as if they were under way to the owners before.
-    pub(super) fn astray(&self) -> impl Iterator<Item = (NodeId, Routed)> {
-        self.astray.iter().map(|Astray { before, sequence, batch }| {
-            let (partition, epoch, sequence) = (batch.id, before.epoch, *sequence);
-            let (leaving, turned) = (true, true);
-            (before.node, Routed { partition, epoch, sequence, packing: None, leaving, turned })
+    /// Batches that are sent to nobody yet, as if owners before were about to refuse them.
+    pub(super) fn astray(&self) -> impl Iterator<Item = Routed> {
+        self.astray.iter().map(|Astray { sequence, batch }| Routed {
+            partition: batch.id,
+            epoch: NO_EPOCH,
+            sequence: *sequence,
+            packing: None,
+            leaving: true,
+            turned: true,
         })
     }
 
@@ -327,8 +332,8 @@ impl Split {
                 Ok(())
             }
             Some(Place::Before(before)) => self.route(Some(before), batch, true),
-            Some(Place::Next(before, until)) => {
-                self.go_astray(before, until, batch);
+            Some(Place::Next(until)) => {
+                self.go_astray(until, batch);
                 Ok(())
             }
             Some(Place::Owner) | None => self.route(owner.filter(is_live), batch, false),
@@ -336,7 +341,7 @@ impl Split {
     }
 
     /// Lets a batch go to the next owner without holding up what comes after it.
-    fn go_astray(&mut self, before: Before, until: Instant, batch: Unrouted) {
+    fn go_astray(&mut self, until: Instant, batch: Unrouted) {
         let records = batch.data.records.as_deref();
         let view = records.and_then(|records| BatchView::whole(records).ok());
         let repacked = batch.packing.zip(view.as_ref());
@@ -347,7 +352,7 @@ impl Split {
         }
         batch.slot.of(&mut self.response).error_code = ErrorCode::NotLeaderOrFollower.code();
         let sequence = view.as_ref().and_then(Sequence::of);
-        self.astray.push(Astray { before, sequence, batch });
+        self.astray.push(Astray { sequence, batch });
     }
 
     fn route(

@@ -32,6 +32,7 @@ pub(crate) mod describe;
 pub(crate) mod describe_producers;
 pub(crate) mod fetch;
 pub(crate) mod groups;
+mod handover;
 mod leaders;
 pub(crate) mod log_dirs;
 pub(crate) mod metadata;

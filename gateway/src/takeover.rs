@@ -122,7 +122,7 @@ impl Takeovers {
         place.unwrap_or(Place::Owner)
     }
 
-    /// How long a produce may wait.
+    /// How long a request may wait.
     pub(crate) fn hold(&self) -> Duration {
         self.hold
     }

@@ -77,6 +77,10 @@ impl PerPartition for Deletion {
         answer.partition_index
     }
 
+    fn error(answer: &DeleteRecordsPartitionResult) -> ErrorCode {
+        ErrorCode::from_code(answer.error_code)
+    }
+
     fn failure(index: i32, error: ErrorCode) -> DeleteRecordsPartitionResult {
         DeleteRecordsPartitionResult::default()
             .with_partition_index(index)

@@ -61,6 +61,10 @@ impl PerPartition for Producers {
         answer.partition_index
     }
 
+    fn error(answer: &PartitionResponse) -> ErrorCode {
+        ErrorCode::from_code(answer.error_code)
+    }
+
     fn failure(index: i32, error: ErrorCode) -> PartitionResponse {
         PartitionResponse::default().with_partition_index(index).with_error_code(error.code())
     }

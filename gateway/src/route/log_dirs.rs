@@ -132,6 +132,10 @@ impl PerPartition for Sizes {
         answer.partition_index
     }
 
+    fn error(_answer: &DescribeLogDirsPartition) -> ErrorCode {
+        ErrorCode::None
+    }
+
     fn failure(index: i32, _error: ErrorCode) -> DescribeLogDirsPartition {
         DescribeLogDirsPartition::default().with_partition_index(index).with_partition_size(UNKNOWN)
     }

@@ -91,6 +91,10 @@ impl PerPartition for OffsetOfTime {
         question.partition_index
     }
 
+    fn leader_epoch(question: &mut ListOffsetsPartition) -> Option<&mut i32> {
+        Some(&mut question.current_leader_epoch)
+    }
+
     fn message(&self, topics: Vec<(TopicName, Vec<ListOffsetsPartition>)>) -> ListOffsetsRequest {
         let topics = topics.into_iter().map(|(name, mut partitions)| {
             // Tagged fields mean something behind the gateway: a client's go no further.
@@ -111,6 +115,10 @@ impl PerPartition for OffsetOfTime {
 
     fn answered_index(answer: &ListOffsetsPartitionResponse) -> i32 {
         answer.partition_index
+    }
+
+    fn error(answer: &ListOffsetsPartitionResponse) -> ErrorCode {
+        ErrorCode::from_code(answer.error_code)
     }
 
     fn failure(index: i32, error: ErrorCode) -> ListOffsetsPartitionResponse {
@@ -144,6 +152,10 @@ impl PerPartition for EndOfEpoch {
         question.partition
     }
 
+    fn leader_epoch(question: &mut OffsetForLeaderPartition) -> Option<&mut i32> {
+        Some(&mut question.current_leader_epoch)
+    }
+
     fn message(
         &self,
         topics: Vec<(TopicName, Vec<OffsetForLeaderPartition>)>,
@@ -164,6 +176,10 @@ impl PerPartition for EndOfEpoch {
 
     fn answered_index(answer: &EpochEndOffset) -> i32 {
         answer.partition
+    }
+
+    fn error(answer: &EpochEndOffset) -> ErrorCode {
+        ErrorCode::from_code(answer.error_code)
     }
 
     fn failure(index: i32, error: ErrorCode) -> EpochEndOffset {

@@ -4,14 +4,17 @@
 //!
 //! For the APIs whose hop messages name a topic by its id in the name field.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures::future::join_all;
 use hop::Call;
+use metadata::model::NodeRecord;
 use protocol::ErrorCode;
-use protocol::ids::{NodeId, TopicId};
+use protocol::ids::{NodeId, PartitionId, TopicId};
 use protocol::messages::TopicName;
+use tokio::time::Instant;
 
+use super::handover;
 use crate::context::Context;
 use crate::errors;
 use crate::grants::Grants;
@@ -20,7 +23,7 @@ use crate::limits::CALL_TIMEOUT;
 /// An API that asks the owner of each partition it names.
 pub(super) trait PerPartition {
     /// What is asked about one partition.
-    type Question;
+    type Question: Clone;
     /// What is answered about it.
     type Answer;
     /// What an owner is sent.
@@ -35,6 +38,11 @@ pub(super) trait PerPartition {
     /// The partition asked about.
     fn index(question: &Self::Question) -> i32;
 
+    /// The leader epoch that the client believes in, where it may say so (KIP-320).
+    fn leader_epoch(_question: &mut Self::Question) -> Option<&mut i32> {
+        None
+    }
+
     /// The message for one owner.
     fn message(&self, topics: Vec<(TopicName, Vec<Self::Question>)>) -> Self::Message;
 
@@ -46,8 +54,19 @@ pub(super) trait PerPartition {
     /// The partition answered about.
     fn answered_index(answer: &Self::Answer) -> i32;
 
+    /// The error in an answer.
+    fn error(answer: &Self::Answer) -> ErrorCode;
+
     /// An answer that is only an error.
     fn failure(index: i32, error: ErrorCode) -> Self::Answer;
+}
+
+/// A question to a partition's owner.
+struct Wanted<Q> {
+    id: PartitionId,
+    question: Q,
+    /// Where it stood in the request, and so stands in the answer: topic, then partition.
+    place: (usize, usize),
 }
 
 /// One owner's part of the questions.
@@ -56,20 +75,45 @@ struct Share<Q> {
     address: String,
     /// By topic, in the order of the request.
     topics: Vec<(TopicName, Vec<Q>)>,
-    places: Places,
+    asked: Vec<(TopicId, i32)>,
 }
 
-/// Where partitions stood in the request, and so stand in the answer: topic, then partition.
-type Places = HashMap<(TopicId, i32), (usize, usize)>;
+type Answers<R> = Vec<(TopicName, Vec<<R as PerPartition>::Answer>)>;
 
 /// Asks the owners of all partitions in `topics`, which are named as the client names them. The
 /// answers stand as the questions stood.
+///
+/// What is refused because a partition is on its way to another owner is asked again once that
+/// serves, as produces are sent again: many clients tell their users of such an answer to a question.
 pub(super) async fn ask_owners<R: PerPartition>(
     context: &Context,
     read: &R,
     topics: Vec<(TopicName, Vec<R::Question>)>,
-) -> Vec<(TopicName, Vec<R::Answer>)> {
-    let mut shares = Vec::new();
+) -> Answers<R> {
+    let (mut answers, wanted) = prepare(context, read, topics);
+    ask(context, read, &wanted, &mut answers).await;
+    let is_refused = |wanted: &Wanted<_>| {
+        let (at, of) = wanted.place;
+        R::error(&answers[at].1[of]) == ErrorCode::NotLeaderOrFollower
+    };
+    let refused: Vec<_> = wanted.into_iter().filter(is_refused).collect();
+    if !refused.is_empty() {
+        let partitions: Vec<_> = refused.iter().map(|wanted| wanted.id).collect();
+        let until = Instant::now() + context.core.takeovers.hold();
+        handover::served(context, &partitions, until).await;
+        ask(context, read, &refused, &mut answers).await;
+    }
+    answers
+}
+
+/// What is to be asked, and the answer as far as it is known already.
+fn prepare<R: PerPartition>(
+    context: &Context,
+    read: &R,
+    topics: Vec<(TopicName, Vec<R::Question>)>,
+) -> (Answers<R>, Vec<Wanted<R::Question>>) {
+    let mut wanted = Vec::new();
+    let mut asked = HashSet::new();
     let mut answers = Vec::with_capacity(topics.len());
     for (name, questions) in topics {
         let mut of_topic = Vec::with_capacity(questions.len());
@@ -77,79 +121,104 @@ pub(super) async fn ask_owners<R: PerPartition>(
         for question in questions {
             let index = R::index(&question);
             let place = (answers.len(), of_topic.len());
-            let refused = match read.refuse(&question) {
+            let id = match read.refuse(&question) {
                 _ if !may_ask => Err(ErrorCode::TopicAuthorizationFailed),
                 Some(error) => Err(error),
-                None => assign(context, &mut shares, &name, index, place, question),
+                None => find(context, &name, index),
             };
             // Whoever is asked and does not answer leaves this behind: retriable, nothing said.
-            let error = refused.err().unwrap_or(ErrorCode::KafkaStorageError);
+            let error = match id {
+                // One question per partition, as Kafka has it.
+                Ok(id) if !asked.insert(id) => ErrorCode::InvalidRequest,
+                Ok(id) => {
+                    wanted.push(Wanted { id, question, place });
+                    ErrorCode::KafkaStorageError
+                }
+                Err(error) => error,
+            };
             of_topic.push(R::failure(index, error));
         }
         answers.push((name, of_topic));
     }
-    let calls = shares.into_iter().map(|share: Share<R::Question>| {
+    (answers, wanted)
+}
+
+fn find(context: &Context, name: &TopicName, index: i32) -> Result<PartitionId, ErrorCode> {
+    let topic = context.catalogue.by_name(name);
+    let id = topic.and_then(|topic| context.catalogue.partition(&topic, index));
+    id.ok_or(ErrorCode::UnknownTopicOrPartition)
+}
+
+/// Asks all owners at once, and puts what they say where the questions stood.
+async fn ask<R: PerPartition>(
+    context: &Context,
+    read: &R,
+    wanted: &[Wanted<R::Question>],
+    answers: &mut Answers<R>,
+) {
+    let mut shares: Vec<Share<R::Question>> = Vec::new();
+    let mut places = HashMap::with_capacity(wanted.len());
+    for Wanted { id, question, place } in wanted {
+        let (at, of) = *place;
+        let Some(((node, epoch), leaving)) = context.core.serving(*id) else {
+            answers[at].1[of] = R::failure(id.index, ErrorCode::NotLeaderOrFollower);
+            continue;
+        };
+        let mut question = question.clone();
+        // Clients are told of the next owner's epoch as soon as that is assigned.
+        if let Some(known) = R::leader_epoch(&mut question).filter(|it| leaving && **it > epoch) {
+            *known = -1;
+        }
+        assign(&mut shares, &node, *id, question);
+        places.insert((id.topic, id.index), (*place, *id));
+    }
+    let calls = shares.into_iter().map(|share| {
         let call = context.ask(&share.address, CALL_TIMEOUT, read.message(share.topics));
-        async move { (call.await, share.places) }
+        async move { (call.await, share.asked) }
     });
-    for (answer, places) in join_all(calls).await {
+    for (answer, asked) in join_all(calls).await {
         match answer {
             Ok(answer) => {
                 for (topic, partitions) in R::answers(answer) {
                     let Some(id) = id_of(&topic) else { continue };
                     for partition in partitions {
-                        if let Some((at, of)) = places.get(&(id, R::answered_index(&partition))) {
-                            answers[*at].1[*of] = partition;
+                        let index = R::answered_index(&partition);
+                        let Some(((at, of), id)) = places.get(&(id, index)) else { continue };
+                        if R::error(&partition) == ErrorCode::NotLeaderOrFollower {
+                            context.core.takeovers.left(*id);
                         }
+                        answers[*at].1[*of] = partition;
                     }
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "asking an owner failed");
                 let error = errors::of_read(&error);
-                for ((_, index), (at, of)) in places {
-                    answers[at].1[of] = R::failure(index, error);
+                for key in asked {
+                    let ((at, of), _) = places[&key];
+                    answers[at].1[of] = R::failure(key.1, error);
                 }
             }
         }
     }
-    answers
 }
 
-/// Puts a question into its owner's share, or says why nobody can be asked.
-fn assign<Q>(
-    context: &Context,
-    shares: &mut Vec<Share<Q>>,
-    name: &TopicName,
-    index: i32,
-    place: (usize, usize),
-    question: Q,
-) -> Result<(), ErrorCode> {
-    let topic = context.catalogue.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let id =
-        context.catalogue.partition(&topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let (node, _) = context.core.owner(id).ok_or(ErrorCode::NotLeaderOrFollower)?;
+/// Puts a question into its owner's share.
+fn assign<Q>(shares: &mut Vec<Share<Q>>, node: &NodeRecord, id: PartitionId, question: Q) {
     let at = match shares.iter().position(|share| share.owner == node.node) {
         Some(at) => at,
         None => {
-            let address = node.address.clone();
-            let (topics, places) = (Vec::new(), Places::new());
-            shares.push(Share { owner: node.node, address, topics, places });
+            let (owner, address) = (node.node, node.address.clone());
+            shares.push(Share { owner, address, topics: Vec::new(), asked: Vec::new() });
             shares.len() - 1
         }
     };
-    let share = &mut shares[at];
-    if share.places.contains_key(&(id.topic, index)) {
-        // One question per partition, as Kafka has it.
-        return Err(ErrorCode::InvalidRequest);
-    }
-    share.places.insert((id.topic, index), place);
-    let name = name_of(id.topic);
+    let (name, share) = (name_of(id.topic), &mut shares[at]);
+    share.asked.push((id.topic, id.index));
     match share.topics.last_mut() {
         Some((last, questions)) if *last == name => questions.push(question),
         _ => share.topics.push((name, vec![question])),
     }
-    Ok(())
 }
 
 /// A topic's id as it travels in a name field.

@@ -15,8 +15,8 @@ use protocol::messages::offset_for_leader_epoch_request::{
 };
 use protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest,
+    DescribeClusterRequest, InitProducerIdRequest, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, OffsetForLeaderEpochRequest,
 };
 
 use crate::support::{Client, Cluster, batch, id, name, text};
@@ -187,6 +187,27 @@ async fn no_producer_id_is_given_out_twice() {
     assert_eq!(empty.error_code, ErrorCode::InvalidRequest.code());
 }
 
+fn list(partitions: &[(i32, i64)]) -> ListOffsetsRequest {
+    let partitions = partitions.iter().map(|(index, timestamp)| {
+        ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(*timestamp)
+    });
+    let topic =
+        ListOffsetsTopic::default().with_name(name("orders")).with_partitions(partitions.collect());
+    ListOffsetsRequest::default().with_topics(vec![topic])
+}
+
+/// Asks where partitions of `orders` end.
+pub(crate) fn latest(partitions: &[i32]) -> ListOffsetsRequest {
+    let partitions: Vec<_> = partitions.iter().map(|index| (*index, -1)).collect();
+    list(&partitions)
+}
+
+/// Index, error and offset of each partition.
+pub(crate) fn offsets(answer: &ListOffsetsResponse) -> Vec<(i32, i16, i64)> {
+    let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions.map(|p| (p.partition_index, p.error_code, p.offset)).collect()
+}
+
 #[tokio::test]
 async fn the_ends_of_logs_are_asked_of_their_owners() {
     let cluster = Cluster::start().await;
@@ -194,20 +215,14 @@ async fn the_ends_of_logs_are_asked_of_their_owners() {
     cluster.logs.append(Cluster::partition(topic, 1), &batch(&["a", "b"]));
     let gateway = cluster.gateway(1).await;
     let mut client = gateway.client().await;
-    let partitions = [(1, -1), (0, -1), (1, -9), (4, -2)].map(|(index, timestamp)| {
-        ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp)
-    });
-    let asked =
-        ListOffsetsTopic::default().with_name(name("orders")).with_partitions(partitions.to_vec());
+    let request = list(&[(1, -1), (0, -1), (1, -9), (4, -2)]);
     for version in [1, 10] {
-        let request = ListOffsetsRequest::default().with_topics(vec![asked.clone()]);
-        let answer = client.call(version, request).await.topics.remove(0);
-        assert_eq!(answer.name, name("orders"));
-        let offsets: Vec<_> =
-            answer.partitions.iter().map(|p| (p.partition_index, p.error_code, p.offset)).collect();
+        let answer = client.call(version, request.clone()).await;
+        assert_eq!(answer.topics[0].name, name("orders"));
         let unsupported = ErrorCode::UnsupportedVersion.code();
         let unknown = ErrorCode::UnknownTopicOrPartition.code();
-        assert_eq!(offsets, [(1, 0, 2), (0, 0, 0), (1, unsupported, -1), (4, unknown, -1)]);
+        let expected = [(1, 0, 2), (0, 0, 0), (1, unsupported, -1), (4, unknown, -1)];
+        assert_eq!(offsets(&answer), expected);
     }
 }
 

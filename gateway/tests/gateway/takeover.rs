@@ -7,6 +7,7 @@ use metadata::model::NodeState;
 use protocol::ErrorCode;
 use protocol::messages::ProduceRequest;
 
+use crate::admin::{latest, offsets};
 use crate::fetch::{at_once, fetch, fetched};
 use crate::produce::{outcome, produce};
 use crate::support::{Cluster, EPOCH, Gateway, Seen, batch, eventually};
@@ -224,6 +225,37 @@ async fn a_partition_on_its_way_holds_up_no_other_one() {
     }
     let produced = cluster.nodes[1].produced();
     assert_eq!(produced[2..], [batch(&["a"]), batch(&["c"])]);
+}
+
+/// librdkafka tells its users of a refusal, and does not ask again.
+#[tokio::test]
+async fn the_end_of_a_partition_that_moves_is_told_by_who_serves_it() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1, 2]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    let partition = Cluster::partition(topic, 0);
+    client.call(9, produce("orders", &[(0, "a")])).await;
+    cluster.reassign(&gateway, partition, 2, EPOCH + 1).await;
+    assert_eq!(offsets(&client.call(4, latest(&[1, 0])).await), [(1, 0, 0), (0, 0, 1)]);
+    let listed = |node: usize| {
+        let asked = cluster.nodes[node].asked();
+        let of_it =
+            |seen: &&Seen| matches!(seen, Seen::List { partition: id, .. } if *id == partition);
+        asked.iter().filter(of_it).count()
+    };
+    assert_eq!((listed(0), listed(1)), (1, 0), "the node that it leaves serves it");
+
+    let refused = ErrorCode::NotLeaderOrFollower.code();
+    cluster.nodes[0].list_error.store(refused, Ordering::SeqCst);
+    assert_eq!(offsets(&client.call(4, latest(&[1, 0])).await), [(1, 0, 0), (0, 0, 1)]);
+    assert_eq!((listed(0), listed(1)), (2, 1), "asked again where it is now");
+    let opened = Seen::Open { partitions: vec![partition] };
+    assert!(cluster.nodes[1].asked().contains(&opened), "once it serves there");
+
+    // Nobody waits for ever.
+    cluster.nodes[1].list_error.store(refused, Ordering::SeqCst);
+    assert_eq!(offsets(&client.call(4, latest(&[0])).await), [(0, refused, -1)]);
 }
 
 /// Another refusal is the client's: only of this one is it certain that the next owner may append.

@@ -52,6 +52,8 @@ pub(crate) struct FakeNode {
     pub(crate) opens: Gate,
     /// What produces are answered with, 0 for success.
     pub(crate) produce_error: AtomicI16,
+    /// What questions about offsets are answered with, 0 for success.
+    pub(crate) list_error: AtomicI16,
     pub(crate) groups: Groups,
     seen: Mutex<Vec<Seen>>,
 }
@@ -96,6 +98,7 @@ impl FakeNode {
             fetches: Gate::new(),
             opens: Gate::new(),
             produce_error: AtomicI16::new(0),
+            list_error: AtomicI16::new(0),
             groups: Groups::default(),
             seen: Mutex::default(),
         })
@@ -264,7 +267,12 @@ impl FakeNode {
                 let partition = PartitionId::new(tenant, id, asked.partition_index);
                 let from = search_from::get(asked);
                 self.seen.lock().push(Seen::List { partition, timestamp: asked.timestamp, from });
-                self.logs.of(partition).list(asked.partition_index, asked.timestamp, from)
+                let answer =
+                    self.logs.of(partition).list(asked.partition_index, asked.timestamp, from);
+                match self.list_error.load(Ordering::SeqCst) {
+                    0 => answer,
+                    code => answer.with_error_code(code).with_offset(-1),
+                }
             });
             ListOffsetsTopicResponse::default()
                 .with_partitions(partitions.collect())

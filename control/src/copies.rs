@@ -3,7 +3,10 @@
 //! Only the leader writes them, and only after the log has what they say. A crash in between
 //! leaves them behind the log; the next leader's [`Copies::repair`] brings them up to it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use metadata::{
@@ -13,16 +16,19 @@ use metadata::{
     settings::{SETTINGS, SettingKey},
 };
 use protocol::ids::TopicId;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     catalogue::Catalogue,
     guard::{Guard, GuardError},
-    limits::OPS_PER_TXN,
+    limits::{COPY_PATIENCE, COPY_PAUSE, OPS_PER_TXN},
 };
 
 /// Writes the copies of one term.
 pub(crate) struct Copies {
     guard: Guard,
+    /// Something was written more than once since this was last asked.
+    doubtful: AtomicBool,
 }
 
 /// One change of a key.
@@ -33,7 +39,12 @@ enum Write {
 
 impl Copies {
     pub(crate) fn new(guard: Guard) -> Self {
-        Self { guard }
+        Self { guard, doubtful: AtomicBool::new(false) }
+    }
+
+    /// Whether what was written must be compared with the catalogue, for once.
+    pub(crate) fn take_doubt(&self) -> bool {
+        self.doubtful.swap(false, Ordering::Relaxed)
     }
 
     /// Shows these topics, new or changed. Returns the revision at which all are there.
@@ -118,9 +129,27 @@ impl Copies {
                 Write::Put(key, value) => txn.put(key, value),
                 Write::Delete(key) => txn.delete(key),
             });
-            revision = self.guard.commit(txn).await?;
+            revision = self.commit(txn).await?;
         }
         Ok(revision)
+    }
+
+    /// Outlasts a member of the store that dies. An attempt of unknown outcome may be applied as late
+    /// as after a later change, so what was written more than once is to be looked at again.
+    async fn commit(&self, txn: Txn) -> Result<i64, GuardError> {
+        let until = Instant::now() + COPY_PATIENCE;
+        loop {
+            match self.guard.commit(txn.clone()).await {
+                Err(GuardError::Metadata(error))
+                    if error.is_retriable() && Instant::now() < until =>
+                {
+                    tracing::info!(%error, "the copies are written once more");
+                    self.doubtful.store(true, Ordering::Relaxed);
+                    sleep(COPY_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
     }
 }
 

@@ -75,6 +75,13 @@ pub(crate) const OWN_VIEW_WAIT: Duration = Duration::from_secs(1);
 /// Changes of the metadata within this time cause one reconciliation.
 pub(crate) const RECONCILE_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a change that the log has is offered to a metadata store that fails before its caller
+/// hears of doubt: longer than a cluster of three takes to replace the member that led it.
+pub(crate) const COPY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause before it is offered again.
+pub(crate) const COPY_PAUSE: Duration = Duration::from_millis(100);
+
 /// Pause before a failed campaign, replay or repair is tried again.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 

@@ -261,6 +261,7 @@ impl Term {
     /// Does what no command asks for: brings the copies into step, and gives nodes to partitions
     /// without one.
     async fn reconcile(&mut self) -> Result<(), Ended> {
+        self.in_step &= !self.copies.take_doubt();
         if !self.in_step {
             match self.copies.repair(&self.catalogue).await {
                 Ok(repaired) => {

@@ -99,6 +99,24 @@ async fn producer_ids_are_never_given_twice() {
     assert!(firsts.iter().all(|first| first >> 47 == 1), "the generation is in front");
 }
 
+/// Goal: nobody is told that a member of the metadata store has died.
+#[tokio::test(start_paused = true)]
+async fn a_change_outlasts_a_metadata_store_that_fails_for_a_moment() {
+    let cluster = Cluster::found(Meddled::new()).await;
+    let control = cluster.leader("a").await;
+    for name in ["one", "other"] {
+        let mut fails = 10;
+        cluster.metadata.meddle(move |_| {
+            fails -= 1;
+            if fails >= 0 { Verdict::Refuse } else { Verdict::Pass }
+        });
+        assert_eq!(control.create(name, 1).await, ErrorCode::None);
+        assert!(cluster.topic(name).await.is_some());
+        assert_eq!(control.delete(name).await, ErrorCode::None);
+    }
+    assert!(cluster.metadata.meddled() >= 20);
+}
+
 /// Goal: what the log has, the copies get, also when the metadata store is away at the moment of
 /// the change; and the client is not told that nothing happened.
 #[tokio::test(start_paused = true)]

@@ -36,6 +36,8 @@ fn cluster(dir: &std::path::Path) -> Cluster {
         readers: 1,
         front: FrontKind::Object,
         upload_interval: "300ms".to_owned(),
+        // What was planned to be read before it was cleaned may be read until then.
+        node_lines: "plan_life = \"10s\"\n".to_owned(),
         compactor: Some(COMPACTOR.to_owned()),
         ..Spec::default()
     };

@@ -138,6 +138,10 @@ impl PerPartition for EndOfEpoch {
     type Answer = EpochEndOffset;
     type Message = OffsetForLeaderEpochRequest;
 
+    /// The one before would tell where its own epoch ends, which has not ended. A client that reads on
+    /// while it asks may be further by the time it hears of that, and take it for a truncation.
+    const OF_THE_NEXT: bool = true;
+
     fn may_ask(&self, grants: &Grants, topic: &str) -> bool {
         // Followers asked first, consumers since KIP-320.
         grants.may(AclOperation::ClusterAction, Resource::CLUSTER)
@@ -150,10 +154,6 @@ impl PerPartition for EndOfEpoch {
 
     fn index(question: &OffsetForLeaderPartition) -> i32 {
         question.partition
-    }
-
-    fn leader_epoch(question: &mut OffsetForLeaderPartition) -> Option<&mut i32> {
-        Some(&mut question.current_leader_epoch)
     }
 
     fn message(

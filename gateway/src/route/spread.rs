@@ -29,6 +29,9 @@ pub(super) trait PerPartition {
     /// What an owner is sent.
     type Message: Call;
 
+    /// Whether nobody but the owner may answer, not even the one before while that still serves.
+    const OF_THE_NEXT: bool = false;
+
     /// Whether the client may ask about a topic, existing or not.
     fn may_ask(&self, grants: &Grants, topic: &str) -> bool;
 
@@ -160,7 +163,11 @@ async fn ask<R: PerPartition>(
     let mut places = HashMap::with_capacity(wanted.len());
     for Wanted { id, question, place } in wanted {
         let (at, of) = *place;
-        let Some(((node, epoch), leaving)) = context.core.serving(*id) else {
+        let serving = match R::OF_THE_NEXT {
+            true => context.core.owner(*id).map(|owner| (owner, false)),
+            false => context.core.serving(*id),
+        };
+        let Some(((node, epoch), leaving)) = serving else {
             answers[at].1[of] = R::failure(id.index, ErrorCode::NotLeaderOrFollower);
             continue;
         };

@@ -226,18 +226,23 @@ async fn the_ends_of_logs_are_asked_of_their_owners() {
     }
 }
 
+/// Asks where epoch 3 of partitions of `orders` ends.
+pub(crate) fn epoch_end(partitions: &[i32]) -> OffsetForLeaderEpochRequest {
+    let partitions = partitions.iter().map(|index| {
+        OffsetForLeaderPartition::default().with_partition(*index).with_leader_epoch(3)
+    });
+    let topic = OffsetForLeaderTopic::default()
+        .with_topic(name("orders"))
+        .with_partitions(partitions.collect());
+    OffsetForLeaderEpochRequest::default().with_topics(vec![topic])
+}
+
 #[tokio::test]
 async fn the_ends_of_epochs_are_asked_of_their_owners() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1, 2]).await;
     let gateway = cluster.gateway(1).await;
-    let partitions = [1, 0, 9].map(|index| {
-        OffsetForLeaderPartition::default().with_partition(index).with_leader_epoch(3)
-    });
-    let topic = OffsetForLeaderTopic::default()
-        .with_topic(name("orders"))
-        .with_partitions(partitions.to_vec());
-    let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+    let request = epoch_end(&[1, 0, 9]);
     let answer = gateway.client().await.call(4, request).await.topics.remove(0);
     let ends: Vec<_> =
         answer.partitions.iter().map(|p| (p.partition, p.error_code, p.end_offset)).collect();

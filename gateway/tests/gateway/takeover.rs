@@ -7,7 +7,7 @@ use metadata::model::NodeState;
 use protocol::ErrorCode;
 use protocol::messages::ProduceRequest;
 
-use crate::admin::{latest, offsets};
+use crate::admin::{epoch_end, latest, offsets};
 use crate::fetch::{at_once, fetch, fetched};
 use crate::produce::{outcome, produce};
 use crate::support::{Cluster, EPOCH, Gateway, Seen, batch, eventually};
@@ -168,6 +168,31 @@ async fn what_a_node_refused_that_lets_go_is_appended_by_the_next_one_in_its_ord
     assert_eq!(moved.collect::<Vec<_>>(), expected);
 }
 
+/// What was sent before the move was seen may fail yet, and come again: then it comes first.
+#[tokio::test]
+async fn what_has_no_answer_yet_is_not_overtaken() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    cluster.nodes[0].produces.close();
+    let first = client.send(9, &produce("orders", &[(0, "a")])).await;
+    eventually("it is under way", || cluster.nodes[0].produced().len() == 1).await;
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, EPOCH + 1).await;
+    cluster.change_node(&gateway, 1, NodeState::Fenced, 1).await;
+    let second = client.send(9, &produce("orders", &[(0, "b")])).await;
+    eventually("the next owner is asked", || cluster.nodes[1].asked().len() == 1).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(cluster.nodes[1].produced().is_empty());
+
+    cluster.nodes[0].produces.open();
+    for (offset, sent) in (0..).zip([first, second]) {
+        let response = client.receive::<ProduceRequest>(9, sent).await;
+        assert_eq!(outcome(&response), [(0, 0, offset)]);
+    }
+    assert_eq!(cluster.nodes[1].produced(), [batch(&["b"])]);
+}
+
 #[tokio::test]
 async fn a_consumer_reads_a_partition_that_moves_where_it_is() {
     let cluster = Cluster::start().await;
@@ -256,6 +281,24 @@ async fn the_end_of_a_partition_that_moves_is_told_by_who_serves_it() {
     // Nobody waits for ever.
     cluster.nodes[1].list_error.store(refused, Ordering::SeqCst);
     assert_eq!(offsets(&client.call(4, latest(&[0])).await), [(0, refused, -1)]);
+}
+
+/// Where the epoch of the one before ends is not known before it has ended: a client that reads on
+/// meanwhile would take an earlier answer for a truncation.
+#[tokio::test]
+async fn where_an_epoch_ends_is_told_by_the_next_owner_only() {
+    let cluster = Cluster::start().await;
+    let topic = cluster.topic("orders", &[1]).await;
+    let gateway = patient(&cluster).await;
+    let mut client = gateway.client().await;
+    client.call(9, produce("orders", &[(0, "a")])).await;
+    cluster.reassign(&gateway, Cluster::partition(topic, 0), 2, EPOCH + 1).await;
+    let answer = client.call(4, epoch_end(&[0])).await;
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    assert_eq!(
+        cluster.nodes.iter().map(|node| node.epochs_told()).collect::<Vec<_>>()[..2],
+        [0, 1]
+    );
 }
 
 /// Another refusal is the client's: only of this one is it certain that the next owner may append.

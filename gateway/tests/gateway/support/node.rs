@@ -1,7 +1,7 @@
 //! A storage node, as far as a gateway can tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI16, Ordering};
+use std::sync::atomic::{AtomicI16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub(crate) struct FakeNode {
     /// What questions about offsets are answered with, 0 for success.
     pub(crate) list_error: AtomicI16,
     pub(crate) groups: Groups,
+    /// How often it told where epochs end.
+    epochs_told: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -100,6 +102,7 @@ impl FakeNode {
             produce_error: AtomicI16::new(0),
             list_error: AtomicI16::new(0),
             groups: Groups::default(),
+            epochs_told: AtomicUsize::new(0),
             seen: Mutex::default(),
         })
     }
@@ -118,6 +121,10 @@ impl FakeNode {
     pub(crate) fn asked(&self) -> Vec<Seen> {
         let seen = self.seen.lock();
         seen.iter().filter(|seen| !matches!(seen, Seen::Produce { .. })).cloned().collect()
+    }
+
+    pub(crate) fn epochs_told(&self) -> usize {
+        self.epochs_told.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -370,6 +377,7 @@ impl Handler for NodeHandler {
                 ready(Response::DescribeProducers(producers(request)))
             }
             Request::OffsetForLeaderEpoch(request) => {
+                node.epochs_told.fetch_add(1, Ordering::SeqCst);
                 ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))
             }
             Request::DescribeLogDirs(request) => {

@@ -177,7 +177,7 @@ async fn ask<R: PerPartition>(
             *known = -1;
         }
         assign(&mut shares, &node, *id, question);
-        places.insert((id.topic, id.index), (*place, *id));
+        places.insert((id.topic, id.index), (*place, *id, leaving));
     }
     let calls = shares.into_iter().map(|share| {
         let call = context.ask(&share.address, CALL_TIMEOUT, read.message(share.topics));
@@ -190,8 +190,10 @@ async fn ask<R: PerPartition>(
                     let Some(id) = id_of(&topic) else { continue };
                     for partition in partitions {
                         let index = R::answered_index(&partition);
-                        let Some(((at, of), id)) = places.get(&(id, index)) else { continue };
-                        if R::error(&partition) == ErrorCode::NotLeaderOrFollower {
+                        let Some(((at, of), id, leaving)) = places.get(&(id, index)) else {
+                            continue;
+                        };
+                        if *leaving && R::error(&partition) == ErrorCode::NotLeaderOrFollower {
                             context.core.takeovers.left(*id);
                         }
                         answers[*at].1[*of] = partition;
@@ -202,7 +204,7 @@ async fn ask<R: PerPartition>(
                 tracing::debug!(%error, "asking an owner failed");
                 let error = errors::of_read(&error);
                 for key in asked {
-                    let ((at, of), _) = places[&key];
+                    let ((at, of), ..) = places[&key];
                     answers[at].1[of] = R::failure(key.1, error);
                 }
             }

@@ -138,8 +138,10 @@ impl PerPartition for EndOfEpoch {
     type Answer = EpochEndOffset;
     type Message = OffsetForLeaderEpochRequest;
 
-    /// The one before would tell where its own epoch ends, which has not ended. A client that reads on
-    /// while it asks may be further by the time it hears of that, and take it for a truncation.
+    /// The one before would tell where its own epoch ends, which has not ended. And a client compares
+    /// the answer with where it is when it hears it: fetches under way, and epochs it learns of
+    /// meanwhile, may have taken it beyond what it asked about, which it takes for a truncation. So
+    /// there is no waiting either. A refusal costs nothing: clients ask again where they are then.
     const OF_THE_NEXT: bool = true;
 
     fn may_ask(&self, grants: &Grants, topic: &str) -> bool {

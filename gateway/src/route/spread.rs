@@ -29,7 +29,8 @@ pub(super) trait PerPartition {
     /// What an owner is sent.
     type Message: Call;
 
-    /// Whether nobody but the owner may answer, not even the one before while that still serves.
+    /// Whether nobody but the owner may answer, not even the one before while that still serves, and
+    /// at once or not at all.
     const OF_THE_NEXT: bool = false;
 
     /// Whether the client may ask about a topic, existing or not.
@@ -88,6 +89,7 @@ type Answers<R> = Vec<(TopicName, Vec<<R as PerPartition>::Answer>)>;
 ///
 /// What is refused because a partition is on its way to another owner is asked again once that
 /// serves, as produces are sent again: many clients tell their users of such an answer to a question.
+/// Except for what only the next owner may answer.
 pub(super) async fn ask_owners<R: PerPartition>(
     context: &Context,
     read: &R,
@@ -100,7 +102,7 @@ pub(super) async fn ask_owners<R: PerPartition>(
         R::error(&answers[at].1[of]) == ErrorCode::NotLeaderOrFollower
     };
     let refused: Vec<_> = wanted.into_iter().filter(is_refused).collect();
-    if !refused.is_empty() {
+    if !refused.is_empty() && !R::OF_THE_NEXT {
         let partitions: Vec<_> = refused.iter().map(|wanted| wanted.id).collect();
         let until = Instant::now() + context.core.takeovers.hold();
         handover::served(context, &partitions, until).await;

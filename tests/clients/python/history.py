@@ -46,6 +46,8 @@ class History:
 
     def error(self, error):
         self.write("e", error.name())
+        # The log says why.
+        print(error.name(), error.str(), file=sys.stderr, flush=True)
 
     def end(self, *words):
         self.write("end", *words)

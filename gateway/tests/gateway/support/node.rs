@@ -55,8 +55,10 @@ pub(crate) struct FakeNode {
     /// What questions about offsets are answered with, 0 for success.
     pub(crate) list_error: AtomicI16,
     pub(crate) groups: Groups,
-    /// How often it told where epochs end.
-    epochs_told: AtomicUsize,
+    /// What questions about the ends of epochs are answered with, 0 for success.
+    pub(crate) epoch_error: AtomicI16,
+    /// How often it was asked where epochs end.
+    epochs_asked: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -102,7 +104,8 @@ impl FakeNode {
             produce_error: AtomicI16::new(0),
             list_error: AtomicI16::new(0),
             groups: Groups::default(),
-            epochs_told: AtomicUsize::new(0),
+            epoch_error: AtomicI16::new(0),
+            epochs_asked: AtomicUsize::new(0),
             seen: Mutex::default(),
         })
     }
@@ -123,8 +126,8 @@ impl FakeNode {
         seen.iter().filter(|seen| !matches!(seen, Seen::Produce { .. })).cloned().collect()
     }
 
-    pub(crate) fn epochs_told(&self) -> usize {
-        self.epochs_told.load(Ordering::SeqCst)
+    pub(crate) fn epochs_asked(&self) -> usize {
+        self.epochs_asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -333,13 +336,14 @@ fn producers(request: DescribeProducersRequest) -> DescribeProducersResponse {
     DescribeProducersResponse::default().with_topics(topics.collect())
 }
 
-fn epoch_ends(request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
+fn epoch_ends(request: OffsetForLeaderEpochRequest, error: i16) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             EpochEndOffset::default()
                 .with_partition(asked.partition)
                 .with_leader_epoch(asked.leader_epoch)
                 .with_end_offset(77)
+                .with_error_code(error)
         });
         OffsetForLeaderTopicResult::default()
             .with_partitions(partitions.collect())
@@ -377,8 +381,9 @@ impl Handler for NodeHandler {
                 ready(Response::DescribeProducers(producers(request)))
             }
             Request::OffsetForLeaderEpoch(request) => {
-                node.epochs_told.fetch_add(1, Ordering::SeqCst);
-                ready(Response::OffsetForLeaderEpoch(epoch_ends(request)))
+                node.epochs_asked.fetch_add(1, Ordering::SeqCst);
+                let error = node.epoch_error.load(Ordering::SeqCst);
+                ready(Response::OffsetForLeaderEpoch(epoch_ends(request, error)))
             }
             Request::DescribeLogDirs(request) => {
                 ready(Response::DescribeLogDirs(log_dirs(request)))

@@ -122,11 +122,12 @@ pub(crate) const JOIN_GRACE: Duration = Duration::from_secs(5);
 /// Longest wait for a rebalance: a join names it, a sync does not.
 pub(crate) const REBALANCE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// How long an OffsetFetch is tried again while its coordinator moves or loads (R41).
-pub(crate) const OFFSET_FETCH_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an OffsetFetch, or a member that leaves, is tried again while its coordinator moves or
+/// loads (R41).
+pub(crate) const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pause between two such tries.
-pub(crate) const OFFSET_FETCH_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a request waits until this gateway's own view shows a change it asked for.
 pub(crate) const VIEW_PATIENCE: Duration = Duration::from_secs(5);

@@ -17,9 +17,11 @@ use std::time::Duration;
 use hop::Call;
 use protocol::ErrorCode;
 use protocol::ids::{PartitionId, TenantId, coordinator_index};
+use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::errors;
+use crate::limits::{CALL_TIMEOUT, COORDINATOR_PATIENCE, COORDINATOR_PAUSE};
 
 /// The address of the node that coordinates `group`, which may be a transactional id as well.
 fn coordinator(context: &Context, group: &str) -> Result<String, ErrorCode> {
@@ -49,4 +51,39 @@ pub(super) fn ask<M: Call>(
             errors::of_group(&error)
         })
     }
+}
+
+/// Asks the coordinator of `group`, and again while that moves or loads: only what may be carried out
+/// twice, and what clients do not repeat themselves. The first try has its place in the lane as with
+/// [`ask`]; `error` finds what is wrong in an answer.
+pub(super) fn insist<M: Call + Clone>(
+    context: &Context,
+    group: &str,
+    message: M,
+    error: fn(&M::Answer) -> ErrorCode,
+) -> impl Future<Output = Result<M::Answer, ErrorCode>> + Send + use<M> {
+    let patience_ends = Instant::now() + COORDINATOR_PATIENCE;
+    let first = ask(context, group, CALL_TIMEOUT, message.clone());
+    let (context, group) = (context.clone(), group.to_owned());
+    async move {
+        let mut answer = first.await;
+        loop {
+            let error = answer.as_ref().map_or_else(|error| *error, error);
+            if !is_transient(error) || Instant::now() >= patience_ends {
+                return answer;
+            }
+            sleep(COORDINATOR_PAUSE).await;
+            answer = ask(&context, &group, CALL_TIMEOUT, message.clone()).await;
+        }
+    }
+}
+
+/// Whether another try may not meet this error.
+fn is_transient(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::NotCoordinator
+            | ErrorCode::CoordinatorLoadInProgress
+            | ErrorCode::CoordinatorNotAvailable
+    )
 }

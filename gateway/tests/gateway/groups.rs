@@ -15,9 +15,10 @@ use protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use protocol::messages::{
-    DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, ListTransactionsRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchResponse,
+    ConsumerGroupHeartbeatRequest, DeleteGroupsRequest, DescribeGroupsRequest,
+    FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListTransactionsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetFetchResponse,
 };
 
 use crate::support::{Client, Cluster, eventually, name, text};
@@ -136,6 +137,32 @@ async fn a_single_member_leaves_as_several_do() {
     let both = client.call(4, both).await;
     let codes: Vec<_> = both.members.iter().map(|member| member.error_code).collect();
     assert_eq!((both.error_code, codes), (0, vec![0, ErrorCode::UnknownMemberId.code()]));
+}
+
+/// Clients do not look at what they are answered then, and their partitions would be nobody's until
+/// the session is over.
+#[tokio::test]
+async fn whoever_leaves_a_group_on_its_way_to_another_node_has_left() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let coordinator = |tries| {
+        cluster.nodes.iter().for_each(|node| node.groups.loading.store(tries, Ordering::SeqCst));
+    };
+    coordinator(2);
+    let leaving =
+        LeaveGroupRequest::default().with_group_id(text("g").into()).with_member_id(text("m"));
+    assert_eq!(client.call(2, leaving).await.error_code, 0);
+    let heartbeat = |epoch| {
+        ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(text("g").into())
+            .with_member_id(text("m"))
+            .with_member_epoch(epoch)
+    };
+    for epoch in [-1, -2] {
+        coordinator(2);
+        assert_eq!(client.call(1, heartbeat(epoch)).await.error_code, 0);
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! ConsumerGroupHeartbeat and ConsumerGroupDescribe: groups of the consumer protocol (KIP-848).
 //!
-//! A heartbeat is passed on in its order and never repeated by us: the coordinator takes a repeated
-//! one for what it is, by its epoch, and the client sends it.
+//! A heartbeat is passed on in its order and not repeated by us: the coordinator takes a repeated one
+//! for what it is, by its epoch, and the client sends it. Except the last: whoever leaves does not look
+//! at the answer, so that one is repeated here.
 
-use futures::future::join_all;
+use futures::future::{Either, join_all};
 use metadata::settings::acl::AclOperation;
 use protocol::ids::TopicId;
 use protocol::messages::consumer_group_describe_response::DescribedGroup;
@@ -13,7 +14,7 @@ use protocol::messages::{
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::ask;
+use super::{ask, insist};
 use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::grants::Grants;
@@ -31,7 +32,13 @@ pub(in crate::route) fn heartbeat(
 ) -> impl Future<Output = ConsumerGroupHeartbeatResponse> + Send + use<> {
     let anonymous = context.version >= MEMBER_ID_FROM && request.member_id.trim().is_empty();
     let group = request.group_id.clone();
-    let answer = (!anonymous).then(|| ask(context, &group, CALL_TIMEOUT, request));
+    let answer = (!anonymous).then(|| {
+        if request.member_epoch >= 0 {
+            return Either::Left(ask(context, &group, CALL_TIMEOUT, request));
+        }
+        let error = |said: &ConsumerGroupHeartbeatResponse| ErrorCode::from_code(said.error_code);
+        Either::Right(insist(context, &group, request, error))
+    });
     let seen = context.clone();
     async move {
         let failed = |error: ErrorCode| {

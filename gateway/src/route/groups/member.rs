@@ -1,7 +1,8 @@
 //! JoinGroup, SyncGroup, Heartbeat, LeaveGroup: what members of a group do.
 //!
-//! Passed on in the order they came, never repeated by us; a client may repeat any of them, and an
-//! error that names the coordinator makes it do so.
+//! Passed on in the order they came. A client may repeat any of them, and an error that names the
+//! coordinator makes it do so; but not on its way out: what a LeaveGroup is answered, no client looks at.
+//! So it is the one that is repeated here, lest the group wait for a whole session.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use protocol::messages::{
     LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 
-use super::ask;
+use super::{ask, insist};
 use crate::context::Context;
 use crate::limits::{CALL_TIMEOUT, JOIN_GRACE, REBALANCE_MAX};
 
@@ -91,7 +92,8 @@ pub(in crate::route) fn leave(
         request.members = vec![MemberIdentity::default().with_member_id(member)];
     }
     let group = request.group_id.clone();
-    let answer = ask(context, &group, CALL_TIMEOUT, request);
+    let error = |answer: &LeaveGroupResponse| ErrorCode::from_code(answer.error_code);
+    let answer = insist(context, &group, request, error);
     async move {
         answer
             .await

@@ -46,7 +46,8 @@ pub(crate) struct Groups {
     transactions: Transactions,
     /// The shards of groups and transactional ids that are here.
     pub(crate) shards: Mutex<Vec<i32>>,
-    /// How many OffsetFetches are answered with COORDINATOR_LOAD_IN_PROGRESS first.
+    /// How many OffsetFetches, and members that leave, are answered with COORDINATOR_LOAD_IN_PROGRESS
+    /// first.
     pub(crate) loading: AtomicUsize,
 }
 
@@ -58,6 +59,18 @@ impl Groups {
 
     pub(crate) fn answer(&self, request: Request) -> Response {
         match request {
+            Request::LeaveGroup(_) if self.is_loading() => Response::LeaveGroup(
+                LeaveGroupResponse::default()
+                    .with_error_code(ErrorCode::CoordinatorLoadInProgress.code()),
+            ),
+            Request::ConsumerGroupHeartbeat(request)
+                if request.member_epoch < 0 && self.is_loading() =>
+            {
+                Response::ConsumerGroupHeartbeat(
+                    ConsumerGroupHeartbeatResponse::default()
+                        .with_error_code(ErrorCode::CoordinatorLoadInProgress.code()),
+                )
+            }
             Request::JoinGroup(request) => Response::JoinGroup(join(request)),
             Request::SyncGroup(_) => Response::SyncGroup(SyncGroupResponse::default()),
             Request::Heartbeat(_) => Response::Heartbeat(HeartbeatResponse::default()),
@@ -123,6 +136,11 @@ impl Groups {
         }
     }
 
+    fn is_loading(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.loading.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+
     fn list(&self) -> ListGroupsResponse {
         let groups = self.names().into_iter().map(|group| {
             ListedGroup::default()
@@ -154,9 +172,7 @@ impl Groups {
 
     fn fetch(&self, group: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
         let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
-        let loading = self.loading.load(Ordering::SeqCst);
-        if loading > 0 {
-            self.loading.store(loading - 1, Ordering::SeqCst);
+        if self.is_loading() {
             return answer.with_error_code(ErrorCode::CoordinatorLoadInProgress.code());
         }
         let offsets = self.offsets.lock();

@@ -1,9 +1,9 @@
-//! OffsetFetch: the one group request that the gateway repeats.
+//! OffsetFetch: a read that the gateway repeats.
 //!
-//! It only reads, so while a coordinator moves or loads it is asked again for a while instead of
-//! handing the error out: clients answer such errors by looking for the coordinator, and some hang
-//! on one that lists no partition (R41, librdkafka #5586). What remains an error is therefore said
-//! for the group and for each partition asked for.
+//! While a coordinator moves or loads it is asked again for a while instead of handing the error out:
+//! clients answer such errors by looking for the coordinator, and some hang on one that lists no
+//! partition (R41, librdkafka #5586). What remains an error is therefore said for the group and for
+//! each partition asked for.
 
 use std::collections::HashSet;
 
@@ -15,12 +15,10 @@ use protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
-use tokio::time::{Instant, sleep};
 
 use crate::authoriser::Resource;
 use crate::context::Context;
-use crate::limits::{CALL_TIMEOUT, OFFSET_FETCH_PATIENCE, OFFSET_FETCH_PAUSE};
-use crate::route::groups::ask;
+use crate::route::groups::{insist, is_transient};
 use crate::route::spread::{id_of, name_of};
 
 /// First version that asks for several groups (KIP-709).
@@ -109,25 +107,17 @@ async fn ask_patiently(
     group: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> Result<OffsetFetchResponseGroup, ErrorCode> {
-    let patience_ends = Instant::now() + OFFSET_FETCH_PATIENCE;
-    loop {
-        let request = OffsetFetchRequest::default()
-            .with_require_stable(require_stable)
-            .with_groups(vec![group.clone()]);
-        let answer = ask(context, &group.group_id, CALL_TIMEOUT, request).await;
-        let answer = answer.and_then(|mut answer| match answer.groups.pop() {
-            Some(said) => match transient(&said) {
-                Some(error) => Err(error),
-                None => Ok(said),
-            },
-            None => Err(ErrorCode::CoordinatorNotAvailable),
-        });
-        match answer {
-            Err(error) if is_transient(error) && Instant::now() < patience_ends => {
-                sleep(OFFSET_FETCH_PAUSE).await;
-            }
-            answer => return answer,
-        }
+    let group_id = group.group_id.clone();
+    let request =
+        OffsetFetchRequest::default().with_require_stable(require_stable).with_groups(vec![group]);
+    let error: fn(&OffsetFetchResponse) -> ErrorCode = |answer| match answer.groups.first() {
+        Some(said) => transient(said).unwrap_or(ErrorCode::None),
+        None => ErrorCode::CoordinatorNotAvailable,
+    };
+    let mut answer = insist(context, &group_id, request, error).await?;
+    match error(&answer) {
+        ErrorCode::None => answer.groups.pop().ok_or(ErrorCode::CoordinatorNotAvailable),
+        error => Err(error),
     }
 }
 
@@ -136,15 +126,6 @@ fn transient(said: &OffsetFetchResponseGroup) -> Option<ErrorCode> {
     let partitions = said.topics.iter().flat_map(|topic| &topic.partitions);
     let codes = std::iter::once(said.error_code).chain(partitions.map(|p| p.error_code));
     codes.map(ErrorCode::from_code).find(|error| is_transient(*error))
-}
-
-fn is_transient(error: ErrorCode) -> bool {
-    matches!(
-        error,
-        ErrorCode::NotCoordinator
-            | ErrorCode::CoordinatorLoadInProgress
-            | ErrorCode::CoordinatorNotAvailable
-    )
 }
 
 /// Every topic with offsets that exists still, and that the client may see.

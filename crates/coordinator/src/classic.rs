@@ -101,8 +101,17 @@ impl ClassicGroup {
         self.roster.iter().map(|member| &member.record)
     }
 
-    /// Starts the session timers of all members after a replay (R42).
-    pub(crate) fn start_sessions(&self, fx: &mut Effects<'_>) {
+    /// Starts the timers after a replay (R42). A group of members that nobody has led yet was one of
+    /// consumers, and begins with a rebalance.
+    pub(crate) fn start_timers(&mut self, fx: &mut Effects<'_>) {
+        if self.leader.is_none() {
+            self.start_over(fx);
+        } else {
+            self.start_sessions(fx);
+        }
+    }
+
+    fn start_sessions(&self, fx: &mut Effects<'_>) {
         for member in self.roster.iter() {
             self.arm_session(&member.record.id, member.record.session_timeout_ms, fx);
         }

@@ -139,8 +139,8 @@ impl Coordinator {
             .collect();
         let mut nothing = Outputs::default();
         let (groups, mut fx) = self.split(now_ms, &mut nothing);
-        for group in groups.values() {
-            group.start_sessions(&mut fx);
+        for group in groups.values_mut() {
+            group.start_timers(&mut fx);
         }
         self.start_consumer_timers(now_ms, &mut nothing);
         self.timers.arm(Timer::Retention, now_ms, self.config.offsets_retention_check_ms);

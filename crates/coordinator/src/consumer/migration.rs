@@ -229,7 +229,8 @@ fn membership(
         generation: generation.unwrap_or_default(),
         protocol_type: CONSUMER_PROTOCOL_TYPE.into(),
         protocol_name: roster.vote(),
-        leader: members.first().map(|member| member.id.clone()),
+        // Nobody has led yet, which says after a replay that the rebalance is still to come.
+        leader: None,
         since_ms,
         members,
     }

@@ -270,8 +270,29 @@ fn a_failover_in_between_loses_nothing() {
     new.leave(&mut world);
     world.fail_over();
     assert_eq!(world.list(&[], &["classic"]).len(), 1);
-    let token = old.join(&mut world);
+    assert_eq!(old.heartbeat(&mut world), ErrorCode::RebalanceInProgress, "half is nobody's");
+    world.fail_over();
+    rejoin(&mut world, &mut old);
+    assert!(old.leads);
+    let members = [old.member_id.clone()];
+    let token = old.sync_with(&mut world, &members);
     assert_eq!(world.error(token), ErrorCode::None);
+    world.fail_over();
+    assert_eq!(old.heartbeat(&mut world), ErrorCode::None, "and only until there is a leader");
+}
+
+#[test]
+fn who_is_not_there_when_a_group_has_gone_back_and_over_to_another_node_is_not_waited_for() {
+    let mut world = world();
+    let mut old = classic_group(&mut world, Client { session_ms: 600_000, ..Client::new("old") });
+    let mut new = Consumer::new("z-new", &["topic-1"]);
+    new.join(&mut world);
+    rejoin(&mut world, &mut old);
+    assigned(&mut world, &old);
+    new.leave(&mut world);
+    world.fail_over();
+    world.advance(REBALANCE_MS);
+    assert_eq!(world.state(GROUP), "Empty");
 }
 
 #[test]

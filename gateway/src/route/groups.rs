@@ -54,7 +54,7 @@ pub(super) fn ask<M: Call>(
 }
 
 /// Asks the coordinator of `group`, and again while that moves or loads: only what may be carried out
-/// twice, and what clients do not repeat themselves. The first try has its place in the lane as with
+/// twice, and what not all clients repeat themselves. The first try has its place in the lane as with
 /// [`ask`]; `error` finds what is wrong in an answer.
 pub(super) fn insist<M: Call + Clone>(
     context: &Context,

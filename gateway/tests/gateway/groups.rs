@@ -15,10 +15,10 @@ use protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use protocol::messages::{
-    ConsumerGroupHeartbeatRequest, DeleteGroupsRequest, DescribeGroupsRequest,
-    FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
-    ListTransactionsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetFetchResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, DeleteGroupsRequest,
+    DescribeGroupsRequest, FindCoordinatorRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListTransactionsRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetFetchResponse,
 };
 
 use crate::support::{Client, Cluster, eventually, name, text};
@@ -163,6 +163,23 @@ async fn whoever_leaves_a_group_on_its_way_to_another_node_has_left() {
         coordinator(2);
         assert_eq!(client.call(1, heartbeat(epoch)).await.error_code, 0);
     }
+}
+
+/// librdkafka's admin client hands the refusal to the application.
+#[tokio::test]
+async fn a_group_on_its_way_to_another_node_is_described_when_it_is_there() {
+    let cluster = Cluster::start().await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    let coordinator = |tries| {
+        cluster.nodes.iter().for_each(|node| node.groups.loading.store(tries, Ordering::SeqCst));
+    };
+    client.call(8, commit("g", "orders", &[])).await;
+    coordinator(2);
+    assert_eq!(describe(&mut client, 5, "g").await.0, 0);
+    coordinator(2);
+    let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![text("g").into()]);
+    assert_eq!(client.call(0, request).await.groups[0].error_code, 0);
 }
 
 #[tokio::test]

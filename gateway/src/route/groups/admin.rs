@@ -11,7 +11,7 @@ use protocol::messages::{
 };
 
 use super::lists::{INCOMPLETE, Lists};
-use super::{ask, find};
+use super::{ask, find, insist};
 use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;
@@ -32,7 +32,12 @@ pub(in crate::route) fn describe(
             };
             let visible = grants.require(AclOperation::Describe, Resource::group(&group));
             let question = DescribeGroupsRequest::default().with_groups(vec![group.clone()]);
-            let answer = visible.map(|()| ask(context, &group, CALL_TIMEOUT, question));
+            let error = |said: &DescribeGroupsResponse| {
+                said.groups
+                    .first()
+                    .map_or(ErrorCode::None, |group| ErrorCode::from_code(group.error_code))
+            };
+            let answer = visible.map(|()| insist(context, &group, question, error));
             async move {
                 let said = match answer {
                     Ok(answer) => answer.await.map(|mut answer| answer.groups.pop()),

@@ -65,7 +65,12 @@ pub(in crate::route) fn describe(
         };
         let describable = grants.require(AclOperation::Describe, Resource::group(&group));
         let question = ConsumerGroupDescribeRequest::default().with_group_ids(vec![group.clone()]);
-        let answer = describable.map(|()| ask(context, &group, CALL_TIMEOUT, question));
+        let error = |said: &ConsumerGroupDescribeResponse| {
+            said.groups
+                .first()
+                .map_or(ErrorCode::None, |group| ErrorCode::from_code(group.error_code))
+        };
+        let answer = describable.map(|()| insist(context, &group, question, error));
         async move {
             let said = match answer {
                 Ok(answer) => answer.await.map(|mut answer| answer.groups.pop()),

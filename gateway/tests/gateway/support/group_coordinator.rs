@@ -46,8 +46,8 @@ pub(crate) struct Groups {
     transactions: Transactions,
     /// The shards of groups and transactional ids that are here.
     pub(crate) shards: Mutex<Vec<i32>>,
-    /// How many OffsetFetches, and members that leave, are answered with COORDINATOR_LOAD_IN_PROGRESS
-    /// first.
+    /// How many OffsetFetches, descriptions and members that leave are answered with
+    /// COORDINATOR_LOAD_IN_PROGRESS first.
     pub(crate) loading: AtomicUsize,
 }
 
@@ -58,19 +58,10 @@ impl Groups {
     }
 
     pub(crate) fn answer(&self, request: Request) -> Response {
+        if let Some(refusal) = refusal(&request).filter(|_| self.is_loading()) {
+            return refusal;
+        }
         match request {
-            Request::LeaveGroup(_) if self.is_loading() => Response::LeaveGroup(
-                LeaveGroupResponse::default()
-                    .with_error_code(ErrorCode::CoordinatorLoadInProgress.code()),
-            ),
-            Request::ConsumerGroupHeartbeat(request)
-                if request.member_epoch < 0 && self.is_loading() =>
-            {
-                Response::ConsumerGroupHeartbeat(
-                    ConsumerGroupHeartbeatResponse::default()
-                        .with_error_code(ErrorCode::CoordinatorLoadInProgress.code()),
-                )
-            }
             Request::JoinGroup(request) => Response::JoinGroup(join(request)),
             Request::SyncGroup(_) => Response::SyncGroup(SyncGroupResponse::default()),
             Request::Heartbeat(_) => Response::Heartbeat(HeartbeatResponse::default()),
@@ -194,6 +185,30 @@ impl Groups {
                 .with_partitions(vec![partition])
         });
         answer.with_topics(topics.collect())
+    }
+}
+
+/// What those are told that no client repeats, by a coordinator that loads.
+fn refusal(request: &Request) -> Option<Response> {
+    let loading = ErrorCode::CoordinatorLoadInProgress.code();
+    match request {
+        Request::LeaveGroup(_) => {
+            Some(Response::LeaveGroup(LeaveGroupResponse::default().with_error_code(loading)))
+        }
+        Request::ConsumerGroupHeartbeat(request) if request.member_epoch < 0 => {
+            let refused = ConsumerGroupHeartbeatResponse::default().with_error_code(loading);
+            Some(Response::ConsumerGroupHeartbeat(refused))
+        }
+        Request::DescribeGroups(_) => {
+            let refused = vec![DescribedGroup::default().with_error_code(loading)];
+            Some(Response::DescribeGroups(DescribeGroupsResponse::default().with_groups(refused)))
+        }
+        Request::ConsumerGroupDescribe(_) => {
+            let refused = vec![DescribedConsumerGroup::default().with_error_code(loading)];
+            let refused = ConsumerGroupDescribeResponse::default().with_groups(refused);
+            Some(Response::ConsumerGroupDescribe(refused))
+        }
+        _ => None,
     }
 }
 

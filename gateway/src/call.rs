@@ -11,6 +11,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use process::net::Stream;
@@ -54,6 +55,8 @@ pub(crate) struct Client {
     /// Tells connections of this process apart; its requests keep their order under this name
     /// (R45).
     pub(crate) lane: u64,
+    /// How many OffsetCommits it has sent.
+    pub(crate) commits: AtomicU64,
     /// Its address, as groups show it.
     pub(crate) host: StrBytes,
     /// The listener it came by.
@@ -201,6 +204,7 @@ impl Client {
         let (host, listener) = (StrBytes::default(), Arc::default());
         Self {
             lane: 1,
+            commits: AtomicU64::default(),
             host,
             listener,
             tenant: TenantId::DEFAULT,

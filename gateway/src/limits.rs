@@ -122,7 +122,7 @@ pub(crate) const JOIN_GRACE: Duration = Duration::from_secs(5);
 /// Longest wait for a rebalance: a join names it, a sync does not.
 pub(crate) const REBALANCE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// How long an OffsetFetch, or a member that leaves, is tried again while its coordinator moves or
+/// How long what clients do not repeat themselves is tried again while a group's coordinator moves or
 /// loads (R41).
 pub(crate) const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, Either, FutureExt};
@@ -70,7 +70,10 @@ impl<S> Tls<S> {
         let listener = Arc::clone(&self.door.config);
         let Found { tenant, host: tenant_host } = found;
         let departures = self.core.departure.count();
-        Arc::new(Client { lane, host, listener, tenant, tenant_host, departures, principal })
+        let commits = AtomicU64::default();
+        let client =
+            Client { lane, commits, host, listener, tenant, tenant_host, departures, principal };
+        Arc::new(client)
     }
 }
 

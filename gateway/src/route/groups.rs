@@ -53,37 +53,55 @@ pub(super) fn ask<M: Call>(
     }
 }
 
-/// Asks the coordinator of `group`, and again while that moves or loads: only what may be carried out
-/// twice, and what not all clients repeat themselves. The first try has its place in the lane as with
-/// [`ask`]; `error` finds what is wrong in an answer.
+/// Asks the coordinator of `group`, and again while that moves, loads or is lost: only what may be
+/// carried out twice, and what not all clients repeat themselves. The first try has its place in the
+/// lane as with [`ask`]; `error` finds what is wrong in an answer.
 pub(super) fn insist<M: Call + Clone>(
     context: &Context,
     group: &str,
     message: M,
     error: fn(&M::Answer) -> ErrorCode,
 ) -> impl Future<Output = Result<M::Answer, ErrorCode>> + Send + use<M> {
+    repeat(context, group, message, move |answer| {
+        is_transient(answer.as_ref().map_or_else(|error| *error, error))
+    })
+}
+
+/// Asks the coordinator of `group`, and again for [`COORDINATOR_PATIENCE`] while `again` says so of the
+/// last answer. What it says just before a try holds when that has its place in the lane, for a
+/// connection's requests begin and go on in one task.
+pub(super) fn repeat<M, F>(
+    context: &Context,
+    group: &str,
+    message: M,
+    again: F,
+) -> impl Future<Output = Result<M::Answer, ErrorCode>> + Send + use<M, F>
+where
+    M: Call + Clone,
+    F: Fn(&Result<M::Answer, ErrorCode>) -> bool + Send,
+{
     let patience_ends = Instant::now() + COORDINATOR_PATIENCE;
     let first = ask(context, group, CALL_TIMEOUT, message.clone());
     let (context, group) = (context.clone(), group.to_owned());
     async move {
         let mut answer = first.await;
-        loop {
-            let error = answer.as_ref().map_or_else(|error| *error, error);
-            if !is_transient(error) || Instant::now() >= patience_ends {
-                return answer;
-            }
+        while again(&answer) && Instant::now() < patience_ends {
             sleep(COORDINATOR_PAUSE).await;
+            if !again(&answer) {
+                break;
+            }
             answer = ask(&context, &group, CALL_TIMEOUT, message.clone()).await;
         }
+        answer
     }
 }
 
 /// Whether another try may not meet this error.
-fn is_transient(error: ErrorCode) -> bool {
-    matches!(
-        error,
-        ErrorCode::NotCoordinator
-            | ErrorCode::CoordinatorLoadInProgress
-            | ErrorCode::CoordinatorNotAvailable
-    )
+pub(super) fn is_transient(error: ErrorCode) -> bool {
+    is_refusal(error) || error == ErrorCode::CoordinatorNotAvailable
+}
+
+/// Whether a coordinator that says so did nothing, and another try may find one that does.
+pub(super) fn is_refusal(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorLoadInProgress)
 }

@@ -35,6 +35,11 @@ fn commit(group: &str, topic: &str, offsets: &[(i32, i64)]) -> OffsetCommitReque
     OffsetCommitRequest::default().with_group_id(text(group).into()).with_topics(vec![topic])
 }
 
+/// The next `tries` requests that clients do not repeat are refused by the group's coordinator.
+fn refuse(cluster: &Cluster, tries: usize) {
+    cluster.nodes.iter().for_each(|node| node.groups.loading.store(tries, Ordering::SeqCst));
+}
+
 /// A fetch of version 7 or older.
 fn fetch_one(group: &str, topics: &[(&str, &[i32])]) -> OffsetFetchRequest {
     let topics = topics.iter().map(|(topic, indexes)| {
@@ -146,10 +151,7 @@ async fn whoever_leaves_a_group_on_its_way_to_another_node_has_left() {
     let cluster = Cluster::start().await;
     let gateway = cluster.gateway(1).await;
     let mut client = gateway.client().await;
-    let coordinator = |tries| {
-        cluster.nodes.iter().for_each(|node| node.groups.loading.store(tries, Ordering::SeqCst));
-    };
-    coordinator(2);
+    refuse(&cluster, 2);
     let leaving =
         LeaveGroupRequest::default().with_group_id(text("g").into()).with_member_id(text("m"));
     assert_eq!(client.call(2, leaving).await.error_code, 0);
@@ -160,7 +162,7 @@ async fn whoever_leaves_a_group_on_its_way_to_another_node_has_left() {
             .with_member_epoch(epoch)
     };
     for epoch in [-1, -2] {
-        coordinator(2);
+        refuse(&cluster, 2);
         assert_eq!(client.call(1, heartbeat(epoch)).await.error_code, 0);
     }
 }
@@ -171,15 +173,49 @@ async fn a_group_on_its_way_to_another_node_is_described_when_it_is_there() {
     let cluster = Cluster::start().await;
     let gateway = cluster.gateway(1).await;
     let mut client = gateway.client().await;
-    let coordinator = |tries| {
-        cluster.nodes.iter().for_each(|node| node.groups.loading.store(tries, Ordering::SeqCst));
-    };
     client.call(8, commit("g", "orders", &[])).await;
-    coordinator(2);
+    refuse(&cluster, 2);
     assert_eq!(describe(&mut client, 5, "g").await.0, 0);
-    coordinator(2);
+    refuse(&cluster, 2);
     let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![text("g").into()]);
     assert_eq!(client.call(0, request).await.groups[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn offsets_and_groups_are_changed_when_their_group_is_at_another_node() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    refuse(&cluster, 2);
+    let committed = client.call(8, commit("g", "orders", &[(0, 5)])).await;
+    assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+    refuse(&cluster, 2);
+    let offsets = OffsetDeleteRequest::default().with_group_id(text("g").into());
+    assert_eq!(client.call(0, offsets).await.error_code, 0);
+    refuse(&cluster, 2);
+    let group = DeleteGroupsRequest::default().with_groups_names(vec![text("g").into()]);
+    assert_eq!(client.call(2, group).await.results[0].error_code, 0);
+}
+
+/// What comes late would take the group back.
+#[tokio::test]
+async fn a_refused_commit_is_not_repeated_behind_the_next_one() {
+    let cluster = Cluster::start().await;
+    cluster.topic("orders", &[1]).await;
+    let gateway = cluster.gateway(1).await;
+    let mut client = gateway.client().await;
+    refuse(&cluster, 1);
+    let commits = [5, 6].map(|offset| commit("g", "orders", &[(0, offset)]));
+    let mut codes = Vec::new();
+    let sent = [client.send(8, &commits[0]).await, client.send(8, &commits[1]).await];
+    for correlation in sent {
+        let answer = client.receive::<OffsetCommitRequest>(8, correlation).await;
+        codes.push(answer.topics[0].partitions[0].error_code);
+    }
+    assert_eq!(codes, [ErrorCode::CoordinatorLoadInProgress.code(), 0]);
+    let fetched = client.call(5, fetch_one("g", &[("orders", &[0])])).await;
+    assert_eq!(offsets(&fetched), [("orders".to_owned(), 0, 6, 0)]);
 }
 
 #[tokio::test]
@@ -252,9 +288,7 @@ async fn offset_fetch_waits_for_a_coordinator_that_is_loading() {
     let gateway = cluster.gateway(1).await;
     let mut client = gateway.client().await;
     client.call(8, commit("g", "orders", &[(0, 42)])).await;
-    for node in &cluster.nodes {
-        node.groups.loading.store(3, Ordering::SeqCst);
-    }
+    refuse(&cluster, 3);
     let fetched = client.call(5, fetch_one("g", &[("orders", &[0])])).await;
     assert_eq!(offsets(&fetched), [("orders".to_owned(), 0, 42, 0)]);
 }
@@ -264,9 +298,7 @@ async fn what_remains_an_error_of_offset_fetch_is_said_of_every_partition() {
     let cluster = Cluster::start().await;
     cluster.topic("orders", &[1]).await;
     let gateway = cluster.gateway(1).await;
-    for node in &cluster.nodes {
-        node.groups.loading.store(usize::MAX, Ordering::SeqCst);
-    }
+    refuse(&cluster, usize::MAX);
     let request = fetch_one("g", &[("orders", &[0, 1])]);
     let response = gateway.client().await.call(5, request).await;
     let loading = ErrorCode::CoordinatorLoadInProgress.code();

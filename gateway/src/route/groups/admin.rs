@@ -11,7 +11,7 @@ use protocol::messages::{
 };
 
 use super::lists::{INCOMPLETE, Lists};
-use super::{ask, find, insist};
+use super::{find, insist, is_refusal, repeat};
 use crate::authoriser::Resource;
 use crate::context::Context;
 use crate::limits::CALL_TIMEOUT;
@@ -99,7 +99,14 @@ pub(in crate::route) fn delete(
         .map(|group| {
             let deletable = context.grants.require(AclOperation::Delete, Resource::group(&group));
             let question = DeleteGroupsRequest::default().with_groups_names(vec![group.clone()]);
-            let answer = deletable.map(|()| ask(context, &group, CALL_TIMEOUT, question));
+            let again = |answer: &Result<DeleteGroupsResponse, ErrorCode>| match answer {
+                Ok(answer) => answer
+                    .results
+                    .first()
+                    .is_some_and(|result| is_refusal(ErrorCode::from_code(result.error_code))),
+                Err(error) => is_refusal(*error),
+            };
+            let answer = deletable.map(|()| repeat(context, &group, question, again));
             async move {
                 let said = match answer {
                     Ok(answer) => answer.await.map(|mut answer| answer.results.pop()),

@@ -7,7 +7,11 @@ mod codes;
 mod fetch;
 mod transactional;
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use hop::client_version;
+use protocol::ErrorCode;
 use protocol::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -21,10 +25,11 @@ use protocol::messages::{
 use self::codes::Codes;
 pub(in crate::route) use self::fetch::fetch;
 pub(in crate::route) use self::transactional::commit as txn_commit;
-use super::ask;
+use super::{is_refusal, repeat};
 use crate::context::Context;
-use crate::limits::CALL_TIMEOUT;
 
+/// A commit that finds its group on the way to another node is repeated, for librdkafka hands that
+/// error to the application; but not behind the connection's next one, which it would undo.
 pub(in crate::route) fn commit(
     context: &Context,
     mut request: OffsetCommitRequest,
@@ -44,7 +49,12 @@ pub(in crate::route) fn commit(
     });
     let group = request.group_id.clone();
     let sends = !request.topics.is_empty();
-    let answer = sends.then(|| ask(context, &group, CALL_TIMEOUT, request));
+    let client = Arc::clone(&context.client);
+    let number = client.commits.fetch_add(1, Ordering::Relaxed) + 1;
+    let again = move |answer: &Result<OffsetCommitResponse, ErrorCode>| {
+        is_refusal(error_of(answer)) && client.commits.load(Ordering::Relaxed) == number
+    };
+    let answer = sends.then(|| repeat(context, &group, request, again));
     async move {
         match future_of(answer).await {
             None => {}
@@ -82,7 +92,10 @@ pub(in crate::route) fn delete(
     });
     // Asked even for no topic: whether the group exists is part of the answer.
     let group = request.group_id.clone();
-    let answer = ask(context, &group, CALL_TIMEOUT, request);
+    let again = |answer: &Result<OffsetDeleteResponse, ErrorCode>| {
+        is_refusal(answer.as_ref().map_or_else(|e| *e, |a| ErrorCode::from_code(a.error_code)))
+    };
+    let answer = repeat(context, &group, request, again);
     async move {
         let answer = match answer.await {
             Ok(answer) if answer.error_code == 0 => answer,
@@ -107,6 +120,16 @@ pub(in crate::route) fn delete(
         });
         OffsetDeleteResponse::default().with_topics(topics.collect())
     }
+}
+
+/// The first error in an answer: those of a coordinator are the same for all partitions.
+fn error_of(answer: &Result<OffsetCommitResponse, ErrorCode>) -> ErrorCode {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return *error,
+    };
+    let codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code);
+    codes.map(ErrorCode::from_code).find(|code| *code != ErrorCode::None).unwrap_or(ErrorCode::None)
 }
 
 /// Waits for an answer, if one was asked for.

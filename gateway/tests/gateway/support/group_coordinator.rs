@@ -46,7 +46,7 @@ pub(crate) struct Groups {
     transactions: Transactions,
     /// The shards of groups and transactional ids that are here.
     pub(crate) shards: Mutex<Vec<i32>>,
-    /// How many OffsetFetches, descriptions and members that leave are answered with
+    /// How many of the requests that a [`refusal`] is for, and OffsetFetches, are answered with
     /// COORDINATOR_LOAD_IN_PROGRESS first.
     pub(crate) loading: AtomicUsize,
 }
@@ -207,6 +207,27 @@ fn refusal(request: &Request) -> Option<Response> {
             let refused = vec![DescribedConsumerGroup::default().with_error_code(loading)];
             let refused = ConsumerGroupDescribeResponse::default().with_groups(refused);
             Some(Response::ConsumerGroupDescribe(refused))
+        }
+        Request::OffsetCommit(request) => {
+            let topics = request.topics.iter().map(|topic| {
+                let partitions = topic.partitions.iter().map(|partition| {
+                    OffsetCommitResponsePartition::default()
+                        .with_partition_index(partition.partition_index)
+                        .with_error_code(loading)
+                });
+                OffsetCommitResponseTopic::default()
+                    .with_name(topic.name.clone())
+                    .with_partitions(partitions.collect())
+            });
+            let refused = OffsetCommitResponse::default().with_topics(topics.collect());
+            Some(Response::OffsetCommit(refused))
+        }
+        Request::OffsetDelete(_) => {
+            Some(Response::OffsetDelete(OffsetDeleteResponse::default().with_error_code(loading)))
+        }
+        Request::DeleteGroups(_) => {
+            let refused = vec![DeletableGroupResult::default().with_error_code(loading)];
+            Some(Response::DeleteGroups(DeleteGroupsResponse::default().with_results(refused)))
         }
         _ => None,
     }

@@ -88,7 +88,8 @@ def load(bootstrap, topics, partitions, rate, log_path, size=216):
                 ms = int(time.time() * 1000)
                 log.write(f"{message.topic()} {message.partition()} {message.offset()} {sequence} {ms}\n")
             else:
-                failed.append(error.name())
+                failed.append(f"{error.name()} of {sequence} for {message.topic()}-{message.partition()}"
+                              f" at {time.time():.1f} s")
         return delivered
 
     producer = producer_of(bootstrap)
